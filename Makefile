@@ -1,0 +1,42 @@
+# Two commands for users (study, test), three for developers (lint, test-slow, bench).
+# Every target builds .venv first when it is missing or when what goes into it changed;
+# all that it takes is Python 3.11 or later with venv, and make. pip's own settings
+# (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip.conf, ...) apply as usual.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: study test test-slow lint format bench accuracy clean
+
+study: $(READY)
+	$(BIN)/dst run studies/quickstart.yaml
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Test accuracy under the paper's protocol beside the paper's own figures (needs DST_DATA_DIR).
+accuracy: $(READY)
+	$(BIN)/python -m studies.accuracy
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,88 @@
+"""What travels between a study and the machines that work for it.
+
+A *source* hands out jobs and takes back what became of them; a *runner* (:func:`cluster.ray_run.run_jobs` over Ray
+Tune, :func:`cluster.here.run_here` in this process) carries jobs to a *work function* and answers back. Neither side
+knows the other's library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work.
+
+    Attributes:
+        key: unique in the run, e.g. ``"wine/17"``; names the job in logs.
+        shared: the key of the shared object that the work function receives, e.g. the dataset's name.
+        payload: plain data (what JSON can hold) for the work function.
+    """
+
+    key: str
+    shared: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a work function returns.
+
+    Attributes:
+        document: plain data (what JSON can hold).
+        arrays: named arrays that go beside it.
+    """
+
+    document: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """Raised inside a work function, by ``report``, when its job was stopped."""
+
+
+Report = Callable[[int, float], None]
+"""``report(step, value)``: tells the source how far a job is; raises :class:`Stopped` when the job is to stop.
+
+It returns when the source has decided, so that what a stopped job has done depends on its own reports only.
+"""
+
+WorkFunction = Callable[[Mapping[str, Any], Any, Report], Output]
+"""``work(payload, shared, report) -> Output``; must be importable by name on every machine (a module-level function)."""
+
+
+class JobSource(Protocol):
+    """Hands out jobs and takes back what became of them. Called from one thread only.
+
+    A method that takes a result has made it durable when it returns.
+    """
+
+    def next_job(self) -> Job | None:
+        """Return a job that may start now, or None: either all is done or results are awaited (see ``done``)."""
+
+    def done(self) -> bool:
+        """Say whether nothing is left to hand out and nothing that was handed out is still open."""
+
+    def report(self, job: Job, step: int, value: float) -> bool:
+        """Take a progress value; return True to stop the job (``stopped`` follows)."""
+
+    def finished(self, job: Job, output: Output) -> None:
+        """Take the output of a job that ran to its end."""
+
+    def stopped(self, job: Job) -> None:
+        """Take note that the job was stopped as ``report`` asked."""
+
+    def failed(self, job: Job, error: str, *, lost: bool) -> None:
+        """Take note that a job failed.
+
+        Args:
+            job: the job.
+            error: the traceback, or what is known.
+            lost: True when its process or machine died (the job may be tried again), False when the work function
+                itself raised.
+        """

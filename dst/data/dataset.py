@@ -1,0 +1,74 @@
+"""A table with labels, as every other module sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Scaling = Literal["standard", "minmax"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A classification table and what is known about it.
+
+    Attributes:
+        name: the registry's name, or the file's stem; letters, digits, ``_``, ``-`` and ``.`` only.
+        x: features, float32 of shape ``(n_samples, n_features)``, C order, finite.
+        y: class codes, int64 of shape ``(n_samples,)``, ``0 .. n_classes - 1``; every code occurs at least twice.
+        feature_names: one name a column.
+        class_names: one name a class, in the order of the codes.
+        k: how many features a ranking is judged on.
+        batch_size: rows in a training batch.
+        kind: what sort of data it is (``image``, ``text``, ``biological``, ``tabular``, ...).
+        sha256: of the file's bytes; of ``x`` and ``y`` for data without a file.
+        source: where it comes from: a path, or words.
+        scaling: the scaler that the paper's protocol names for it.
+        official_test: row numbers of an official test part, int64, or None.
+    """
+
+    name: str
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int64]
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    k: int
+    batch_size: int
+    kind: str
+    sha256: str
+    source: str
+    scaling: Scaling = "standard"
+    official_test: npt.NDArray[np.int64] | None = field(default=None)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return int(self.x.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return int(self.x.shape[1])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes in the whole table (a training part may lack some)."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a dataset, scaled and ready for a ranker or a scorer.
+
+    Attributes:
+        x: float32 ``(n_rows, n_features)``, C order.
+        y: int64 class codes ``(n_rows,)``.
+        n_classes: classes in the whole table.
+    """
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int64]
+    n_classes: int

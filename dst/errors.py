@@ -1,0 +1,28 @@
+"""The one exception for a call that cannot be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """What the caller gave breaks a rule: a name, a file, a value or a table.
+
+    The message says the rule, what was given and, where that helps, what would be right. The command line prints it
+    as one line and exits with status 2.
+    """
+
+
+def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
+    """One line for a name that is not among the valid ones, with the nearest of them.
+
+    Args:
+        kind: what is being named, e.g. ``"method"``.
+        given: the name that the caller gave.
+        valid: the names that exist.
+    """
+    names = sorted(valid)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {given!r}: {hint}valid are {', '.join(names)}"
