@@ -1,0 +1,1 @@
+"""Compiled kernels on sparse, feature-major data. They know arrays only."""

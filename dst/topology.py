@@ -1,0 +1,150 @@
+"""Moving the connections of a sparse layer: drop some, grow as many.
+
+A method is a grow rule (or none); dropping the smallest magnitudes, the schedule and the bookkeeping are shared. The
+number of connections of a layer never changes: as many grow as are dropped, and no more than there are free positions.
+Positions that have just been dropped are not free, so a connection cannot come back at once with its old value. Grown
+weights start at zero with zero optimizer moments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dst.kernels.connections import (
+    free_positions,
+    from_positions,
+    keep_largest,
+    merge_order,
+    sample_ranks,
+)
+from dst.layers import SparseLinear
+
+Positions = npt.NDArray[np.int64]
+GrowRule = Callable[[SparseLinear, Positions, int, np.random.Generator], Positions]
+"""``grow(layer, occupied, count, rng)`` returns ``count`` ascending positions that are not in ``occupied``."""
+
+GRADIENT_BLOCK_BYTES = 64 * 2**20
+"""Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time."""
+
+
+def grow_randomly(layer: SparseLinear, occupied: Positions, count: int, rng: np.random.Generator) -> Positions:
+    """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
+    free = layer.in_features * layer.out_features - occupied.size
+    return free_positions(sample_ranks(rng, free, count), occupied)
+
+
+def grow_by_gradient(layer: SparseLinear, occupied: Positions, count: int, rng: np.random.Generator) -> Positions:
+    """Take the free positions with the largest absolute loss gradient on the last batch (RigL; Evci et al. 2020).
+
+    The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
+    :data:`GRADIENT_BLOCK_BYTES`, with a running selection of the largest.
+
+    Raises:
+        RuntimeError: the layer has captured no backward pass.
+    """
+    if layer.captured is None:
+        raise RuntimeError("set layer.capture before the backward pass whose gradient is to grow connections")
+    x, dy = layer.captured
+    n_in = layer.in_features
+    rows = max(1, GRADIENT_BLOCK_BYTES // (4 * n_in))
+    best = torch.empty(0)
+    where = torch.empty(0, dtype=torch.int64)
+    for first in range(0, layer.out_features, rows):
+        gradient = (dy[first : first + rows] @ x.T).abs_().view(-1)
+        offset = first * n_in
+        low, high = np.searchsorted(occupied, [offset, offset + gradient.numel()])
+        gradient[torch.from_numpy(occupied[low:high] - offset)] = -1.0
+        top = torch.topk(gradient, min(count, gradient.numel()), sorted=False)
+        best = torch.cat([best, top.values])
+        where = torch.cat([where, top.indices + offset])
+        keep = torch.topk(best, min(count, best.numel()), sorted=False).indices
+        best, where = best[keep], where[keep]
+    return np.sort(where.numpy())
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a network's connections are chosen and moved.
+
+    Attributes:
+        sparse: whether layers store connections only; a method that is not sparse is an ordinary dense network.
+        grow: where connections grow; None: they never move.
+        needs_gradient: whether ``grow`` reads the gradient of the last batch.
+    """
+
+    sparse: bool
+    grow: GrowRule | None = None
+    needs_gradient: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "dense": Method(sparse=False),
+    "static": Method(sparse=True),
+    "set": Method(sparse=True, grow=grow_randomly),
+    "rigl": Method(sparse=True, grow=grow_by_gradient, needs_gradient=True),
+}
+
+
+@dataclass(frozen=True)
+class CosineSchedule:
+    """The share of a layer's connections that moves in an update: a cosine from ``initial`` down to ``final``.
+
+    ``final + (initial - final) (1 + cos(pi step / total)) / 2``, as in the paper's code.
+    """
+
+    initial: float
+    final: float
+    total: int
+
+    def __call__(self, step: int) -> float:
+        """Return the share at optimizer step ``step``."""
+        progress = min(step / self.total, 1.0)
+        return self.final + (self.initial - self.final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def rewire(
+    layer: SparseLinear,
+    optimizer: torch.optim.Optimizer,
+    grow: GrowRule,
+    fraction: float,
+    rng: np.random.Generator,
+) -> int:
+    """Drop the ``ceil(fraction * nnz)`` smallest magnitudes of a layer and grow as many connections.
+
+    Values keep their optimizer moments as they move to their new places; those of grown connections are zero. All
+    tensors are changed in place, since their sizes do not change.
+
+    Returns:
+        How many connections moved: less than asked where fewer positions are free, 0 in a full layer.
+    """
+    free = layer.in_features * layer.out_features - layer.nnz
+    count = min(math.ceil(fraction * layer.nnz), free)
+    if count == 0:
+        return 0
+    occupied = layer.positions()
+    keep = keep_largest(np.abs(layer.values.detach().numpy()), count)
+    grown = grow(layer, occupied, count, rng)
+    positions, origin = merge_order(occupied[keep], grown)
+    indptr, indices = from_positions(positions, layer.in_features, layer.out_features)
+
+    kept = torch.from_numpy(np.flatnonzero(keep))
+    old = torch.from_numpy(np.flatnonzero(origin >= 0))
+    moments = [
+        state
+        for state in optimizer.state[layer.values].values()
+        if torch.is_tensor(state) and state.shape == layer.values.shape
+    ]
+    with torch.no_grad():
+        for tensor in (layer.values, *moments):
+            survivors = tensor[kept]
+            tensor.zero_()
+            tensor[old] = survivors
+        layer.indptr.copy_(torch.from_numpy(indptr))
+        layer.indices.copy_(torch.from_numpy(indices))
+    return count
