@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dst.kernels import linear
+from dst.kernels.connections import (
+    flat_positions,
+    free_positions,
+    from_positions,
+    keep_largest,
+    merge_order,
+    sample_ranks,
+)
+
+
+@st.composite
+def problems(draw):
+    """A sparse layer with ragged rows (empty and full ones too), a batch and an output gradient."""
+    n_in, n_out = draw(st.integers(1, 40)), draw(st.integers(1, 20))
+    batch = draw(st.integers(1, 70))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    mask = rng.random((n_out, n_in)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    mask[rng.integers(n_out)] = True
+    mask[rng.integers(n_out)] = False
+    if not mask.any():
+        mask[0, 0] = True
+    weight = np.where(mask, rng.normal(size=(n_out, n_in)), 0).astype(np.float32)
+    indptr, indices = from_positions(np.flatnonzero(mask), n_in, n_out)
+    x = np.zeros((n_in, linear.padded(batch)), np.float32)
+    x[:, :batch] = rng.normal(size=(n_in, batch))
+    dy = np.zeros((n_out, linear.padded(batch)), np.float32)
+    dy[:, :batch] = rng.normal(size=(n_out, batch))
+    bias = rng.normal(size=n_out).astype(np.float32)
+    return weight, mask, indptr, indices, bias, x, dy
+
+
+@settings(deadline=None)
+@given(problems())
+def test_products_match_numpy(problem):
+    weight, mask, indptr, indices, bias, x, dy = problem
+    values = weight[mask]
+    y = np.empty((weight.shape[0], x.shape[1]), np.float32)
+    linear.forward(indptr, indices, values, bias, x, y)
+    np.testing.assert_allclose(y, weight.astype(float) @ x + bias[:, None], rtol=1e-4, atol=1e-4)
+
+    dvalues, dbias = np.full_like(values, np.nan), np.full_like(bias, np.nan)
+    linear.weight_gradient(indptr, indices, x, dy, dvalues, dbias)
+    np.testing.assert_allclose(dvalues, (dy.astype(float) @ x.T)[mask], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dbias, dy.astype(float).sum(axis=1), rtol=1e-4, atol=1e-4)
+
+    dx = np.full_like(x, np.nan)
+    linear.input_gradient(indptr, indices, values, dy, dx)
+    np.testing.assert_allclose(dx, weight.T.astype(float) @ dy, rtol=1e-4, atol=1e-4)
+
+    strength = linear.input_strength(indices, values, weight.shape[1])
+    np.testing.assert_allclose(strength, np.abs(weight).sum(axis=0), rtol=1e-5, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 50), st.integers(0, 2**32 - 1))
+def test_gather_takes_samples_and_pads_with_zeros(n, count, seed):
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(n, 60)).astype(np.float32)
+    rows = rng.integers(0, 60, count)
+    out = np.full((n, linear.padded(count)), np.nan, np.float32)
+    linear.gather(table, rows, out)
+    np.testing.assert_array_equal(out[:, :count], table[:, rows])
+    assert not out[:, count:].any()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.data())
+def test_positions_survive_the_round_trip(n_in, n_out, data):
+    positions = np.array(sorted(data.draw(st.sets(st.integers(0, n_in * n_out - 1)))), np.int64)
+    indptr, indices = from_positions(positions, n_in, n_out)
+    assert indices.dtype == np.int32
+    assert indptr[-1] == len(positions)
+    np.testing.assert_array_equal(flat_positions(indptr, indices, n_in), positions)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.data())
+def test_ranks_reach_exactly_the_free_positions(size, data):
+    occupied = np.array(sorted(data.draw(st.sets(st.integers(0, size - 1)))), np.int64)
+    free = np.setdiff1d(np.arange(size), occupied)
+    np.testing.assert_array_equal(free_positions(np.arange(len(free)), occupied), free)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.data())
+def test_sampled_ranks_are_distinct_and_ascending(population, data):
+    count = data.draw(st.integers(0, population))
+    ranks = sample_ranks(np.random.default_rng(0), population, count)
+    assert ranks.dtype == np.int64
+    assert len(ranks) == count
+    assert (np.diff(ranks) > 0).all()
+    assert count == 0 or (0 <= ranks[0] and ranks[-1] < population)
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_sampling_is_uniform(count):
+    """Each of 10 ranks is drawn with probability count / 10, below and above half of the population."""
+    rng = np.random.default_rng(1)
+    draws = 20_000
+    hits = np.bincount(np.concatenate([sample_ranks(rng, 10, count) for _ in range(draws)]), minlength=10)
+    expected = draws * count / 10
+    assert np.abs(hits - expected).max() < 5 * np.sqrt(expected)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=30), st.data())
+def test_the_smallest_are_dropped_and_ties_from_the_front(scores, data):
+    drop = data.draw(st.integers(0, len(scores)))
+    keep = keep_largest(np.array(scores, np.float32), drop)
+    expected = np.ones(len(scores), bool)
+    expected[np.argsort(scores, kind="stable")[:drop]] = False
+    np.testing.assert_array_equal(keep, expected)
+
+
+def test_merge_of_hand_written_lists():
+    positions, origin = merge_order(np.array([1, 4, 9]), np.array([0, 5, 12]))
+    assert positions.tolist() == [0, 1, 4, 5, 9, 12]
+    assert origin.tolist() == [-1, 0, 1, -1, 2, -1]

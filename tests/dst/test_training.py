@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dst.data.dataset import Part
+from dst.errors import InputError
+from dst.topology import METHODS
+from dst.training import DivergedError, TrainingConfig, fit, training_flops
+
+
+def parts(seed: int = 0, n: int = 150, n_features: int = 30) -> tuple[Part, Part]:
+    """Two classes that the first two columns decide."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, n_features)).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] > 0).astype(np.int64)
+    return Part(x[:100], y[:100], 2), Part(x[100:], y[100:], 2)
+
+
+SMALL = {"hidden": (40, 20), "epochs": 12, "patience": 12, "batch_size": 16, "update_interval": 3}
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_training_learns_keeps_its_connections_and_repeats(method):
+    train, validation = parts()
+    config = TrainingConfig(method=method, sparsity=0.7, **SMALL)
+    seen = []
+    result = fit(
+        train, validation, config, np.random.default_rng(0), lambda end: seen.append((end.epoch, end.model.nnz))
+    )
+    again = fit(train, validation, config, np.random.default_rng(0))
+    assert result.curves == again.curves
+    assert result.curves.val_loss[-1] < result.curves.val_loss[0]
+    assert result.val_loss == min(result.curves.val_loss)
+    assert result.best_epoch == int(np.argmin(result.curves.val_loss)) + 1
+    assert [epoch for epoch, _ in seen] == list(range(1, result.epochs + 1))
+    dense = 30 * 40 + 40 * 20 + 20 * 2
+    total = dense if method == "dense" else round(0.3 * dense)
+    assert all(sum(nnz) == total for _, nnz in seen)
+    assert result.flops == training_flops(total, 100, result.epochs)
+
+
+@pytest.mark.parametrize("method", ["set", "rigl"])
+def test_topology_moves_only_where_the_method_says_so(method):
+    train, validation = parts()
+    topologies = {}
+    for name in ("static", method):
+        snapshots = []
+        fit(
+            train,
+            validation,
+            TrainingConfig(method=name, sparsity=0.7, **SMALL),
+            np.random.default_rng(0),
+            lambda end, to=snapshots: to.append(end.model.linears[0].positions().tolist()),
+        )
+        topologies[name] = snapshots
+    assert all(positions == topologies["static"][0] for positions in topologies["static"])
+    assert topologies[method][0] != topologies[method][-1]
+
+
+def test_the_best_weights_come_back():
+    train, validation = parts()
+    states = {}
+
+    def keep(end):
+        states[end.epoch] = {name: tensor.clone() for name, tensor in end.model.state_dict().items()}
+
+    config = TrainingConfig(method="set", sparsity=0.5, lr=0.05, **SMALL)
+    result = fit(train, validation, config, np.random.default_rng(0), keep)
+    assert result.best_epoch < result.epochs, "the case must have a best epoch before the last"
+    for name, tensor in result.model.state_dict().items():
+        torch.testing.assert_close(tensor, states[result.best_epoch][name], rtol=0, atol=0)
+
+
+def test_patience_ends_training():
+    train, validation = parts()
+    config = TrainingConfig(**{**SMALL, "epochs": 100, "patience": 3, "lr": 0.05}, sparsity=0.5)
+    result = fit(train, validation, config, np.random.default_rng(0))
+    assert result.epochs == result.best_epoch + 3 < 100
+
+
+def test_a_sparsity_of_zero_is_a_full_network():
+    train, validation = parts()
+    result = fit(train, validation, TrainingConfig(method="set", sparsity=0.0, **SMALL), np.random.default_rng(0))
+    assert sum(result.model.nnz) == result.model.dense_size
+
+
+def test_validation_rows_decide_only_when_to_stop():
+    train, validation = parts()
+    curves = [
+        fit(
+            train, Part(validation.x * scale, validation.y, 2), TrainingConfig(**SMALL), np.random.default_rng(0)
+        ).curves
+        for scale in (1.0, 5.0)
+    ]
+    shorter = min(len(curve.train_loss) for curve in curves)
+    assert curves[0].train_loss[:shorter] == curves[1].train_loss[:shorter]
+
+
+def test_divergence_is_an_error_not_a_result():
+    train, validation = parts()
+    with pytest.raises(DivergedError, match="the loss must stay finite, but epoch"):
+        fit(train, validation, TrainingConfig(**{**SMALL, "lr": 1e30}), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"method": "ste"}, "unknown method 'ste': did you mean 'set'?"),
+        ({"sparsity": 1.0}, "0 <= sparsity < 1 must hold, but got sparsity=1.0"),
+        ({"sparsity": -0.5}, "0 <= sparsity < 1 must hold, but got sparsity=-0.5"),
+        ({"l2": -1.0}, "l2 >= 0 must hold, but got l2=-1.0"),
+        ({"lr": 0.0}, "lr > 0 must hold, but got lr=0.0"),
+        ({"drop_fraction": 1.0}, "0 < drop_fraction < 1 must hold, but got drop_fraction=1.0"),
+        ({"hidden": (10, 0)}, r"every hidden size >= 1 must hold, but got hidden=\(10, 0\)"),
+        ({"epochs": 0}, "epochs >= 1 must hold, but got epochs=0"),
+        ({"batch_size": 0}, "batch_size >= 1 must hold, but got batch_size=0"),
+    ],
+)
+def test_impossible_settings_are_refused(setting, message):
+    with pytest.raises(InputError, match=message):
+        TrainingConfig(**setting)
