@@ -1,4 +1,4 @@
-"""The one exception for a call that cannot be right."""
+"""What goes wrong: a call that cannot be right, or a training that leaves the numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class InputError(ValueError):
     The message says the rule, what was given and, where that helps, what would be right. The command line prints it
     as one line and exits with status 2.
     """
+
+
+class DivergedError(ArithmeticError):
+    """A loss or a weight is no longer a finite number."""
 
 
 def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:

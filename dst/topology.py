@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dst.errors import DivergedError
 from dst.kernels.connections import (
     free_positions,
     from_positions,
@@ -122,13 +123,19 @@ def rewire(
 
     Returns:
         How many connections moved: less than asked where fewer positions are free, 0 in a full layer.
+
+    Raises:
+        DivergedError: a weight is not finite.
     """
     free = layer.in_features * layer.out_features - layer.nnz
     count = min(math.ceil(fraction * layer.nnz), free)
     if count == 0:
         return 0
     occupied = layer.positions()
-    keep = keep_largest(np.abs(layer.values.detach().numpy()), count)
+    magnitudes = np.abs(layer.values.detach().numpy())
+    if not np.isfinite(magnitudes).all():
+        raise DivergedError("weights must stay finite, but some are not: try a smaller learning rate")
+    keep = keep_largest(magnitudes, count)
     grown = grow(layer, occupied, count, rng)
     positions, origin = merge_order(occupied[keep], grown)
     indptr, indices = from_positions(positions, layer.in_features, layer.out_features)

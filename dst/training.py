@@ -13,15 +13,11 @@ import torch
 from torch import nn
 
 from dst.data.dataset import Part
-from dst.errors import InputError, unknown_name
+from dst.errors import DivergedError, InputError, unknown_name
 from dst.kernels import linear
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
 from dst.topology import METHODS, CosineSchedule, rewire
-
-
-class DivergedError(ArithmeticError):
-    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +169,7 @@ def fit(
         on_epoch: called at the end of every epoch; what it raises ends the training.
 
     Raises:
-        DivergedError: a loss is not finite.
+        DivergedError: a loss or a weight is not finite.
     """
     method = METHODS[config.method]
     to_init, to_shuffle, to_grow = rng.spawn(3)

@@ -41,11 +41,11 @@ def from_positions(positions: Ints64, n_in: int, n_out: int) -> tuple[Ints64, In
 
 
 def keep_largest(scores: Floats, drop: int) -> Bools:
-    """Return a mask that drops the ``drop`` smallest scores; of equal scores the first are dropped."""
+    """Return a mask that drops the ``drop`` smallest (finite) scores; of equal scores the first are dropped."""
     if drop == 0:
         return np.ones(scores.shape, np.bool_)
     limit = np.partition(scores, drop - 1)[drop - 1]
-    keep = scores >= limit
+    keep: Bools = scores >= limit
     surplus = drop - int(np.count_nonzero(~keep))
     keep[np.flatnonzero(scores == limit)[:surplus]] = False
     return keep

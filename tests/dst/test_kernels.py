@@ -97,7 +97,7 @@ def test_sampled_ranks_are_distinct_and_ascending(population, data):
     assert ranks.dtype == np.int64
     assert len(ranks) == count
     assert (np.diff(ranks) > 0).all()
-    assert count == 0 or (0 <= ranks[0] and ranks[-1] < population)
+    assert count == 0 or (ranks[0] >= 0 and ranks[-1] < population)
 
 
 @pytest.mark.parametrize("count", [3, 7])

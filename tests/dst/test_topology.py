@@ -46,7 +46,8 @@ def test_an_update_keeps_what_it_must(n_in, n_out, method, fraction, data):
     assert layer.nnz == len(positions) == nnz
     assert layer.indices.dtype == torch.int32
     assert (np.diff(positions) > 0).all()
-    assert 0 <= positions[0] and positions[-1] < size
+    assert positions[0] >= 0
+    assert positions[-1] < size
     kept = [position for position in positions.tolist() if position in before]
     assert len(kept) == nnz - moved
     dropped = [abs(value) for position, value in before.items() if position not in set(kept)]

@@ -1,0 +1,193 @@
+"""One trial: data -> split -> scale -> ranker -> top K -> scorer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data import default_count, make_splits, prepare, prepare_test
+from dst.data.dataset import Dataset
+from dst.errors import InputError
+from dst.rankers import RANKERS, FeatureScores, make_config
+from dst.resources import peak_rss_bytes, reset_peak_rss
+from dst.scoring import rank_columns, svm_accuracy
+from dst.training import EpochEnd
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """All that decides a trial's result, besides the dataset.
+
+    Attributes:
+        method: a name in :data:`dst.rankers.RANKERS`.
+        settings: the ranker's settings by name (``sparsity``, ``l2``, ``epochs``, ...); others are ignored.
+        split: ``paper`` or ``stratified``.
+        seed: draws the network and its training.
+        split_seed: draws the validation rows; None: ``seed`` does, as in the paper.
+        test_seed: draws the test rows of a split that has no fixed ones.
+        inner_splits: how many draws of validation rows the trial is averaged over; None: the split's own rule
+            (five for ``stratified`` below 500 rows, else one).
+        k: how many columns are scored; None: the dataset's.
+    """
+
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    split: str = "stratified"
+    seed: int = 0
+    split_seed: int | None = None
+    test_seed: int = 0
+    inner_splits: int | None = None
+    k: int | None = None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What one importance metric came to.
+
+    Attributes:
+        scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
+        selected: the top K columns, best first.
+        val_svm_accuracy: mean over inner splits of the accuracy on validation rows of an SVM fitted on the training
+            rows, on that split's own top K.
+    """
+
+    scores: npt.NDArray[np.float64]
+    selected: tuple[int, ...]
+    val_svm_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial came to; lists run over inner splits.
+
+    Attributes:
+        importances: by metric.
+        rankings: what the ranker returned for each inner split.
+        k: how many columns were scored.
+        seconds: wall time by phase and in ``total``.
+        peak_rss_bytes: peak resident memory of the process while the trial ran.
+    """
+
+    importances: dict[str, Importance]
+    rankings: tuple[FeatureScores, ...]
+    k: int
+    seconds: dict[str, float]
+    peak_rss_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the fields of ``dst trial --json`` that a trial determines.
+
+        ``epochs``, ``flops`` and ``seconds`` are totals over inner splits, losses, accuracies and ``best_epoch`` means;
+        ``nnz`` is the same in each.
+        """
+        first = self.rankings[0]
+        epochs = [ranking.epochs for ranking in self.rankings]
+        return {
+            "k": self.k,
+            "epochs": sum(epochs),
+            "best_epoch": _mean([ranking.best_epoch for ranking in self.rankings]) if any(epochs) else None,
+            "val_loss": _mean([ranking.val_loss for ranking in self.rankings]),
+            "val_accuracy": _mean([ranking.val_accuracy for ranking in self.rankings]),
+            "nnz": list(first.nnz),
+            "sparsity_actual": 1 - sum(first.nnz) / first.dense_size if first.dense_size else None,
+            "flops": _total([ranking.flops for ranking in self.rankings]),
+            "flops_ratio_to_dense": _mean([ranking.flops_ratio for ranking in self.rankings]),
+            "engine": first.engine,
+            "seconds": self.seconds,
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "importances": {
+                name: {"val_svm_accuracy": one.val_svm_accuracy, "selected": list(one.selected)}
+                for name, one in self.importances.items()
+            },
+        }
+
+
+OnTrialEpoch = Callable[[int, EpochEnd], None]
+"""``on_epoch(inner_split, end)``, called at the end of every epoch; what it raises ends the trial."""
+
+
+def run_trial(dataset: Dataset, spec: TrialSpec, on_epoch: OnTrialEpoch = lambda split, end: None) -> TrialResult:
+    """Rank the columns of a dataset and score the top K on validation rows. Test rows are not read.
+
+    Raises:
+        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns.
+        DivergedError: training diverged.
+    """
+    started = time.perf_counter()
+    reset_peak_rss()
+    k = dataset.k if spec.k is None else spec.k
+    if not 1 <= k <= dataset.n_features:
+        raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {dataset.n_features} columns")
+    config = make_config(spec.method, {"batch_size": dataset.batch_size, **spec.settings})
+    rank = RANKERS[spec.method].rank
+    splits = make_splits(
+        dataset,
+        spec.split,
+        seed=spec.seed if spec.split_seed is None else spec.split_seed,
+        test_seed=spec.test_seed,
+        count=default_count(dataset, spec.split) if spec.inner_splits is None else spec.inner_splits,
+    )
+    rankings: list[FeatureScores] = []
+    accuracies: dict[str, list[float]] = {}
+    seconds: dict[str, float] = {"score": 0.0}
+    for number, split in enumerate(splits):
+        train, validation = prepare(dataset, split)
+        rng = np.random.default_rng([spec.seed, number])
+        ranking = rank(train, validation, config, rng, lambda end, number=number: on_epoch(number, end))  # type: ignore[misc]
+        rankings.append(ranking)
+        for phase, spent in ranking.seconds.items():
+            seconds[phase] = seconds.get(phase, 0.0) + spent
+        scored = time.perf_counter()
+        for name, scores in ranking.scores.items():
+            columns = rank_columns(scores)[:k]
+            accuracies.setdefault(name, []).append(svm_accuracy(train, validation, columns))
+        seconds["score"] += time.perf_counter() - scored
+
+    importances = {}
+    for name, values in accuracies.items():
+        scores = np.mean([_normalised(ranking.scores[name]) for ranking in rankings], axis=0)
+        selected = tuple(int(column) for column in rank_columns(scores)[:k])
+        importances[name] = Importance(scores, selected, float(np.mean(values)))
+    seconds["total"] = time.perf_counter() - started
+    return TrialResult(importances, tuple(rankings), k, seconds, peak_rss_bytes())
+
+
+def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
+    """Open the test rows: fit the scorer on training and validation rows, return its test accuracy by metric.
+
+    Args:
+        dataset: the dataset.
+        spec: the trial that selected the columns.
+        selected: the columns by metric.
+    """
+    (split,) = make_splits(
+        dataset,
+        spec.split,
+        seed=spec.seed if spec.split_seed is None else spec.split_seed,
+        test_seed=spec.test_seed,
+        count=1,
+    )
+    development, test = prepare_test(dataset, split)
+    return {
+        name: svm_accuracy(development, test, np.asarray(columns, dtype=np.int64)) for name, columns in selected.items()
+    }
+
+
+def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    total = scores.sum()
+    return scores / total if total > 0 else scores
+
+
+def _mean(values: list[float] | list[int] | list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def _total(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.sum(known)) if len(known) == len(values) else None
