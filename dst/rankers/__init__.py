@@ -1,0 +1,65 @@
+"""Rankers by name, and how their settings are made from named parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dst.errors import InputError, unknown_name
+from dst.rankers.base import FeatureScores, OnEpoch, Ranker
+from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
+from dst.rankers.random_order import RandomConfig, rank_randomly
+from dst.rankers.sparse_mlp import rank_by_sparse_mlp
+from dst.topology import METHODS
+from dst.training import TrainingConfig
+
+__all__ = ["RANKERS", "FeatureScores", "OnEpoch", "Ranker", "RankerEntry", "make_config", "parameters"]
+
+
+@dataclass(frozen=True)
+class RankerEntry:
+    """A ranker and the dataclass of its settings.
+
+    Attributes:
+        rank: the ranker.
+        config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
+    """
+
+    rank: Ranker
+    config: type[Any]
+
+
+RANKERS: dict[str, RankerEntry] = {
+    **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig) for name in METHODS},
+    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
+    "random": RankerEntry(rank_randomly, RandomConfig),
+}
+
+
+def parameters(method: str) -> frozenset[str]:
+    """Return the names of the settings that a method takes.
+
+    Raises:
+        InputError: no such method.
+    """
+    if method not in RANKERS:
+        raise InputError(unknown_name("method", method, RANKERS))
+    return frozenset(f.name for f in dataclasses.fields(RANKERS[method].config)) - {"method"}
+
+
+def make_config(method: str, settings: Mapping[str, Any]) -> Any:
+    """Return a ranker's settings from named values; what the ranker does not take is left out.
+
+    Settings are shared by all methods of a study (epochs, hidden sizes, ...), so a ranker picks its own; names that no
+    ranker takes are refused where the study's spec is read.
+
+    Raises:
+        InputError: no such method, or a value that breaks a rule.
+    """
+    taken = {name: value for name, value in settings.items() if name in parameters(method)}
+    config = RANKERS[method].config
+    if "method" in {f.name for f in dataclasses.fields(config)}:
+        taken["method"] = method
+    return config(**taken)
