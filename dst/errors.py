@@ -27,6 +27,7 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
         valid: the names that exist.
     """
     names = sorted(valid)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
+    hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     return f"unknown {kind} {given!r}: {hint}valid are {', '.join(names)}"
