@@ -1,0 +1,281 @@
+"""The ``dst`` command. Results go to stdout, progress and messages to stderr.
+
+Exit status: 0 done; 1 the work failed; 2 the call or the spec is wrong, said in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from dst.errors import InputError
+
+app = typer.Typer(
+    help="Which features matter, and which sparse network, trained how, finds them best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
+
+StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def run(
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec: quickstart.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the spec, e.g. search.trials=50."),
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: HOST:PORT, or auto.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time [default: one per core].")] = None,
+) -> None:
+    """Run a study, or go on with it where it was interrupted."""
+    from studies.run import run_study
+    from studies.spec import load_spec
+
+    result = run_study(load_spec(spec, overrides or ()), out=out, address=address, workers=workers)
+    if not result.ran:
+        _say("Nothing to do: the study is finished.")
+    _print_best(result.rows)
+    typer.echo(f"\nReport: {result.folder / 'report.html'}")
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
+    if result.missing:
+        _say(f"error: no trial could be confirmed on {', '.join(result.missing)}; see dst status {result.folder}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(folder: StudyDir, as_json: AsJson = False) -> None:
+    """Show how far a study is, what is best so far and what it has cost."""
+    from studies.status import study_status
+
+    document = study_status(folder)
+    if as_json:
+        _print_json(document)
+        return
+    keys = ("finished", "running", "stopped", "failed", "waiting", "best_value")
+    rows = [[name, *(_number(counts[key]) for key in keys)] for name, counts in document["datasets"].items()]
+    _print_table(["dataset", *keys], rows)
+    cost = document["cost"]
+    typer.echo(
+        f"\nCore-seconds: {cost['core_seconds']:.0f} (finished {cost['finished']:.0f}, stopped {cost['stopped']:.0f}, "
+        f"failed {cost['failed']:.0f})"
+    )
+
+
+@app.command()
+def best(folder: StudyDir, as_json: AsJson = False) -> None:
+    """Show the best configuration per dataset, with its confirmed test score."""
+    from studies.folder import StudyFolder
+    from studies.results import collect, read_study
+
+    study = StudyFolder(folder)
+    rows = collect(study, *read_study(study)).best
+    if as_json:
+        _print_json({"best": rows})
+    else:
+        _print_best(rows)
+
+
+@app.command()
+def report(folder: StudyDir) -> None:
+    """Write tables, plots and report.html again from a study's records."""
+    from studies.folder import StudyFolder
+    from studies.results import read_study
+    from studies.run import write_results
+
+    study = StudyFolder(folder)
+    write_results(study, *read_study(study))
+    typer.echo(study.report)
+
+
+@app.command()
+def track(
+    folder: StudyDir,
+    mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
+) -> None:
+    """Send to Weights & Biases what it does not have yet."""
+    from studies.folder import StudyFolder
+    from studies.results import read_study
+    from studies.run import send_results
+
+    study = StudyFolder(folder)
+    typer.echo(f"{send_results(study, *read_study(study), mode=mode)} runs sent")
+
+
+@app.command()
+def trial(
+    data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
+    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
+    split: Annotated[str, typer.Option(help="stratified or paper.")] = "stratified",
+    method: Annotated[str, typer.Option(help="set, rigl, static, dense, l1_logistic or random.")] = "set",
+    sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
+    l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,
+    k: Annotated[int | None, typer.Option(help="How many features to select [default: the dataset's].")] = None,
+    seed: Annotated[int, typer.Option(help="Of the network and of the validation rows.")] = 0,
+    epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 200,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch [default: the dataset's].")] = None,
+    inner_splits: Annotated[int, typer.Option(help="Draws of validation rows to average over.")] = 1,
+    test: Annotated[bool, typer.Option("--test", help="Open the test rows and score the selection on them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run one trial in this process: train, rank the features, score the best K."""
+    import torch
+
+    from dst.data import load_dataset
+    from dst.trial import TrialSpec, run_trial, score_on_test
+
+    torch.set_num_threads(1)
+    dataset = load_dataset(data, target=target, k=k, batch_size=batch_size)
+    settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs}
+    spec = TrialSpec(method, settings, split=split, seed=seed, inner_splits=inner_splits)
+    result = run_trial(dataset, spec)
+    document: dict[str, Any] = {
+        "dataset": dataset.name,
+        "method": method,
+        "sparsity": 0.0 if method == "dense" else sparsity,
+        "l2": l2,
+        "seed": seed,
+        "split": split,
+        **result.to_json(),
+    }
+    if test:
+        selected = {name: one.selected for name, one in result.importances.items()}
+        for name, accuracy in score_on_test(dataset, spec, selected).items():
+            document["importances"][name]["test_svm_accuracy"] = accuracy
+    if as_json:
+        _print_json(document)
+        return
+    typer.echo(
+        f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
+        f"{method}, {document['epochs']} epochs, {document['seconds']['total']:.1f} s"
+    )
+    rows = []
+    for name, one in document["importances"].items():
+        names = ", ".join(dataset.feature_names[column] for column in one["selected"][:5])
+        accuracies = [_percent(one["val_svm_accuracy"]), _percent(one.get("test_svm_accuracy"))]
+        rows.append([name, *accuracies, f"{names}, ..." if document["k"] > 5 else names])
+    _print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
+
+
+@datasets_app.command("list")
+def list_command(as_json: AsJson = False) -> None:
+    """List the datasets that are known by name."""
+    from dst.data import list_datasets
+
+    rows = list_datasets()
+    if as_json:
+        _print_json({"datasets": rows})
+        return
+    keys = ("name", "samples", "features", "classes", "kind", "available")
+    _print_table(list(keys), [["yes" if row[key] is True else _text(row[key]) for key in keys] for row in rows])
+
+
+@datasets_app.command()
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
+    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a file and say what is in it and what would not work."""
+    from dst.data import check_file
+
+    document = check_file(file, target)
+    if as_json:
+        _print_json(document)
+        return
+    known = f", known as {document['known']}" if document["known"] else ""
+    typer.echo(
+        f"{document['name']}: {document['samples']} rows, {document['features']} columns, "
+        f"{document['classes']} classes{known}"
+    )
+    for problem in document["problems"]:
+        typer.echo(f"problem: {problem}")
+    if not document["problems"]:
+        typer.echo("no problems found")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its status."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=arguments, prog_name="dst", standalone_mode=False)
+    except TyperException as error:
+        _say(f"error: {error.format_message()} (see dst --help)")
+        sys.exit(2)
+    except InputError as error:
+        _say(f"error: {error}")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; the same command goes on from here")
+        sys.exit(130)
+    except Exception as error:
+        from studies.records import RecordError
+        from studies.tracking import TrackingError
+
+        if isinstance(error, (RecordError, TrackingError, OSError)):
+            _say(f"error: {error}")
+            sys.exit(1)
+        raise
+    sys.exit(code or 0)
+
+
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document))
+
+
+def _print_best(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        typer.echo("No configuration is confirmed yet.")
+        return
+    table = []
+    for row in rows:
+        settings = ", ".join(f"{name} {_number(value)}" for name, value in row["params"].items() if name != "method")
+        spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
+        test = "not opened" if row["test_mean"] is None else f"{_percent(row['test_mean'])}{spread} %"
+        score = _number(row["val_score"])
+        table.append([row["dataset"], row["method"], row["importance"], str(row["k"]), score, test, settings])
+    _print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "settings"], table)
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
+    for line in (head, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None or value is False else str(value)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _text(value)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

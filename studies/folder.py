@@ -1,0 +1,116 @@
+"""Where everything of a study lies: one folder, whose names are a contract with its users."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dst.errors import InputError
+
+_DATASET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Names every path of a study's folder. Reads and writes nothing, except that :meth:`create` makes the folder.
+
+    Attributes:
+        path: the folder; it need not exist.
+    """
+
+    path: Path
+
+    def create(self) -> StudyFolder:
+        """Make the folder and its ``records/``, if missing, and return this object."""
+        self.records.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def spec(self) -> Path:
+        """``study.yaml``: the resolved spec."""
+        return self.path / "study.yaml"
+
+    @property
+    def storage(self) -> Path:
+        """``study.db``: Optuna's storage, unless the spec names another."""
+        return self.path / "study.db"
+
+    @property
+    def lock(self) -> Path:
+        """``.lock``: who runs the study."""
+        return self.path / ".lock"
+
+    @property
+    def records(self) -> Path:
+        """``records/``: a folder per dataset, a record per trial."""
+        return self.path / "records"
+
+    @property
+    def trials_parquet(self) -> Path:
+        """``trials.parquet``: one row per trial."""
+        return self.path / "trials.parquet"
+
+    @property
+    def trials_csv(self) -> Path:
+        """``trials.csv``: the same rows as text."""
+        return self.path / "trials.csv"
+
+    @property
+    def best(self) -> Path:
+        """``best.csv``: one row per dataset."""
+        return self.path / "best.csv"
+
+    @property
+    def best_by_method(self) -> Path:
+        """``best_by_method.csv``: one row per dataset and method."""
+        return self.path / "best_by_method.csv"
+
+    @property
+    def report(self) -> Path:
+        """``report.html``."""
+        return self.path / "report.html"
+
+    @property
+    def plots(self) -> Path:
+        """``plots/``: the report's figures as PNG and SVG."""
+        return self.path / "plots"
+
+    @property
+    def wandb(self) -> Path:
+        """``wandb/``: offline runs until they are synced, and the note of what was sent."""
+        return self.path / "wandb"
+
+    def best_spec(self, dataset: str) -> Path:
+        """``best/DATASET.yaml``: a spec that reruns the winner."""
+        return self.path / "best" / f"{_checked(dataset)}.yaml"
+
+    def features(self, dataset: str) -> Path:
+        """``features/DATASET.csv``: the columns of a dataset, ranked."""
+        return self.path / "features" / f"{_checked(dataset)}.csv"
+
+    def record(self, dataset: str, number: int) -> Path:
+        """``records/DATASET/NUMBER.json``: what became of a trial; its presence says that the trial is recorded."""
+        return self.records / _checked(dataset) / f"{number}.json"
+
+    def scores(self, dataset: str, number: int) -> Path:
+        """``records/DATASET/NUMBER.npz``: the trial's feature scores, an array per importance metric."""
+        return self.records / _checked(dataset) / f"{number}.npz"
+
+    def columns(self, dataset: str) -> Path:
+        """``records/DATASET/columns.json``: the names of the dataset's columns."""
+        return self.records / _checked(dataset) / "columns.json"
+
+    def test(self, dataset: str, number: int) -> Path:
+        """``records/DATASET/NUMBER.test.json``: the test accuracy of a confirming trial whose test rows were opened."""
+        return self.records / _checked(dataset) / f"{number}.test.json"
+
+
+def _checked(dataset: str) -> str:
+    """Return the name if it can name a file and nothing outside the folder."""
+    if _DATASET_NAME.fullmatch(dataset) is None:
+        raise InputError(
+            "a dataset's name holds letters, digits, '_', '-' and '.' only and does not begin with '.', "
+            f"but got {dataset!r}"
+        )
+    return dataset

@@ -1,0 +1,222 @@
+"""How far a study is, on standard error: a live table on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class DatasetProgress:
+    """How far one dataset is.
+
+    Attributes:
+        name: the dataset.
+        finished: trials that ran to their end.
+        running: trials at work.
+        stopped: trials stopped early.
+        failed: trials that failed.
+        waiting: trials handed out again, or not yet.
+        total: trials there will be, as far as is known.
+        best: the best objective value so far, or None.
+        stage: what the dataset is in, e.g. ``search``.
+    """
+
+    name: str
+    finished: int
+    running: int
+    stopped: int
+    failed: int
+    waiting: int
+    total: int
+    best: float | None
+    stage: str
+
+    @property
+    def ended(self) -> int:
+        """Trials with nothing left to do."""
+        return self.finished + self.stopped + self.failed
+
+
+class Progress(Protocol):
+    """Shows how far a study is. A context manager: what it shows ends when the block ends."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Show the last state and end."""
+
+    def update(self, datasets: Sequence[DatasetProgress], elapsed: float | None = None) -> None:
+        """Take the present state.
+
+        Args:
+            datasets: every dataset of the study, always in the same order.
+            elapsed: seconds since the study was started or resumed; None: since this object was made.
+        """
+
+
+class TimeLeft:
+    """Estimates the seconds that are left from the trials that ended since the first look.
+
+    A resumed study finds ended trials that cost this run nothing: they do not count.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._first: tuple[int, float] | None = None
+
+    def estimate(self, datasets: Sequence[DatasetProgress], elapsed: float) -> float | None:
+        """Return the seconds left, or None while nothing has ended.
+
+        The mean cost of a trial is the workers' time over the trials that ended; the trials left take as many rounds of
+        it as they fill the workers, and one round at least.
+        """
+        ended = sum(one.ended for one in datasets)
+        left = sum(max(one.total - one.ended, 0) for one in datasets)
+        if self._first is None:
+            self._first = ended, elapsed
+        before, start = self._first
+        if ended == before:
+            return 0.0 if left == 0 else None
+        mean = (elapsed - start) * self._workers / (ended - before)
+        return mean * max(left / self._workers, 1.0) if left else 0.0
+
+
+class LiveProgress:
+    """A table on a terminal that is redrawn in place: a row per dataset, then the whole.
+
+    Args:
+        stream: the terminal, usually ``sys.stderr``.
+        workers: trials that run at once.
+    """
+
+    def __init__(self, stream: TextIO, workers: int = 1) -> None:
+        self._start = time.monotonic()
+        self._time_left = TimeLeft(workers)
+        console = Console(file=stream, force_terminal=True)
+        # Prints of other code go above the table if they go to standard error; standard output is not ours.
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def update(self, datasets: Sequence[DatasetProgress], elapsed: float | None = None) -> None:
+        """Redraw the table."""
+        elapsed = time.monotonic() - self._start if elapsed is None else elapsed
+        left = self._time_left.estimate(datasets, elapsed)
+        self._live.update(Group(_table(datasets), Text(_overall(datasets, elapsed, left), style="dim")), refresh=True)
+
+
+class LineProgress:
+    """Plain lines, one for each change but at most one every ``interval`` seconds, and one for the end.
+
+    Args:
+        stream: where the lines go, usually ``sys.stderr``.
+        workers: trials that run at once.
+        interval: seconds between two lines at least.
+    """
+
+    def __init__(self, stream: TextIO, workers: int = 1, interval: float = 2.0) -> None:
+        self._start = time.monotonic()
+        self._stream = stream
+        self._time_left = TimeLeft(workers)
+        self._interval = interval
+        self._printed: tuple[DatasetProgress, ...] = ()
+        self._printed_at = -math.inf
+        self._unprinted: tuple[tuple[DatasetProgress, ...], float] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._unprinted is not None:
+            self._print(*self._unprinted)
+
+    def update(self, datasets: Sequence[DatasetProgress], elapsed: float | None = None) -> None:
+        """Print a line, if something has changed and the last line is old enough."""
+        elapsed = time.monotonic() - self._start if elapsed is None else elapsed
+        state = tuple(datasets)
+        self._time_left.estimate(state, elapsed)
+        self._unprinted = None if state == self._printed else (state, elapsed)
+        if self._unprinted is not None and elapsed - self._printed_at >= self._interval:
+            self._print(state, elapsed)
+
+    def _print(self, state: tuple[DatasetProgress, ...], elapsed: float) -> None:
+        changed = [one for one in state if one not in self._printed]
+        left = self._time_left.estimate(state, elapsed)
+        self._stream.write("; ".join([_overall(state, elapsed, left), *map(_brief, changed)]) + "\n")
+        self._stream.flush()
+        self._printed, self._printed_at, self._unprinted = state, elapsed, None
+
+
+def make_progress(stream: TextIO, workers: int = 1) -> LiveProgress | LineProgress:
+    """Return the live table where the stream is a terminal that can redraw, else plain lines.
+
+    Args:
+        stream: where progress goes, usually ``sys.stderr``; never standard output.
+        workers: trials that run at once.
+    """
+    live = stream.isatty() and os.environ.get("TERM") != "dumb"
+    return LiveProgress(stream, workers) if live else LineProgress(stream, workers)
+
+
+def _table(datasets: Sequence[DatasetProgress]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("dataset", no_wrap=True)
+    table.add_column("", width=16)
+    for name in ("done", "running", "stopped", "failed", "best"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for one in datasets:
+        table.add_row(
+            Text(one.name, style="bold"),
+            ProgressBar(max(one.total, 1), one.ended, width=16, complete_style="cyan", finished_style="green"),
+            f"{one.ended}/{one.total}",
+            str(one.running or ""),
+            str(one.stopped or ""),
+            Text(str(one.failed or ""), style="red"),
+            "" if one.best is None else f"{one.best:.4f}",
+            one.stage,
+        )
+    return table
+
+
+def _overall(datasets: Sequence[DatasetProgress], elapsed: float, left: float | None) -> str:
+    ended, total = sum(one.ended for one in datasets), sum(one.total for one in datasets)
+    states = {state: sum(getattr(one, state) for one in datasets) for state in ("running", "stopped", "failed")}
+    counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    ends = "" if not left else f", about {_clock(left)} left"
+    return f"{ended}/{total} trials{f' ({counts})' if counts else ''} in {_clock(elapsed)}{ends}"
+
+
+def _brief(one: DatasetProgress) -> str:
+    best = "" if one.best is None else f" best {one.best:.4f}"
+    return f"{one.name} {one.ended}/{one.total} {one.stage}{best}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

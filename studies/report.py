@@ -1,0 +1,218 @@
+"""The report: what won, what it was compared with, what the search cost, what failed, and how the numbers were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from studies.files import write_text
+from studies.folder import StudyFolder
+from studies.page import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
+from studies.plots import Direction, write_plots
+
+Row = Mapping[str, Any]
+
+_ABSENT = "—"
+_MAX_FAILURES = 50
+
+_CAPTIONS = {
+    "accuracy_by_method": "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
+    "score_history": "Validation score of each search trial, and the best so far.",
+    "score_by_density": "Validation score of each search trial against the share of connections its network keeps.",
+}
+
+
+def write_report(
+    folder: StudyFolder,
+    best: Sequence[Row],
+    best_by_method: Sequence[Row],
+    trials: pd.DataFrame,
+    *,
+    direction: Direction = "maximize",
+    title: str | None = None,
+    cpus: float = 1.0,
+) -> None:
+    """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
+
+    Args:
+        folder: the study's folder.
+        best: the best configuration of each dataset, keys as in :data:`studies.tables.BEST_COLUMNS`.
+        best_by_method: the same for each dataset and method.
+        trials: the trials table (:func:`studies.tables.trials_table`).
+        direction: which validation scores are better.
+        title: the page's heading; the folder's name when None.
+        cpus: cores that a trial had to itself, for its cost.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    documents = write_plots(folder, best, best_by_method, trials, direction)
+    figures = {name: figure(documents[name], name, caption) for name, caption in _CAPTIONS.items()}
+    opened = any(choice["test_mean"] is not None for choice in best_by_method)
+    scored = bool(trials["val_score"].notna().any())
+    sections = [
+        section("Best configuration per dataset", _best_table(best), _baselines_note(best)),
+        section(
+            "Best of each method, on test rows",
+            _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
+            "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
+            "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
+        ),
+        section(
+            "The search",
+            figures["score_history"] + figures["score_by_density"]
+            if scored
+            else paragraph("No trial has a score yet."),
+        ),
+        section("Trials and cost", _cost_table(trials, cpus)),
+        section("Failures", _failures(trials)),
+        section("How these numbers were made", terms(_method_notes(best))),
+    ]
+    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials), sections))
+
+
+def is_baseline(choice: Row) -> bool:
+    """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
+    return not choice["sparsity"]
+
+
+def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:
+    text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
+    if best:
+        won = sum(is_baseline(choice) for choice in best)
+        text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
+    return text
+
+
+def _best_table(best: Sequence[Row]) -> str:
+    if not best:
+        return paragraph("No dataset has a winner yet.")
+    head = ["Dataset", "Method", "#Test accuracy, %", "#Validation score", "#Features", "#Density", "#FLOPs / dense"]
+    rows = [
+        row(
+            [
+                name_cell(choice["dataset"]),
+                cell(choice["method"], tag="baseline" if is_baseline(choice) else ""),
+                cell(_accuracy(choice), "number chosen"),
+                cell(f"{choice['val_score']:.4f}", "number"),
+                cell(str(choice["k"]), "number"),
+                cell(_ABSENT if choice["sparsity"] is None else f"{100 * (1 - choice['sparsity']):.3g}%", "number"),
+                cell(_ABSENT if choice["flops_ratio"] is None else f"{choice['flops_ratio']:.2g}", "number"),
+                code_cell(_settings(choice["params"])),
+            ]
+        )
+        for choice in best
+    ]
+    return table([*head, "Settings"], rows)
+
+
+def _baselines_note(best: Sequence[Row]) -> str:
+    winners = sorted(choice["dataset"] for choice in best if is_baseline(choice))
+    if not winners:
+        return ""
+    return (
+        f"A baseline won on {_listed(winners, 'and')}: no sparse network of this study reached its validation score. "
+        "The feature list of such a dataset is the baseline's."
+    )
+
+
+def _methods_table(best: Sequence[Row], best_by_method: Sequence[Row]) -> str:
+    if not best_by_method:
+        return paragraph("No configuration has been confirmed yet.")
+    methods = sorted({choice["method"] for choice in best_by_method})
+    accuracies = {(choice["dataset"], choice["method"]): _accuracy(choice) for choice in best_by_method}
+    chosen = {(choice["dataset"], choice["method"]) for choice in best}
+    rows = []
+    for dataset in sorted({choice["dataset"] for choice in best_by_method}):
+        places = [(dataset, method) for method in methods]
+        kinds = ["number chosen" if place in chosen else "number" for place in places]
+        cells = [cell(accuracies.get(place, _ABSENT), kind) for place, kind in zip(places, kinds, strict=True)]
+        rows.append(row([name_cell(dataset), *cells]))
+    return table(["Dataset", *(f"#{method}" for method in methods)], rows)
+
+
+def _cost_table(trials: pd.DataFrame, cpus: float) -> str:
+    if trials.empty:
+        return paragraph("No trial has ended yet.")
+    head = ["Dataset", "#Finished", "#Stopped", "#Failed", "#Of these confirming", "#Core-seconds"]
+    parts = [(str(name), part) for name, part in trials.groupby("dataset")]
+    rows = [row([name_cell(name), *_cost_cells(part, cpus)]) for name, part in parts]
+    if len(parts) > 1:
+        rows.append(row([name_cell("all"), *_cost_cells(trials, cpus)], "total"))
+    return table(head, rows)
+
+
+def _cost_cells(trials: pd.DataFrame, cpus: float) -> list[str]:
+    counts = [int((trials["state"] == state).sum()) for state in ("finished", "stopped", "failed")]
+    counts.append(int((trials["stage"] == "confirm").sum()))
+    cost = cpus * trials["seconds"].sum()
+    texts = [*map(str, counts), f"{cost:,.1f}" if cost < 100 else f"{cost:,.0f}"]
+    return [cell(text, "number") for text in texts]
+
+
+def _failures(trials: pd.DataFrame) -> str:
+    failed = trials[trials["state"] == "failed"]
+    if failed.empty:
+        return paragraph("None.")
+    rows = [
+        row(
+            [
+                name_cell(trial["dataset"]),
+                cell(str(trial["number"]), "number"),
+                cell(trial["stage"]),
+                cell(_ABSENT if pd.isna(trial["method"]) else trial["method"]),
+                code_cell("no message" if pd.isna(trial["error"]) else trial["error"]),
+            ]
+        )
+        for trial in failed.head(_MAX_FAILURES).to_dict("records")
+    ]
+    more = len(failed) - len(rows)
+    rest = paragraph(f"{more} more in trials.csv.") if more > 0 else ""
+    return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
+
+
+def _method_notes(best: Sequence[Row]) -> dict[str, str]:
+    seeds = sorted({choice["seeds"] for choice in best})
+    again = f"over {_listed(seeds, 'or')} seeds" if seeds else "over several seeds"
+    opened = any(choice["test_mean"] is not None for choice in best)
+    return {
+        "Search": "Every trial trained on training rows, ranked the columns, fitted a classifier on its top columns "
+        "and was scored on validation rows. Nothing in the search has seen a test row.",
+        "Confirming": f"The leading trials of a dataset were scored again on validation rows, {again} of network and "
+        "validation split; the best mean won (ties: validation loss, then FLOPs).",
+        "Test": "Then the test rows were opened, once per confirmed configuration: for the winner and for the best of "
+        "each method, with a classifier fitted on training and validation rows."
+        if opened
+        else "The test rows have not been opened.",
+        "±": "Standard deviation over seeds on one fixed set of test rows: the spread of training, not of the data.",
+        "Files": "Every trial is in trials.csv, the ranked columns of a dataset in features/, the figures in plots/.",
+    }
+
+
+def _accuracy(choice: Row) -> str:
+    if choice["test_mean"] is None:
+        return "not opened"
+    spread = "" if choice["test_std"] is None else f" ± {100 * choice['test_std']:.1f}"
+    return f"{100 * choice['test_mean']:.1f}{spread}"
+
+
+def _settings(params: Row) -> str:
+    shown = {
+        key: params[key] for key in sorted(params) if key not in ("method", "sparsity") and params[key] is not None
+    }
+    return ", ".join(f"{key}={_short(value)}" for key, value in shown.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(items: Sequence[Any], word: str) -> str:
+    *firsts, last = map(str, items)
+    return f"{', '.join(firsts)} {word} {last}" if firsts else last

@@ -1,0 +1,108 @@
+"""What a study has found so far, read from its folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from dst.data import Dataset
+from dst.errors import InputError
+from studies.files import write_text
+from studies.folder import StudyFolder
+from studies.records import RecordError, iter_records, read_test
+from studies.selection import Confirmed, best_row, confirmed, to_open
+from studies.spec import StudySpec, parse_spec
+from studies.tables import winner_features
+
+CONFIRM = "confirm"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The confirmed configurations of a study.
+
+    Attributes:
+        best: a row per dataset, keys as in :data:`studies.tables.BEST_COLUMNS`.
+        best_by_method: the same per dataset and method.
+        feature_names: the column names of each dataset in ``best``.
+    """
+
+    best: list[dict[str, Any]]
+    best_by_method: list[dict[str, Any]]
+    feature_names: dict[str, list[str]]
+
+
+def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
+    """Return the spec that a study ran with, and its datasets' names.
+
+    Raises:
+        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
+    """
+    try:
+        document = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+        names = list(document.pop("resolved")["datasets"])
+    except FileNotFoundError:
+        raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({error!r})") from error
+    return parse_spec(document, str(folder.spec)), names
+
+
+def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
+    """Return a dataset's confirmed configurations, best first."""
+    return confirmed(
+        (record for record in iter_records(folder, dataset) if record["stage"] == CONFIRM),
+        seeds=spec.confirm.seeds,
+        metric=spec.objective.metric,
+        importance=spec.objective.importance,
+        direction=spec.objective.direction,
+    )
+
+
+def write_columns(folder: StudyFolder, dataset: Dataset) -> None:
+    """Note a dataset's column names, so that tables can be written where the data is not at hand."""
+    write_text(folder.columns(dataset.name), json.dumps(list(dataset.feature_names)) + "\n")
+
+
+def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
+    """Return a dataset's column names.
+
+    Raises:
+        RecordError: the file is missing or damaged.
+    """
+    path = folder.columns(dataset)
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read as column names ({error})") from error
+    return [str(name) for name in names]
+
+
+def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Results:
+    """Gather the confirmed configurations of a study, with their test accuracies where these were opened.
+
+    Raises:
+        RecordError: a record is damaged.
+    """
+    results = Results([], [], {})
+    for dataset in datasets:
+        ranked = confirmed_of(folder, spec, dataset)
+        if not ranked:
+            continue
+        names = results.feature_names[dataset] = read_columns(folder, dataset)
+        rows = [_row(folder, one, names) for one in to_open(ranked)]
+        results.best.append(rows[0])
+        results.best_by_method.extend(rows)
+    return results
+
+
+def _row(folder: StudyFolder, one: Confirmed, names: Sequence[str]) -> dict[str, Any]:
+    dataset, k = one.records[0]["dataset"], one.records[0]["k"]
+    identity = {"dataset": dataset, "number": one.number, "importance": one.importance, "k": k}
+    ranking = winner_features(folder, identity, names)
+    tests = [read_test(folder, dataset, record["number"]) for record in one.records]
+    return best_row(one, ranking["column"].tolist()[:k], tests)

@@ -1,0 +1,349 @@
+"""Running a study from its spec to its report; the same call resumes one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import yaml
+
+from cluster.ledger import Ledger
+from cluster.options import OptionError
+from cluster.pruners import make_pruner
+from cluster.samplers import make_sampler
+from cluster.storage import StorageError, open_storage, quiet_optuna
+from dst.data import Dataset, load_dataset
+from dst.errors import InputError
+from dst.rankers import RANKERS, make_config, parameters
+from search_spaces import Space, SpaceError, load_space
+from studies.files import write_text
+from studies.folder import StudyFolder
+from studies.lock import owned
+from studies.plan import DatasetPlan, StudyPlan
+from studies.progress import make_progress
+from studies.report import write_report
+from studies.results import Results, collect, read_study, write_columns
+from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec
+from studies.tables import BEST_COLUMNS, write_tables
+from studies.tracking import Mode, TrackingError, track
+from studies.work import run_job
+
+VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
+"""Distributions whose versions a study notes."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study came to.
+
+    Attributes:
+        folder: where everything lies.
+        rows: one a dataset, the confirmed winner, as ``dst best --json`` prints it.
+        best: the same as a table.
+        best_by_method: one row a dataset and method.
+        trials: the trials table.
+        ran: whether this call had anything left to do.
+        missing: datasets on which no configuration could be confirmed.
+        warnings: what went wrong beside the study itself, e.g. W&B.
+    """
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    best: pd.DataFrame
+    best_by_method: pd.DataFrame
+    trials: pd.DataFrame
+    ran: bool
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def run_study(
+    spec: StudySpec,
+    *,
+    out: Path | None = None,
+    address: str | None = None,
+    workers: int | None = None,
+    in_process: bool = False,
+) -> StudyResult:
+    """Run a study, or go on with one that was interrupted, and write its tables and report.
+
+    Progress goes to stderr. Everything durable lies in the study's folder; calling again on a finished study does
+    nothing new.
+
+    Args:
+        spec: the study.
+        out: the study's folder; default ``spec.out``, else ``runs/NAME``.
+        address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
+        workers: how many trials run at a time; None: as many as there are cores for.
+        in_process: run trials one after another in this process, without Ray.
+
+    Raises:
+        InputError: the spec or its data break a rule, or the folder holds another study.
+        RecordError: a record in the folder is damaged.
+        KeyboardInterrupt: the run was interrupted; it can be resumed.
+    """
+    space = _space(spec)
+    _check_search(spec)
+    datasets = _load(spec)
+    folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
+    _check_folder(folder, spec, datasets)
+    with owned(folder.create()), quiet_optuna():
+        if not folder.spec.exists():
+            _write_spec(folder, spec, datasets)
+        for dataset in datasets:
+            write_columns(folder, dataset)
+        try:
+            storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
+        except StorageError as error:
+            raise InputError(str(error)) from error
+        try:
+            plan = StudyPlan(
+                (
+                    DatasetPlan(spec, use, dataset, folder, _ledger(spec, space, storage, dataset.name))
+                    for use, dataset in zip(spec.datasets, datasets, strict=True)
+                ),
+                retries=spec.resources.retries,
+            )
+            ran = not plan.done()
+            if ran:
+                shared = {dataset.name: dataset for dataset in datasets}
+                _run(plan, shared, spec, address=address, workers=workers, in_process=in_process)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+        return _finish(folder, spec, [dataset.name for dataset in datasets], ran=ran)
+
+
+def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
+    """Write tables, plots, report and the winners' specs from the records of a study.
+
+    Returns:
+        The confirmed configurations and the trials table.
+    """
+    results = collect(folder, spec, datasets)
+    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names)
+    write_report(
+        folder,
+        results.best,
+        results.best_by_method,
+        trials,
+        direction=spec.objective.direction,
+        title=spec.name,
+        cpus=float(spec.resources.cpus),
+    )
+    uses = dict(zip(datasets, spec.datasets, strict=True))
+    for row in results.best:
+        write_text(folder.best_spec(row["dataset"]), _winner_spec(spec, uses[row["dataset"]], row))
+    return results, trials
+
+
+def _run(
+    plan: StudyPlan,
+    shared: dict[str, Dataset],
+    spec: StudySpec,
+    *,
+    address: str | None,
+    workers: int | None,
+    in_process: bool,
+) -> None:
+    started = time.monotonic()
+    with make_progress(sys.stderr, workers or os.cpu_count() or 1) as progress:
+
+        def show() -> None:
+            progress.update(plan.progress(), time.monotonic() - started)
+
+        if in_process:
+            from cluster.here import run_here
+
+            run_here(plan, run_job, shared, on_tick=show)
+        else:
+            from cluster.ray_run import run_jobs
+
+            run_jobs(
+                plan,
+                run_job,
+                shared,
+                workers=workers,
+                cpus_per_job=spec.resources.cpus,
+                address=address,
+                on_tick=show,
+            )
+        show()
+
+
+def _finish(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, ran: bool) -> StudyResult:
+    results, trials = write_results(folder, spec, datasets)
+    warnings = []
+    try:
+        _track(folder, spec, results)
+    except TrackingError as error:
+        warnings.append(str(error))
+    return StudyResult(
+        folder=folder.path,
+        rows=results.best,
+        best=pd.DataFrame(results.best, columns=list(BEST_COLUMNS)),
+        best_by_method=pd.DataFrame(results.best_by_method, columns=list(BEST_COLUMNS)),
+        trials=trials,
+        ran=ran,
+        missing=tuple(name for name in datasets if name not in {row["dataset"] for row in results.best}),
+        warnings=tuple(warnings),
+    )
+
+
+def send_results(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, mode: str | None = None) -> int:
+    """Send to W&B what it does not have yet of a study.
+
+    Args:
+        folder: the study's folder.
+        spec: the spec that it ran with.
+        datasets: its datasets' names.
+        mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
+
+    Returns:
+        How many runs were sent.
+
+    Raises:
+        InputError: an unknown mode.
+        TrackingError: W&B failed.
+    """
+    return _track(folder, spec, collect(folder, spec, datasets), mode)
+
+
+def _track(folder: StudyFolder, spec: StudySpec, results: Results, mode: str | None = None) -> int:
+    wandb = spec.tracking.wandb
+    return track(
+        folder,
+        study_name=spec.name,
+        mode=cast("Mode", mode or wandb.mode),
+        project=wandb.project,
+        entity=wandb.entity,
+        runs=wandb.runs,
+        best=results.best,
+        best_by_method=results.best_by_method,
+    )
+
+
+def _space(spec: StudySpec) -> Space:
+    """Return the search space, after trying the values at its bounds on the methods that take them."""
+    allowed = set().union(*(parameters(method) for method in RANKERS)) - {"hidden"}
+    try:
+        space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
+    except SpaceError as error:
+        raise SpecError(str(error)) from error
+    fixed = spec.training.settings()
+    for parameter in space.parameters[1:]:
+        if parameter.name in spec.training.model_fields_set:
+            raise SpecError(f"{parameter.name} must be set once, but training and space both have it")
+        for method in spec.methods:
+            if parameter.name not in parameters(method) or method not in parameter.when.get("method", (method,)):
+                continue
+            for value in parameter.extremes():
+                try:
+                    make_config(method, {**fixed, parameter.name: value})
+                except (InputError, TypeError) as error:
+                    raise SpecError(f"space.{parameter.name}: {error}") from error
+    return space
+
+
+def _check_search(spec: StudySpec) -> None:
+    try:
+        make_sampler(spec.search.sampler.name, spec.search.sampler.options, seed=0)
+        make_pruner(spec.search.pruner.name, spec.search.pruner.options)
+    except OptionError as error:
+        raise SpecError(f"search: {error}") from error
+
+
+def _load(spec: StudySpec) -> list[Dataset]:
+    datasets = [load_dataset(use.path, target=use.target, k=use.k, batch_size=use.batch_size) for use in spec.datasets]
+    twice = [name for name, count in Counter(dataset.name for dataset in datasets).items() if count > 1]
+    if twice:
+        raise SpecError(f"datasets: each name once, but {twice[0]!r} is there more than once: rename the file")
+    return datasets
+
+
+def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
+    """Refuse to go on in a folder whose results would mean something else."""
+    if not folder.spec.exists():
+        if folder.path.is_dir() and any(folder.path.iterdir()):
+            raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
+        return
+    before, _ = read_study(folder)
+    old, new = (_flat(one.model_dump(mode="json", exclude=set(RESUMABLE))) for one in (before, spec))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise InputError(
+                f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}: "
+                "give another --out, or the same spec to go on"
+            )
+    noted = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))["resolved"]["datasets"]
+    for dataset in datasets:
+        if noted[dataset.name]["sha256"] != dataset.sha256:
+            raise InputError(f"{folder.path} holds a study of other data: {dataset.name} has changed since")
+
+
+def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(document, dict) and document:
+        inner = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in document.items())
+        return {key: value for part in inner for key, value in part.items()}
+    return {prefix: document}
+
+
+def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
+    """Write ``study.yaml``: every key, and what it was resolved to."""
+    resolved = {
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "datasets": {
+            dataset.name: {
+                "sha256": dataset.sha256,
+                "samples": dataset.n_samples,
+                "features": dataset.n_features,
+                "classes": dataset.n_classes,
+                "k": dataset.k,
+                "batch_size": dataset.batch_size,
+            }
+            for dataset in datasets
+        },
+    }
+    document = {**spec.model_dump(mode="json"), "resolved": resolved}
+    write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
+
+
+def _winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+    """Return a spec that trains and tests the winning configuration of a dataset again."""
+    winner = spec.model_copy(
+        update={
+            "name": f"{spec.name}-best-{row['dataset']}",
+            "datasets": (use,),
+            "methods": (row["method"],),
+            "space": {name: value for name, value in row["params"].items() if name != "method"},
+            "search": spec.search.model_copy(update={"trials": 1}),
+            "confirm": spec.confirm.model_copy(update={"top": 1}),
+            "storage": None,
+            "out": None,
+        }
+    )
+    return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
+
+
+def _ledger(spec: StudySpec, space: Space, storage: Any, dataset: str) -> Ledger:
+    return Ledger(
+        storage,
+        f"{spec.name}/{dataset}",
+        suggest=space.suggest,
+        direction=spec.objective.direction,
+        sampler=spec.search.sampler.name,
+        sampler_options=spec.search.sampler.options,
+        pruner=spec.search.pruner.name,
+        pruner_options=spec.search.pruner.options,
+        seed=spec.seed,
+        trials=spec.search.trials,
+        batch=spec.search.batch,
+    )

@@ -1,0 +1,50 @@
+"""Where a study stands, read from its storage and records while it runs or afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from cluster.durable import read_entries
+from cluster.entries import SEARCH, State
+from cluster.storage import StorageError, open_storage
+from dst.errors import InputError
+from studies.folder import StudyFolder
+from studies.results import read_study
+from studies.tables import trials_table
+
+
+def study_status(path: Path) -> dict[str, Any]:
+    """Return counts by dataset and state, the best search value so far, and the cost in core-seconds by outcome.
+
+    Returns:
+        ``{"datasets": {NAME: {finished, stopped, failed, running, waiting, best_value}}, "cost": {core_seconds,
+        finished, stopped, failed}}``.
+
+    Raises:
+        InputError: the folder holds no study, or its storage cannot be opened.
+    """
+    folder = StudyFolder(path.expanduser().resolve())
+    spec, names = read_study(folder)
+    better = min if spec.objective.direction == "minimize" else max
+    try:
+        storage = open_storage(spec.storage or f"sqlite:///{folder.storage}", create=False)
+    except StorageError as error:
+        raise InputError(str(error)) from error
+    datasets = {}
+    try:
+        for name in names:
+            entries = read_entries(storage, f"{spec.name}/{name}")
+            counts = Counter(entry.state for entry in entries)
+            values = [entry.value for entry in entries if entry.stage == SEARCH and entry.value is not None]
+            datasets[name] = {
+                **{state.value: counts[state] for state in State},
+                "best_value": better(values, default=None),
+            }
+    finally:
+        storage.engine.dispose()
+    trials = trials_table(folder)
+    spent = trials.groupby("state")["seconds"].sum() * spec.resources.cpus
+    by_state = {state: float(spent.get(state, 0.0)) for state in ("finished", "stopped", "failed")}
+    return {"datasets": datasets, "cost": {"core_seconds": sum(by_state.values()), **by_state}}

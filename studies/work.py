@@ -1,0 +1,102 @@
+"""What a worker does with a job: one trial, or the opening of test rows. Plain data in, plain data out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from cluster.jobs import Output, Report
+from dst.data import Dataset
+from dst.training import EpochEnd
+from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
+
+FIRST_RUNG = 5
+"""A trial reports at this epoch and at each doubling of it (5, 10, 20, ...) of every inner split."""
+
+
+class NoScoreError(ArithmeticError):
+    """A trial ended without a finite objective."""
+
+
+def run_job(payload: Mapping[str, Any], dataset: Dataset, report: Report) -> Output:
+    """Run a job of a study.
+
+    Args:
+        payload: ``kind`` (``trial`` or ``test``) and ``trial`` (the fields of :class:`dst.trial.TrialSpec`); for a
+            trial ``metric`` and ``importance`` of the objective, for a test ``selected`` columns by metric.
+        dataset: the dataset that the job names.
+        report: takes ``(step, value)`` at rungs.
+
+    Returns:
+        For a trial the fields of its record that a worker knows, and an array of feature scores per metric; for a test
+        ``{"importances": {metric: {"test_svm_accuracy": ...}}}``.
+
+    Raises:
+        NoScoreError: the objective is not a finite number.
+    """
+    torch.set_num_threads(1)  # trials run side by side; the sparse kernels use one thread
+    spec = TrialSpec(**payload["trial"])
+    if payload["kind"] == "test":
+        accuracies = score_on_test(dataset, spec, payload["selected"])
+        return Output({"importances": {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}})
+    rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
+    result = run_trial(dataset, spec, rungs.on_epoch)
+    value, importance = objective(result, payload["metric"], payload["importance"])
+    if value is None or not math.isfinite(value):
+        raise NoScoreError(f"the objective {payload['metric']} must be a finite number, but it is {value}")
+    document = result.to_json()
+    document["flops_ratio"] = document.pop("flops_ratio_to_dense")
+    document["val_score"] = value
+    document["importance"] = importance
+    document["curves"] = [
+        {
+            "train_loss": ranking.curves.train_loss,
+            "val_loss": ranking.curves.val_loss,
+            "val_accuracy": ranking.curves.val_accuracy,
+        }
+        for ranking in result.rankings
+        if ranking.epochs
+    ]
+    return Output(document, {name: one.scores for name, one in result.importances.items()})
+
+
+def objective(result: TrialResult, metric: str, importance: str) -> tuple[float | None, str]:
+    """Return a trial's objective and the importance metric that it comes from.
+
+    Args:
+        result: the trial.
+        metric: ``val_svm_accuracy`` or ``val_loss``.
+        importance: the importance metric that counts, or ``best``; a ranker without it is judged on its own best.
+    """
+    accuracies = {name: one.val_svm_accuracy for name, one in result.importances.items()}
+    name = importance if importance in accuracies else max(accuracies, key=lambda metric: accuracies[metric])
+    if metric == "val_loss":
+        losses = [ranking.val_loss for ranking in result.rankings]
+        known = [loss for loss in losses if loss is not None]
+        return (float(np.mean(known)) if len(known) == len(losses) else None), name
+    return accuracies[name], name
+
+
+class _Rungs:
+    """Reports the lowest validation loss so far, averaged over inner splits, in the objective's direction."""
+
+    def __init__(self, epochs: int, report: Report, *, maximize: bool) -> None:
+        self._epochs = epochs
+        self._report = report
+        self._sign = -1.0 if maximize else 1.0
+        self._lowest: dict[int, float] = {}
+        self._rungs = set()
+        rung = FIRST_RUNG
+        while rung <= epochs:
+            self._rungs.add(rung)
+            rung *= 2
+
+    def on_epoch(self, split: int, end: EpochEnd) -> None:
+        self._lowest[split] = min(self._lowest.get(split, math.inf), end.val_loss)
+        if end.epoch in self._rungs:
+            mean = float(np.mean(list(self._lowest.values())))
+            self._report(split * self._epochs + end.epoch, self._sign * mean)

@@ -1,0 +1,141 @@
+"""The report is one page that fetches nothing, escapes everything and names what won."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from studies.folder import StudyFolder
+from studies.report import is_baseline, write_report
+from studies.tables import trials_table
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what the page is made of, and checks that its tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.cells: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+
+@pytest.fixture(scope="module")
+def page(study) -> str:
+    write_report(
+        study.folder, study.best, study.best_by_method, trials_table(study.folder), title="Three <b>tables</b>"
+    )
+    return study.folder.report.read_text()
+
+
+def test_nothing_is_fetched_and_nothing_runs(page: str) -> None:
+    parsed = Page(page)
+    assert parsed.tags["script"] == parsed.tags["link"] == parsed.tags["img"] == parsed.tags["iframe"] == 0
+    assert all(link.startswith("#") for link in parsed.links)
+    assert all(f'id="{link[1:]}"' in page for link in parsed.links)
+    assert "default-src 'none'" in page
+    assert "@import" not in page
+    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert parsed.tags["svg"] == 3
+
+
+def test_text_is_escaped(page: str) -> None:
+    assert "<h1>Three &lt;b&gt;tables&lt;/b&gt;</h1>" in page
+    assert "loss is &lt;nan&gt; &amp; not finite at epoch 3 of wine" in page
+    assert "<nan>" not in page
+
+
+def test_both_schemes_and_the_figures_follow_them(page: str) -> None:
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="color-scheme" content="light dark"' in page
+    for figure in re.findall(r"<figure>.*?</figure>", page, flags=re.DOTALL):
+        assert "var(--ink)" in figure
+        assert "#1f2328" not in figure
+
+
+def test_winners_and_what_they_beat(study, page: str) -> None:
+    cells = Page(page).cells
+    for row in study.best:
+        start = cells.index(row["dataset"])
+        accuracy = f"{100 * row['test_mean']:.1f} ± {100 * row['test_std']:.1f}"
+        assert cells[start + 1] == row["method"] + ("baseline" if is_baseline(row) else "")
+        assert cells[start + 2] == accuracy
+        assert f'<td class="number chosen">{accuracy}</td>' in page
+    baselines = [row["dataset"] for row in study.best if is_baseline(row)]
+    assert baselines  # the made-up study has such a dataset, or this test tests nothing
+    assert f"A baseline won on {' and '.join(baselines)}:" in page
+    for row in study.best_by_method:
+        assert f"{100 * row['test_mean']:.1f} ± {100 * row['test_std']:.1f}" in cells
+
+
+def test_counts_and_cost(study, page: str) -> None:
+    trials, cells = trials_table(study.folder), Page(page).cells
+    start = cells.index("all")
+    states = trials["state"].value_counts()
+    expected = [str(states[state]) for state in ("finished", "stopped", "failed")]
+    assert cells[start + 1 : start + 5] == [*expected, str((trials["stage"] == "confirm").sum())]
+    assert float(cells[start + 5].replace(",", "")) == pytest.approx(trials["seconds"].sum(), rel=0.01)
+
+
+def test_an_empty_study_and_one_that_opened_no_test_rows(make_study: Callable, tmp_path: Path) -> None:
+    empty = StudyFolder(tmp_path / "empty")
+    write_report(empty, [], [], trials_table(empty))
+    text = empty.report.read_text()
+    assert "<h1>empty</h1>" in text
+    assert "0 trials on 0 datasets." in text
+    assert Page(text).tags["svg"] == 0
+
+    study = make_study(tmp_path / "closed")
+    closed = [row | {"test_mean": None, "test_std": None} for row in study.best_by_method]
+    best = [row | {"test_mean": None, "test_std": None} for row in study.best]
+    write_report(study.folder, best, closed, trials_table(study.folder), cpus=2.0)
+    text = study.folder.report.read_text()
+    assert "The test rows have not been opened." in text
+    assert text.count("not opened") == len(best) + len(closed)
+    assert Page(text).tags["svg"] == 2
+
+
+def test_many_failures_are_cut_short(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    blank = trials_table(folder)
+    failed = pd.DataFrame({"dataset": "wine", "number": range(60), "state": "failed", "stage": "search"})
+    trials = failed.reindex(columns=blank.columns).astype(blank.dtypes)
+    write_report(folder, [], [], trials)
+    text = folder.report.read_text()
+    assert "10 more in trials.csv." in text
+    assert text.count("no message") == 50

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from studies.spec import SpecError, load_spec, packaged_specs, parse_spec
+
+SPEC = {"name": "s", "datasets": ["wine"]}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, **changes}))
+    return path
+
+
+def test_defaults_are_the_papers_and_the_designs(tmp_path):
+    spec = load_spec(write(tmp_path))
+    assert (spec.training.epochs, spec.training.patience, spec.training.hidden) == (200, 50, (1000, 100))
+    assert (spec.confirm.top, spec.confirm.seeds) == (5, 5)
+    assert spec.search.sampler.name == "tpe"
+    assert spec.tracking.wandb.mode == "offline"
+    assert spec.datasets[0].split == "stratified"
+
+
+@pytest.mark.parametrize("name", packaged_specs())
+def test_packaged_specs_are_valid(name):
+    assert load_spec(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"serch": {}}, "unknown key 'serch': did you mean 'search'?"),
+        ({"search": {"trails": 3}}, "search: unknown key 'trails': did you mean 'trials'?"),
+        ({"tracking": {"wandb": {"mod": "x"}}}, "tracking.wandb: unknown key 'mod': did you mean 'mode'?"),
+        ({"datasets": [{"path": "wine", "traget": "y"}]}, "datasets.0: unknown key 'traget': did you mean 'target'?"),
+        ({"datasets": []}, "datasets: "),
+        ({"datasets": [{"path": "wine", "split": "papr"}]}, "unknown split 'papr': did you mean 'paper'?"),
+        ({"methods": ["ste"]}, "methods: unknown method 'ste': did you mean 'set'?"),
+        ({"methods": ["set", "set"]}, "methods: each method once, got set, set"),
+        ({"search": {"trials": 0}}, "search.trials: input should be greater than or equal to 1, but got 0"),
+        ({"search": {"trials": "many"}}, "search.trials: .*, but got 'many'"),
+        ({"name": "a/b"}, "name: .*, but got 'a/b'"),
+        ({"seed": -1}, "seed: .*, but got -1"),
+        ({"objective": {"metric": "test_accuracy"}}, "objective.metric: .*, but got 'test_accuracy'"),
+        ({"objective": {"metric": "val_loss"}, "methods": ["random"]}, "val_loss needs a model's loss"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, changes, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(write(tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_required_keys(tmp_path):
+    with pytest.raises(SpecError, match="spec: name: is required"):
+        parse_spec({"datasets": ["wine"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", "a spec is a mapping of keys, but this is a list"),
+        ("a: [", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_files_that_are_no_specs(tmp_path, text, message):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=message):
+        load_spec(path)
+
+
+def test_overrides_replace_single_values(tmp_path):
+    spec = load_spec(write(tmp_path), ["search.trials=7", "methods=[set, rigl]", "search.pruner={name: asha}"])
+    assert (spec.search.trials, spec.methods, spec.search.pruner.name) == (7, ("set", "rigl"), "asha")
+    for wrong in ("search.trials", "=3", "name.first=a", "seed=[", "search.trails=3"):
+        with pytest.raises(SpecError):
+            load_spec(write(tmp_path), [wrong])
+
+
+def test_samplers_and_pruners_take_a_name_or_options(tmp_path):
+    spec = load_spec(write(tmp_path, search={"sampler": "random", "pruner": {"name": "median", "n_warmup_steps": 3}}))
+    assert spec.search.sampler.options == {}
+    assert spec.search.pruner.options == {"n_warmup_steps": 3}
+    assert load_spec(write(tmp_path, search={"pruner": None})).search.pruner.name == "none"
+
+
+def test_relative_paths_start_at_the_spec_and_names_stay(tmp_path):
+    spec = load_spec(write(tmp_path, datasets=["wine", {"path": "own.csv", "target": "y"}]))
+    assert [dataset.path for dataset in spec.datasets] == ["wine", str(tmp_path / "own.csv")]
+
+
+def test_a_written_study_yaml_is_a_spec_again(tmp_path):
+    path = write(tmp_path, resolved={"versions": {}})
+    assert load_spec(path).name == "s"
