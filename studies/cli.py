@@ -27,6 +27,9 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 
+INTERRUPTED = 130
+"""Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""
+
 StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -223,9 +226,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except InputError as error:
         _say(f"error: {error}")
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; the same command goes on from here")
-        sys.exit(130)
     except Exception as error:
         from studies.records import RecordError
         from studies.tracking import TrackingError
@@ -234,11 +234,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _say(f"error: {error}")
             sys.exit(1)
         raise
+    if code == INTERRUPTED:
+        _say("interrupted; the same command goes on from here")
     sys.exit(code or 0)
 
 
-def _interrupt(signum: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
+def _interrupt(signum: int, frame: Any) -> None:
+    """End as Ctrl+C does: what is being written is finished first."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _say(message: str) -> None:

@@ -164,9 +164,8 @@ class DatasetPlan:
         values = [entry.value for entry in entries if entry.stage == SEARCH and entry.value is not None]
         better = min if self.spec.objective.direction == "minimize" else max
         if self.stage == SEARCH:
-            total = self.spec.search.trials + self.spec.confirm.seeds * min(
-                self.spec.search.trials, self.spec.confirm.top
-            )
+            configurations = min(self.spec.search.trials, self.spec.confirm.top + len(self.spec.methods) - 1)
+            total = self.spec.search.trials + self.spec.confirm.seeds * configurations
         else:
             total = len(entries)
         return DatasetProgress(

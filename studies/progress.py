@@ -127,8 +127,13 @@ class LiveProgress:
         self._live.update(Group(_table(datasets), Text(_overall(datasets, elapsed, left), style="dim")), refresh=True)
 
 
+_SHARE = 0.05
+
+
 class LineProgress:
     """Plain lines, one for each change but at most one every ``interval`` seconds, and one for the end.
+
+    As a run grows long, lines grow rare: the next one comes when a twentieth of the time so far has passed again.
 
     Args:
         stream: where the lines go, usually ``sys.stderr``.
@@ -160,7 +165,7 @@ class LineProgress:
         state = tuple(datasets)
         self._time_left.estimate(state, elapsed)
         self._unprinted = None if state == self._printed else (state, elapsed)
-        if self._unprinted is not None and elapsed - self._printed_at >= self._interval:
+        if self._unprinted is not None and elapsed - self._printed_at >= max(self._interval, _SHARE * elapsed):
             self._print(state, elapsed)
 
     def _print(self, state: tuple[DatasetProgress, ...], elapsed: float) -> None:

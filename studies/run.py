@@ -30,13 +30,17 @@ from studies.plan import DatasetPlan, StudyPlan
 from studies.progress import make_progress
 from studies.report import write_report
 from studies.results import Results, collect, read_study, write_columns
-from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec
+from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec, TrainingSpec
 from studies.tables import BEST_COLUMNS, write_tables
 from studies.tracking import Mode, TrackingError, track
 from studies.work import run_job
 
 VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
 """Distributions whose versions a study notes."""
+
+
+_BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-shm", "study.db-wal"}
+"""What a run that died at its very start leaves behind."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,14 @@ def run_study(
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     _check_folder(folder, spec, datasets)
     with owned(folder.create()), quiet_optuna():
-        if not folder.spec.exists():
-            _write_spec(folder, spec, datasets)
-        for dataset in datasets:
-            write_columns(folder, dataset)
         try:
             storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
         except StorageError as error:
             raise InputError(str(error)) from error
+        if not folder.spec.exists():
+            for dataset in datasets:
+                write_columns(folder, dataset)
+            _write_spec(folder, spec, datasets)
         try:
             plan = StudyPlan(
                 (
@@ -239,7 +243,7 @@ def _space(spec: StudySpec) -> Space:
         raise SpecError(str(error)) from error
     fixed = spec.training.settings()
     for parameter in space.parameters[1:]:
-        if parameter.name in spec.training.model_fields_set:
+        if parameter.name in fixed and fixed[parameter.name] != TrainingSpec().settings().get(parameter.name):
             raise SpecError(f"{parameter.name} must be set once, but training and space both have it")
         for method in spec.methods:
             if parameter.name not in parameters(method) or method not in parameter.when.get("method", (method,)):
@@ -271,7 +275,7 @@ def _load(spec: StudySpec) -> list[Dataset]:
 def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
     """Refuse to go on in a folder whose results would mean something else."""
     if not folder.spec.exists():
-        if folder.path.is_dir() and any(folder.path.iterdir()):
+        if folder.path.is_dir() and not {path.name for path in folder.path.iterdir()} <= _BEFORE_THE_SPEC:
             raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
         return
     before, _ = read_study(folder)

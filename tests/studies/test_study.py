@@ -1,0 +1,372 @@
+"""Whole studies on a small table: in this process for speed, through Ray and the command line where that is the point."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cluster.durable import read_entries
+from cluster.here import run_here
+from cluster.storage import open_storage
+from dst.errors import InputError
+from studies.folder import StudyFolder
+from studies.records import iter_records, read_test
+from studies.results import collect, read_study
+from studies.run import run_study, write_results
+from studies.spec import StudySpec, load_spec, parse_spec
+from studies.status import study_status
+from studies.tables import BEST_COLUMNS, TRIAL_COLUMNS
+
+
+def table(path: Path, seed: int = 0, n: int = 600) -> Path:
+    """Two classes that the columns f3 and f8 decide."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 24))
+    frame = pd.DataFrame(x, columns=[f"f{i}" for i in range(24)])
+    frame["label"] = np.where(x[:, 3] - x[:, 8] > 0, "yes", "no")
+    frame.to_csv(path, index=False)
+    return path
+
+
+def document(tmp_path: Path, **changes) -> dict:
+    """A spec of a study that takes seconds."""
+    datasets = [
+        {"path": str(table(tmp_path / f"{name}.csv", seed)), "target": "label"} for seed, name in enumerate("ab")
+    ]
+    return {
+        "name": "small",
+        "seed": 3,
+        "datasets": datasets,
+        "methods": ["set", "l1_logistic", "random"],
+        "training": {"epochs": 12, "patience": 4, "hidden": [20, 10]},
+        "search": {"trials": 8, "batch": 4},
+        "confirm": {"top": 2, "seeds": 2},
+        "tracking": {"wandb": {"mode": "disabled"}},
+        **changes,
+    }
+
+
+def spec_of(tmp_path: Path, **changes) -> StudySpec:
+    return parse_spec(document(tmp_path, **changes))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    paths = sorted((folder / "records").rglob("*.json")) + sorted((folder / "records").rglob("*.npz"))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def without_measurements(folder: Path) -> list[dict]:
+    """All records but for what no two runs have in common: seconds and memory."""
+    return [
+        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes")}
+        for record in iter_records(StudyFolder(folder))
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished study and its spec."""
+    tmp_path = tmp_path_factory.mktemp("finished")
+    spec = spec_of(tmp_path)
+    return spec, run_study(spec, out=tmp_path / "out", in_process=True)
+
+
+def test_the_winner_is_named_with_its_features_and_test_accuracy(finished):
+    spec, result = finished
+    assert result.ran
+    assert list(result.best["dataset"]) == ["a", "b"]
+    for row in result.rows:
+        assert set(row) == set(BEST_COLUMNS)
+        assert row["method"] != "random"
+        assert {3, 8} <= set(row["features"])
+        assert len(row["features"]) == row["k"] == 6
+        assert row["test_mean"] > 0.85
+        assert row["seeds"] == 2
+    assert set(result.best_by_method["method"]) == {"set", "l1_logistic", "random"}
+    random_rows = result.best_by_method[result.best_by_method["method"] == "random"]
+    assert (random_rows["val_score"].to_numpy() < result.best["val_score"].to_numpy()).all()
+
+
+def test_every_file_of_the_contract_is_there(finished):
+    _, result = finished
+    folder = result.folder
+    for name in (
+        "study.yaml",
+        "study.db",
+        "trials.parquet",
+        "trials.csv",
+        "best.csv",
+        "best_by_method.csv",
+        "report.html",
+    ):
+        assert (folder / name).stat().st_size > 0
+    for name in "ab":
+        features = pd.read_csv(folder / "features" / f"{name}.csv")
+        assert list(features.columns) == ["rank", "column", "name", "score", "stability"]
+        assert sorted(features["column"]) == list(range(24))
+        assert {"f3", "f8"} <= set(features["name"][:6])
+    assert list(result.trials.columns) == list(TRIAL_COLUMNS)
+    noted = yaml.safe_load((folder / "study.yaml").read_text())["resolved"]
+    assert set(noted["datasets"]) == {"a", "b"}
+    assert noted["versions"]["torch"]
+
+
+def test_storage_and_records_agree_and_test_rows_are_opened_for_few(finished):
+    spec, result = finished
+    folder = StudyFolder(result.folder)
+    storage = open_storage(f"sqlite:///{folder.storage}", create=False)
+    for name in "ab":
+        entries = {entry.number: entry for entry in read_entries(storage, f"small/{name}")}
+        records = {record["number"]: record for record in iter_records(folder, name)}
+        assert entries.keys() == records.keys()
+        for number, record in records.items():
+            assert record["state"] == entries[number].state
+            assert record.get("val_score") == entries[number].value
+        opened = {n for n in records if read_test(folder, name, n) is not None}
+        rows = result.best_by_method[result.best_by_method["dataset"] == name]
+        assert {records[n]["source"] for n in opened} == set(rows["number"])
+        assert all(records[n]["stage"] == "confirm" for n in opened)
+    storage.engine.dispose()
+
+
+def test_a_second_run_does_nothing_new(finished):
+    spec, result = finished
+    before = digests(result.folder)
+    again = run_study(spec, out=result.folder, in_process=True)
+    assert not again.ran
+    assert digests(result.folder) == before
+    pd.testing.assert_frame_equal(again.best, result.best)
+
+
+def test_status_counts_every_trial(finished):
+    _, result = finished
+    status = study_status(result.folder)
+    for name in "ab":
+        counts = status["datasets"][name]
+        trials = result.trials[result.trials["dataset"] == name]
+        assert counts["finished"] + counts["stopped"] + counts["failed"] == len(trials)
+        assert counts["running"] == counts["waiting"] == 0
+        assert counts["best_value"] == trials[trials["stage"] == "search"]["val_score"].max()
+    assert status["cost"]["core_seconds"] == pytest.approx(result.trials["seconds"].sum())
+
+
+def test_results_can_be_written_again_without_the_data(finished, tmp_path):
+    _, result = finished
+    before = (result.folder / "best.csv").read_text()
+    (result.folder / "best.csv").unlink()
+    folder = StudyFolder(result.folder)
+    write_results(folder, *read_study(folder))
+    assert (result.folder / "best.csv").read_text() == before
+
+
+def test_the_winners_spec_gives_the_same_result_again(finished, tmp_path):
+    _, result = finished
+    row = result.rows[0]
+    again = run_study(load_spec(result.folder / "best" / "a.yaml"), out=tmp_path / "again", in_process=True)
+    for key in ("method", "params", "val_score", "test_mean", "test_std", "features", "k"):
+        assert again.rows[0][key] == row[key]
+
+
+def test_another_spec_is_refused_in_the_same_folder(finished, tmp_path):
+    spec, result = finished
+    other = spec.model_copy(update={"seed": 4})
+    with pytest.raises(InputError, match="holds a study with seed=3, but the spec says 4"):
+        run_study(other, out=result.folder, in_process=True)
+    more = spec.model_copy(update={"resources": spec.resources.model_copy(update={"retries": 5})})
+    assert not run_study(more, out=result.folder, in_process=True).ran
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="neither empty nor a study's folder"):
+        run_study(spec, out=tmp_path, in_process=True)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the project catches it."""
+
+
+@pytest.mark.parametrize("when", ["before the record", "between record and tell", "after the tell"])
+@pytest.mark.parametrize("jobs", [1, 6, 13, 19])
+def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, monkeypatch, when, jobs):
+    """The run dies at a chosen write; the next one ends with the records and winners of an undisturbed run."""
+    spec, undisturbed = finished
+    import studies.plan
+
+    written = []
+
+    def dying(*arguments):
+        if len(written) == jobs:
+            if when == "between record and tell":
+                real(*arguments)
+            raise Killed
+        written.append(real(*arguments))
+        if len(written) == jobs and when == "after the tell":
+            monkeypatch.setattr(studies.plan.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
+
+    real = studies.plan.write_record
+    with monkeypatch.context() as patch:
+        patch.setattr(studies.plan, "write_record", dying)
+        with pytest.raises(Killed):
+            run_study(spec, out=tmp_path, in_process=True)
+    monkeypatch.undo()
+    before = digests(tmp_path)
+    result = run_study(spec, out=tmp_path, in_process=True)
+    after = digests(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert without_measurements(tmp_path) == without_measurements(undisturbed.folder)
+    assert result.rows == undisturbed.rows
+
+
+def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
+    """The whole study under the ``paper`` split, whose test rows do not depend on labels."""
+    results = []
+    for permuted in (False, True):
+        path = table(tmp_path / "c.csv")
+        if permuted:
+            from dst.data import load_dataset, make_splits
+
+            data = load_dataset(path, target="label")
+            (split,) = make_splits(data, "paper", seed=0, test_seed=0, count=1)
+            frame = pd.read_csv(path)
+            labels = frame["label"].to_numpy(copy=True)
+            labels[split.test] = np.random.default_rng(0).permutation(labels[split.test])
+            assert (labels != frame["label"]).any()
+            frame["label"] = labels
+            frame.to_csv(path, index=False)
+        spec = spec_of(tmp_path, datasets=[{"path": str(path), "target": "label", "split": "paper"}])
+        results.append(run_study(spec, out=tmp_path / f"out-{permuted}", in_process=True))
+    plain, permuted = results
+    assert without_measurements(plain.folder) == without_measurements(permuted.folder)
+    untested = [{k: v for k, v in row.items() if not k.startswith("test_")} for row in plain.rows]
+    assert untested == [{k: v for k, v in row.items() if not k.startswith("test_")} for row in permuted.rows]
+    assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
+
+
+def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
+    space = {"lr": {"values": [0.001, 1.0e30], "when": {"method": ["set"]}}}
+    spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 6, "batch": 6, "sampler": "random"})
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
+    failed = result.trials[result.trials["state"] == "failed"]
+    assert 0 < len(failed) < 12
+    assert failed["error"].str.contains("must stay finite").all()
+    assert failed["val_score"].isna().all()
+    assert all(row["params"]["lr"] == 0.001 for row in result.rows)
+
+
+def test_weak_trials_are_stopped_and_never_win(tmp_path):
+    space = {"lr": {"values": [0.01, 1.0e-6], "when": {"method": ["set"]}}}
+    search = {"trials": 16, "batch": 4, "sampler": "random", "pruner": {"name": "median", "n_startup_trials": 2}}
+    result = run_study(
+        spec_of(tmp_path, methods=["set"], space=space, search=search), out=tmp_path / "out", in_process=True
+    )
+    stopped = result.trials[result.trials["state"] == "stopped"]
+    assert len(stopped) > 0
+    assert (stopped["stage"] == "search").all()
+    assert stopped["val_score"].isna().all()
+    searched = result.trials[result.trials["stage"] == "search"]
+    rates = searched["params"].map(lambda params: json.loads(params)["lr"])
+    share = (searched["state"] == "stopped").groupby(rates).mean()
+    assert share[1.0e-6] > 0.5 > share[0.01]
+    for record in iter_records(StudyFolder(result.folder)):
+        if record["state"] == "stopped":
+            assert record["reports"][str(record["stopped_at"])] < 0, "the reports are validation losses, negated"
+    assert all(row["params"]["lr"] == 0.01 for row in result.rows)
+
+
+def test_a_dataset_on_which_nothing_works_does_not_stop_the_others(tmp_path):
+    space = {"lr": 1.0e30}
+    spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 2, "batch": 2})
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
+    assert result.missing == ("a", "b")
+    assert result.rows == []
+    assert (result.trials["state"] == "failed").all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"datasets": ["wine", "wine"]}, "'wine' is there more than once"),
+        ({"datasets": ["nosuch.csv"]}, "nosuch.csv"),
+        ({"space": {"sparsity": {"values": [0.5, 1.0]}}}, "space.sparsity: 0 <= sparsity < 1 must hold"),
+        ({"space": {"sparsty": 0.5}}, "space.sparsty: unknown parameter 'sparsty'.*'sparsity'"),
+        ({"space": "defalt"}, "space: unknown space 'defalt'.*'default'"),
+        ({"space": {"lr": 0.1}, "training": {"lr": 0.1}}, "lr must be set once, but training and space both have it"),
+        ({"search": {"sampler": "tpee"}}, "search: .*tpee"),
+        ({"search": {"pruner": {"name": "median", "n_startup": 3}}}, "search: .*n_startup"),
+        ({"storage": "nonsense"}, "storage must be a URL"),
+    ],
+)
+def test_wrong_studies_are_refused_before_any_trial(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        run_study(spec_of(tmp_path, **changes), out=tmp_path / "out", in_process=True)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def dst(*arguments, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", "from studies.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(finished, tmp_path):
+    """``dst run`` with two workers: SIGKILL, then Ctrl+C, then to the end; then once more."""
+    spec, undisturbed = finished
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    out = tmp_path / "out"
+    for number, blow in ((4, signal.SIGKILL), (12, signal.SIGINT)):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from studies.cli import main; main()", "run", path, "--out", out, "--workers", "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("records/*/[0-9]*.json"))) < number and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(blow)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130), errors
+    assert "goes on from here" in errors
+    before = digests(out)
+    assert len(before) >= 12
+    last = dst("run", path, "--out", out, "--workers", "2")
+    assert last.returncode == 0, last.stderr
+    assert "test accuracy" in last.stdout
+    after = digests(out)
+    assert {name: after[name] for name in before} == before
+    assert without_measurements(out) == without_measurements(undisturbed.folder)
+    best = json.loads(dst("best", out, "--json").stdout)["best"]
+    assert best == json.loads(json.dumps(undisturbed.rows))
+    again = dst("run", path, "--out", out)
+    assert again.returncode == 0
+    assert "Nothing to do: the study is finished." in again.stderr
+    assert digests(out) == after
+
+
+def test_one_run_at_a_time(tmp_path):
+    from studies.lock import owned
+
+    folder = StudyFolder(tmp_path / "out").create()
+    with owned(folder):
+        code = "import sys; from studies.lock import owned; from studies.folder import StudyFolder; from pathlib import Path\n"
+        code += "with owned(StudyFolder(Path(sys.argv[1]))): pass"
+        other = subprocess.run([sys.executable, "-c", code, folder.path], capture_output=True, text=True)
+    assert f"is in use by process {os.getpid()} on " in other.stderr
+    with owned(folder):
+        pass
