@@ -1,4 +1,4 @@
-"""Whole studies on a small table: in this process for speed, through Ray and the command line where that is the point."""
+"""Whole studies on a small table: in this process for speed, through Ray where that is the point."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import pytest
 import yaml
 
 from cluster.durable import read_entries
-from cluster.here import run_here
 from cluster.storage import open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
-from studies.results import collect, read_study
+from studies.results import read_study
 from studies.run import run_study, write_results
 from studies.spec import StudySpec, load_spec, parse_spec
 from studies.status import study_status
@@ -83,7 +82,7 @@ def finished(tmp_path_factory):
 
 
 def test_the_winner_is_named_with_its_features_and_test_accuracy(finished):
-    spec, result = finished
+    _, result = finished
     assert result.ran
     assert list(result.best["dataset"]) == ["a", "b"]
     for row in result.rows:
@@ -123,7 +122,7 @@ def test_every_file_of_the_contract_is_there(finished):
 
 
 def test_storage_and_records_agree_and_test_rows_are_opened_for_few(finished):
-    spec, result = finished
+    _, result = finished
     folder = StudyFolder(result.folder)
     storage = open_storage(f"sqlite:///{folder.storage}", create=False)
     for name in "ab":
@@ -364,8 +363,11 @@ def test_one_run_at_a_time(tmp_path):
 
     folder = StudyFolder(tmp_path / "out").create()
     with owned(folder):
-        code = "import sys; from studies.lock import owned; from studies.folder import StudyFolder; from pathlib import Path\n"
-        code += "with owned(StudyFolder(Path(sys.argv[1]))): pass"
+        code = (
+            "import sys; from pathlib import Path; from studies.folder import StudyFolder\n"
+            "from studies.lock import owned\n"
+            "with owned(StudyFolder(Path(sys.argv[1]))): pass"
+        )
         other = subprocess.run([sys.executable, "-c", code, folder.path], capture_output=True, text=True)
     assert f"is in use by process {os.getpid()} on " in other.stderr
     with owned(folder):

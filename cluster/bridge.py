@@ -1,0 +1,116 @@
+"""Where Ray Tune's hooks meet the source: which job a Tune trial runs, and what to tell of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+
+from cluster.jobs import Job, JobSource
+from cluster.work_thread import Event, Failed, Finished, Reported
+
+
+class Bridge:
+    """The one object of a run that knows the source. Tune never sees it, so it is never pickled.
+
+    Each job gets exactly one answer: its trial's id is forgotten with it, so that what Tune says of a trial twice, or
+    after its end, goes nowhere.
+
+    Args:
+        source: hands out jobs and takes back what became of them.
+        seconds_per_job: how long a job may take; None: no limit. Workers see to it, here it is named as the reason.
+
+    Attributes:
+        error: what the source raised. Tune turns exceptions inside its hooks into text; here the first one is kept.
+    """
+
+    def __init__(self, source: JobSource, seconds_per_job: float | None = None) -> None:
+        self._source = source
+        self._seconds_per_job = seconds_per_job
+        self._jobs: dict[str, Job] = {}  # by trial, as all that follows
+        self._started: dict[str, float] = {}
+        self.error: BaseException | None = None
+
+    def next_job(self, trial_id: str) -> Job | None:
+        """Ask for a job and remember that this trial runs it."""
+        with self._keeping_errors():
+            job = self._source.next_job()
+        if job is not None:
+            self._jobs[trial_id] = job
+        return job
+
+    def done(self) -> bool:
+        """Say whether no job is left or open."""
+        with self._keeping_errors():
+            return self._source.done()
+
+    def started(self, trial_id: str) -> None:
+        """Take note that a trial's worker begins with its job."""
+        self._started[trial_id] = time.monotonic()
+
+    def reported(self, trial_id: str, event: Reported) -> bool:
+        """Pass a report on.
+
+        Returns:
+            Whether to stop the trial; the source has been told then.
+        """
+        with self._keeping_errors():
+            stop = self._source.report(self._jobs[trial_id], event.step, event.value)
+            if stop:
+                self._source.stopped(self._forget(trial_id))
+        return stop
+
+    def ended(self, trial_id: str, event: Event) -> None:
+        """Pass the last event of a job on; a report is none, and is ignored."""
+        if isinstance(event, Reported):
+            return
+        job = self._forget(trial_id)
+        with self._keeping_errors():
+            match event:
+                case Finished(output=output):
+                    self._source.finished(job, output)
+                case Failed(error=error):
+                    self._source.failed(job, error, lost=False)
+
+    def broke(self, trial_id: str, error: str, *, lost: bool) -> None:
+        """Pass on that Tune gave a trial up; nothing when its job was answered before.
+
+        Args:
+            trial_id: the trial.
+            error: what is known.
+            lost: whether its process died.
+        """
+        if trial_id not in self._jobs:
+            return
+        limit = self._seconds_per_job
+        if lost and limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit:
+            error = f"the job ran past its limit of {limit:g} s\n{error}"
+        with self._keeping_errors():
+            self._source.failed(self._forget(trial_id), error, lost=lost)
+
+    def break_all(self, error: str) -> bool:
+        """Pass on that all running jobs are lost.
+
+        Args:
+            error: what is known.
+
+        Returns:
+            Whether there were any.
+        """
+        running = list(self._jobs)
+        for trial_id in running:
+            self.broke(trial_id, error, lost=True)
+        return bool(running)
+
+    def _forget(self, trial_id: str) -> Job:
+        self._started.pop(trial_id, None)
+        return self._jobs.pop(trial_id)
+
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.error = self.error or error
+            raise

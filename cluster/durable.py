@@ -1,0 +1,178 @@
+"""How a ledger's trials lie in the durable storage: one Optuna study, readable by any tool that knows Optuna.
+
+A trial's user attributes hold what Optuna has no column for: ``stage``; ``params``, the fixed ones included; for a
+proposal its ``batch`` and ``position`` in it; and what the writer adds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from cluster.entries import Entry, LedgerError, State
+from cluster.proposals import Proposal
+from cluster.storage import quiet_optuna
+
+DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
+
+TO_OPTUNA = {
+    State.WAITING: TrialState.WAITING,
+    State.RUNNING: TrialState.RUNNING,
+    State.FINISHED: TrialState.COMPLETE,
+    State.STOPPED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
+_FROM_OPTUNA = {theirs: ours for ours, theirs in TO_OPTUNA.items()}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A trial as it was read.
+
+    Attributes:
+        storage_id: its key in the storage, unique over all studies.
+        entry: what is known of it.
+        proposal: its parameters, with what Optuna knows of them.
+    """
+
+    storage_id: int
+    entry: Entry
+    proposal: Proposal
+
+
+class DurableStudy:
+    """One study of the storage. Each method is done, for good, when it returns.
+
+    Args:
+        storage: the durable storage.
+        name: the study's name; it is made when it is missing.
+        settings: what JSON can hold; must be equal each time the study is opened. Holds ``direction``.
+
+    Raises:
+        LedgerError: the study was begun with other settings.
+    """
+
+    def __init__(self, storage: BaseStorage, name: str, settings: Mapping[str, Any]) -> None:
+        self._storage = storage
+        try:
+            self._id = int(storage.get_study_id_from_name(name))
+        except KeyError:
+            with quiet_optuna():
+                self._id = int(storage.create_new_study([DIRECTIONS[settings["direction"]]], name))
+        now = json.loads(json.dumps(settings))
+        begun = storage.get_study_user_attrs(self._id).get("settings")
+        if begun is None:
+            storage.set_study_user_attr(self._id, "settings", now)
+        elif begun != now:
+            other = [f"{key}={begun.get(key)!r}, now {now[key]!r}" for key in now if begun.get(key) != now[key]]
+            raise LedgerError(f"study {name!r} was begun with {'; '.join(other)}: name another study or storage")
+
+    def add(self, proposal: Proposal, stage: str, attrs: Mapping[str, Any]) -> tuple[int, int]:
+        """Write a trial that waits.
+
+        Args:
+            proposal: its parameters.
+            stage: what it is for.
+            attrs: what JSON can hold.
+
+        Returns:
+            Its number and its key in the storage.
+        """
+        template = create_trial(
+            state=TrialState.WAITING,
+            params=dict(proposal.suggested),
+            distributions=dict(proposal.distributions),
+            user_attrs={"stage": stage, "params": dict(proposal.params), **attrs},
+        )
+        storage_id = int(self._storage.create_new_trial(self._id, template_trial=template))
+        return int(self._storage.get_trial_number_from_id(storage_id)), storage_id
+
+    def start(self, storage_id: int) -> bool:
+        """Turn a waiting trial into a running one.
+
+        Returns:
+            False when it did not wait: another process has started it.
+        """
+        return bool(self._storage.set_trial_state_values(storage_id, TrialState.RUNNING))
+
+    def wait_again(self, storage_id: int, requeued: int) -> None:
+        """Turn a running trial into a waiting one.
+
+        Args:
+            storage_id: its key.
+            requeued: how often this has happened to it, this time included.
+        """
+        self._storage.set_trial_user_attr(storage_id, "requeued", requeued)
+        self._storage.set_trial_state_values(storage_id, TrialState.WAITING)
+
+    def end(
+        self, storage_id: int, state: State, value: float | None, reports: Mapping[int, float], reason: str | None
+    ) -> None:
+        """End a trial. The state is written last: a trial that has ended has its reports.
+
+        Args:
+            storage_id: its key.
+            state: a final one.
+            value: the objective's value, or None.
+            reports: value by step.
+            reason: why it failed, or None.
+        """
+        for step, reported in reports.items():
+            self._storage.set_trial_intermediate_value(storage_id, step, reported)
+        if reason is not None:
+            self._storage.set_trial_user_attr(storage_id, "reason", reason)
+        self._storage.set_trial_state_values(storage_id, TO_OPTUNA[state], None if value is None else [value])
+
+
+def read_study(storage: BaseStorage, name: str) -> list[Stored]:
+    """Read all trials of a study, by number.
+
+    Args:
+        storage: the durable storage.
+        name: the study's name.
+
+    Raises:
+        LedgerError: there is no such study, or it holds a trial that no ledger wrote.
+    """
+    try:
+        study_id = storage.get_study_id_from_name(name)
+    except KeyError:
+        raise LedgerError(f"the storage holds no study {name!r}") from None
+    trials = storage.get_all_trials(study_id, deepcopy=False)
+    return [_read(name, trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+
+
+def read_entries(storage: BaseStorage, name: str) -> list[Entry]:
+    """Read what is known of all trials of a study, by number, without taking part in it.
+
+    Args:
+        storage: the durable storage.
+        name: the study's name.
+
+    Raises:
+        LedgerError: there is no such study, or it holds a trial that no ledger wrote.
+    """
+    return [stored.entry for stored in read_study(storage, name)]
+
+
+def _read(name: str, trial: FrozenTrial) -> Stored:
+    attrs = dict(trial.user_attrs)
+    if "stage" not in attrs or "params" not in attrs:
+        raise LedgerError(f"study {name!r} holds trial {trial.number}, which no ledger wrote: name another study")
+    state = _FROM_OPTUNA[trial.state]
+    entry = Entry(
+        number=trial.number,
+        stage=attrs.pop("stage"),
+        state=state,
+        params=attrs.pop("params"),
+        value=trial.value if state is State.FINISHED else None,
+        attrs=attrs,
+        reports=dict(sorted(trial.intermediate_values.items())),
+    )
+    return Stored(trial._trial_id, entry, Proposal(entry.params, trial.params, trial.distributions))

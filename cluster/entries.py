@@ -1,0 +1,73 @@
+"""The trials of a ledger as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+SEARCH = "search"
+"""The stage of the trials that the sampler proposes and learns from."""
+
+Direction = Literal["minimize", "maximize"]
+
+
+class State(StrEnum):
+    """Where a trial stands. ``finished``, ``stopped`` and ``failed`` are final."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is final."""
+        return self in (State.FINISHED, State.STOPPED, State.FAILED)
+
+
+class LedgerError(RuntimeError):
+    """The storage and the call do not fit together; the message says which study or trial, and how."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A trial that was handed out.
+
+    Attributes:
+        number: its number in the study.
+        stage: ``"search"``, or what it was added for.
+        params: all parameters by name.
+        attrs: what it was added with.
+    """
+
+    number: int
+    stage: str
+    params: Mapping[str, Any]
+    attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a trial.
+
+    Attributes:
+        number: its number in the study.
+        stage: ``"search"``, or what it was added for.
+        state: where it stands.
+        params: all parameters by name.
+        value: the objective's value; None unless finished.
+        attrs: what it was added with, and ``batch`` and ``position`` (proposals), ``source`` (added trials),
+            ``requeued`` (how often it was handed out again), ``reason`` (why it failed).
+        reports: value by step. Of a running trial, only the process that hands out jobs knows them.
+    """
+
+    number: int
+    stage: str
+    state: State
+    params: Mapping[str, Any]
+    value: float | None
+    attrs: Mapping[str, Any]
+    reports: Mapping[int, float]

@@ -1,0 +1,330 @@
+"""The trials of one dataset: proposed in batches, handed out, compared, ended - each step durable when it returns.
+
+The same seed, name, space and values give the same trials, for any number of workers, any order of completion and any
+number of restarts: see :mod:`cluster.proposals` for what is proposed and :mod:`cluster.peers` for what is stopped.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.storages import BaseStorage
+
+from cluster.durable import DIRECTIONS, TO_OPTUNA, DurableStudy, Stored, read_study
+from cluster.entries import SEARCH, Direction, Entry, LedgerError, State, Ticket
+from cluster.peers import PeerView
+from cluster.proposals import Proposal, Suggest, batch_seed, propose
+from cluster.pruners import make_pruner
+from cluster.samplers import make_sampler
+
+_OWN_ATTRS = ("stage", "params", "batch", "position", "source", "requeued", "reason")
+
+
+@dataclass(eq=False)
+class _Trial:
+    """A trial in memory: the storage is read once, at the start, since this process alone writes."""
+
+    number: int
+    storage_id: int
+    stage: str
+    proposal: Proposal
+    attrs: dict[str, Any]
+    state: State = State.WAITING
+    value: float | None = None
+    reports: dict[int, float] = field(default_factory=dict)
+    key: int = -1  # in the peer view; search trials only, from their start on
+
+
+class Ledger:
+    """One study of the durable storage, and the one process that writes it.
+
+    Args:
+        storage: from :func:`cluster.storage.open_storage`.
+        name: the study's name, e.g. the dataset's; made when it is missing.
+        suggest: chooses one trial's parameters, e.g. ``Space.suggest``.
+        direction: ``"minimize"`` or ``"maximize"``.
+        sampler: a key of :data:`cluster.samplers.SAMPLERS`.
+        sampler_options: its options.
+        pruner: a key of :data:`cluster.pruners.PRUNERS`.
+        pruner_options: its options.
+        seed: of all proposals; not negative.
+        trials: how many trials the search proposes. May grow from one run to the next: the first stay the same.
+        batch: how many are proposed together. A batch is proposed when all before it have ended.
+
+    Raises:
+        ValueError: an argument is out of its range.
+        cluster.options.OptionError: an unknown sampler, pruner or option.
+        LedgerError: the study was begun with other settings, or not by a ledger.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        name: str,
+        *,
+        suggest: Suggest,
+        direction: Direction,
+        sampler: str = "tpe",
+        sampler_options: Mapping[str, Any] | None = None,
+        pruner: str = "none",
+        pruner_options: Mapping[str, Any] | None = None,
+        seed: int,
+        trials: int,
+        batch: int,
+    ) -> None:
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        for what, number, least in (("seed", seed, 0), ("trials", trials, 1), ("batch", batch, 1)):
+            if number < least:
+                raise ValueError(f"{what} >= {least} must hold, got {number}")
+        self.name = name
+        self._suggest = suggest
+        self._direction = direction
+        self._sampler = (sampler, dict(sampler_options or {}))
+        make_sampler(*self._sampler, seed=0)  # refuses bad options now, not at the first batch
+        self._seed = seed
+        self._target = trials
+        self._batch = batch
+        self._view = PeerView(direction, make_pruner(pruner, pruner_options or {}))
+        self._closed = 0  # batches that the view shows
+
+        settings = {
+            "direction": direction,
+            "sampler": self._sampler,
+            "pruner": (pruner, dict(pruner_options or {})),
+            "seed": seed,
+            "batch": batch,
+        }
+        self._durable = DurableStudy(storage, name, settings)
+        self._trials = {stored.entry.number: _remember(stored) for stored in read_study(storage, name)}
+        self._search = [trial for trial in self._trials.values() if trial.stage == SEARCH]
+        self._open = sum(not trial.state.ended for trial in self._search)
+        self._waiting = [number for number, trial in self._trials.items() if trial.state is State.WAITING]
+        self._replay()
+
+    def requeue(self) -> int:
+        """Let every running trial wait again: those that a run left behind when it died.
+
+        Returns:
+            How many there were.
+        """
+        running = [number for number, trial in self._trials.items() if trial.state is State.RUNNING]
+        for number in running:
+            self.retry(number)
+        return len(running)
+
+    def take(self) -> Ticket | None:
+        """Hand out the waiting trial with the lowest number; propose the next batch first, when its time has come.
+
+        Returns:
+            The trial, now running; None while a batch is awaited, or when all is handed out.
+
+        Raises:
+            LedgerError: another process runs this study too.
+        """
+        if self._proposals_are_due():
+            self._propose()
+        if not self._waiting:
+            return None
+        trial = self._trials[self._waiting[0]]
+        if not self._durable.start(trial.storage_id):
+            raise LedgerError(f"trial {trial.number} of {self.name!r} is run by another process")
+        heapq.heappop(self._waiting)
+        trial.state = State.RUNNING
+        if trial.stage == SEARCH:
+            trial.key = self._view.begin(trial.proposal)
+        return Ticket(trial.number, trial.stage, trial.proposal.params, dict(trial.attrs))
+
+    def add(self, number: int, stage: str, attrs: Mapping[str, Any]) -> int:
+        """Let a trial with the parameters of another wait; neither sampler nor pruner ever sees it.
+
+        Args:
+            number: the trial whose parameters it takes; kept as its attribute ``source``.
+            stage: what it is for; not ``"search"``.
+            attrs: what JSON can hold.
+
+        Returns:
+            Its number.
+
+        Raises:
+            LedgerError: there is no trial of that number.
+            ValueError: the stage or an attribute has a name that is taken.
+        """
+        taken = [key for key in attrs if key in _OWN_ATTRS]
+        if stage == SEARCH or taken:
+            rule = f"stage {SEARCH!r} and attributes named {', '.join(_OWN_ATTRS)} are the ledger's own"
+            raise ValueError(f"{rule}, got stage {stage!r} and {', '.join(attrs) or 'none'}")
+        return self._write(self._find(number).proposal, stage, {"source": number, **attrs}).number
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Take a progress value of a running trial. It is kept in memory until the trial ends.
+
+        Args:
+            number: the trial.
+            step: how far it is: not negative, and growing from one report to the next.
+            value: the objective there; a NaN is kept and never stops a trial.
+
+        Returns:
+            Whether to stop it. Only search trials are compared, and only with trials of finished batches.
+
+        Raises:
+            LedgerError: the trial is not running.
+            ValueError: the step is negative.
+        """
+        if step < 0:
+            raise ValueError(f"step >= 0 must hold, got {step} from trial {number} of {self.name!r}")
+        trial = self._running(number)
+        trial.reports[int(step)] = float(value)
+        return trial.stage == SEARCH and self._view.report(trial.key, int(step), float(value))
+
+    def complete(self, number: int, value: float) -> None:
+        """End a trial that ran to its end. Does nothing when it is finished already.
+
+        Args:
+            number: the trial.
+            value: the objective, finite.
+
+        Raises:
+            LedgerError: the trial is neither running nor finished.
+            ValueError: the value is not finite: such a trial has failed.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f"the value of trial {number} of {self.name!r} must be finite, got {value}")
+        self._end(number, State.FINISHED, value=float(value))
+
+    def stop(self, number: int) -> None:
+        """End a trial that was stopped early. Does nothing when it is stopped already.
+
+        Raises:
+            LedgerError: the trial is neither running nor stopped.
+        """
+        self._end(number, State.STOPPED)
+
+    def fail(self, number: int, reason: str) -> None:
+        """End a trial that has no value. Does nothing when it has failed already.
+
+        Args:
+            number: the trial.
+            reason: kept as its attribute ``reason``.
+
+        Raises:
+            LedgerError: the trial is neither running nor failed.
+        """
+        self._end(number, State.FAILED, reason=reason)
+
+    def retry(self, number: int) -> None:
+        """Let a running trial wait again, its reports forgotten; counted in its attribute ``requeued``.
+
+        Raises:
+            LedgerError: the trial is not running.
+        """
+        trial = self._running(number)
+        requeued = trial.attrs.get("requeued", 0) + 1
+        self._durable.wait_again(trial.storage_id, requeued)
+        trial.attrs["requeued"] = requeued
+        trial.state = State.WAITING
+        trial.reports.clear()
+        heapq.heappush(self._waiting, number)
+
+    def search_done(self) -> bool:
+        """Say whether all trials of the search were proposed and have ended."""
+        return len(self._search) >= self._target and self._open == 0
+
+    def entries(self, stage: str | None = None) -> list[Entry]:
+        """Return what is known of the trials, by number.
+
+        Args:
+            stage: of this stage only; None: of all.
+        """
+        return [
+            Entry(t.number, t.stage, t.state, t.proposal.params, t.value, dict(t.attrs), dict(t.reports))
+            for t in self._trials.values()
+            if stage in (None, t.stage)
+        ]
+
+    def _replay(self) -> None:
+        """Show the view what it has seen before: reports are durable, a pruner's notes are not."""
+        for i, trial in enumerate(self._search):
+            self._close_batches(i // self._batch)
+            if trial.state.ended:
+                trial.key = self._view.begin(trial.proposal)
+                for step, value in trial.reports.items():
+                    self._view.report(trial.key, step, value)
+                self._view.end(trial.key, TO_OPTUNA[trial.state], trial.value)
+
+    def _close_batches(self, before: int) -> None:
+        while self._closed < before:
+            first = self._closed * self._batch
+            self._view.close_batch(trial.key for trial in self._search[first : first + self._batch])
+            self._closed += 1
+
+    def _proposals_are_due(self) -> bool:
+        proposed = len(self._search)
+        cut_short = proposed % self._batch > 0  # by a crash between two writes, or by a smaller target than today's
+        return proposed < self._target and (cut_short or self._open == 0)
+
+    def _propose(self) -> None:
+        proposed = len(self._search)
+        batch = proposed // self._batch
+        first = batch * self._batch
+        self._close_batches(batch)
+        proposals = propose(
+            self._suggest,
+            sampler=make_sampler(*self._sampler, seed=batch_seed(self._seed, self.name, batch)),
+            direction=self._direction,
+            earlier=self._view.history,
+            count=min(self._batch, self._target - first),
+        )
+        for position in range(proposed - first, len(proposals)):
+            attrs = {"batch": batch, "position": position}
+            self._search.append(self._write(proposals[position], SEARCH, attrs))
+            self._open += 1
+
+    def _write(self, proposal: Proposal, stage: str, attrs: dict[str, Any]) -> _Trial:
+        number, storage_id = self._durable.add(proposal, stage, attrs)
+        trial = _Trial(number, storage_id, stage, proposal, attrs)
+        self._trials[number] = trial
+        heapq.heappush(self._waiting, number)
+        return trial
+
+    def _end(self, number: int, state: State, value: float | None = None, reason: str | None = None) -> None:
+        if self._find(number).state is state:
+            return
+        trial = self._running(number)
+        self._durable.end(trial.storage_id, state, value, trial.reports, reason)
+        trial.state = state
+        trial.value = value
+        if reason is not None:
+            trial.attrs["reason"] = reason
+        if trial.stage == SEARCH:
+            self._view.end(trial.key, TO_OPTUNA[state], value)
+            self._open -= 1
+
+    def _running(self, number: int) -> _Trial:
+        trial = self._find(number)
+        if trial.state is not State.RUNNING:
+            raise LedgerError(f"trial {number} of {self.name!r} must be running, it is {trial.state}")
+        return trial
+
+    def _find(self, number: int) -> _Trial:
+        if number not in self._trials:
+            raise LedgerError(f"study {self.name!r} has {len(self._trials)} trials, none with number {number}")
+        return self._trials[number]
+
+
+def _remember(stored: Stored) -> _Trial:
+    entry = stored.entry
+    return _Trial(
+        number=entry.number,
+        storage_id=stored.storage_id,
+        stage=entry.stage,
+        proposal=stored.proposal,
+        attrs=dict(entry.attrs),
+        state=entry.state,
+        value=entry.value,
+        reports=dict(entry.reports),
+    )

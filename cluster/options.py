@@ -1,0 +1,52 @@
+"""A name and its options, as a spec gives them, to the call of a factory."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError, validate_call
+
+T = TypeVar("T")
+
+
+class OptionError(ValueError):
+    """A sampler or pruner does not exist, or does not take such an option. The message is one line."""
+
+
+def build(kind: str, table: Mapping[str, Callable[..., T]], name: str, options: Mapping[str, Any], **given: Any) -> T:
+    """Call the factory that a name stands for.
+
+    Args:
+        kind: what is built, for messages, e.g. ``"sampler"``.
+        table: the factories by name; their annotated keyword-only parameters are the options.
+        name: the name that was asked for.
+        options: the options that were asked for.
+        **given: what the program itself passes on (positional parameters of the factory).
+
+    Raises:
+        OptionError: the name or an option is unknown, or an option's value breaks its annotation or its factory's rule.
+    """
+    if name not in table:
+        raise OptionError(_unknown(kind, name, table))
+    factory = table[name]
+    valid = [p.name for p in inspect.signature(factory).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in valid:
+            raise OptionError(_unknown(f"option of {kind} {name!r}", option, valid))
+    try:
+        return validate_call(factory)(**given, **options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise OptionError(f"{kind} {name!r}, {first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
+    except ValueError as error:
+        raise OptionError(f"{kind} {name!r}: {error}") from None
+
+
+def _unknown(kind: str, given: str, valid: Iterable[str]) -> str:
+    names = sorted(valid)
+    near = difflib.get_close_matches(given, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {given!r}: {hint}valid are {', '.join(names) or 'none'}"

@@ -1,0 +1,76 @@
+"""Proposals that depend on nothing but the seed, the name, the batch's number and the trials of earlier batches.
+
+A sampler that learns from whatever has ended by now proposes other parameters with other machines. Here proposals come
+in batches: batch b is asked for in a fresh in-memory study that holds the trials of batches 0 to b-1 in their order,
+from a fresh sampler with a seed of its own. Workers, completion order and restarts cannot change them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import BaseTrial, FrozenTrial
+
+from cluster.entries import Direction
+from cluster.storage import quiet_optuna
+
+Suggest = Callable[[BaseTrial], dict[str, Any]]
+"""Chooses a trial's parameters through the trial's ``suggest_*``; returns all of them, fixed ones included."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One proposed trial.
+
+    Attributes:
+        params: all parameters.
+        suggested: those that the sampler chose.
+        distributions: what it chose them from.
+    """
+
+    params: Mapping[str, Any]
+    suggested: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+
+
+def batch_seed(seed: int, name: str, batch: int) -> int:
+    """Mix the study's seed, its name and a batch's number into 32 bits.
+
+    Args:
+        seed: not negative.
+        name: any text; hashed with SHA-256, since ``hash`` differs from process to process.
+        batch: counts from 0.
+    """
+    digest = hashlib.sha256(name.encode()).digest()
+    sequence = np.random.SeedSequence([seed, int.from_bytes(digest[:16], "big"), batch])
+    return int(sequence.generate_state(1)[0])
+
+
+def propose(
+    suggest: Suggest, *, sampler: BaseSampler, direction: Direction, earlier: Sequence[FrozenTrial], count: int
+) -> list[Proposal]:
+    """Ask for one batch.
+
+    Args:
+        suggest: chooses one trial's parameters.
+        sampler: a fresh one.
+        direction: ``"minimize"`` or ``"maximize"``.
+        earlier: the ended search trials of earlier batches, in order.
+        count: how many; the first n of a larger batch are the batch of n.
+    """
+    with quiet_optuna():
+        study = optuna.create_study(sampler=sampler, direction=direction)
+    study.add_trials(earlier)
+    proposals = []
+    for _ in range(count):
+        trial = study.ask()
+        params = suggest(trial)
+        proposals.append(Proposal(params, trial.params, trial.distributions))
+    return proposals

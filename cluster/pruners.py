@@ -1,0 +1,68 @@
+"""Who stops trials early: Optuna pruners by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from cluster.options import build
+
+
+def median(
+    *,
+    n_startup_trials: NonNegativeInt = 5,
+    n_warmup_steps: NonNegativeInt = 0,
+    interval_steps: PositiveInt = 1,
+    n_min_trials: PositiveInt = 1,
+) -> MedianPruner:
+    """Stop a trial whose best value so far is worse than the median of finished trials at the same step.
+
+    Args:
+        n_startup_trials: nothing is stopped before this many trials have finished.
+        n_warmup_steps: nothing is stopped before this step.
+        interval_steps: steps from one decision to the next.
+        n_min_trials: finished trials that must have reported at the step.
+    """
+    return MedianPruner(n_startup_trials, n_warmup_steps, interval_steps, n_min_trials=n_min_trials)
+
+
+def asha(
+    *,
+    min_resource: PositiveInt | Literal["auto"] = "auto",
+    reduction_factor: Annotated[int, Field(ge=2)] = 4,
+    min_early_stopping_rate: NonNegativeInt = 0,
+    bootstrap_count: NonNegativeInt = 0,
+) -> SuccessiveHalvingPruner:
+    """Successive halving: at steps that grow by a factor, the best fraction goes on.
+
+    Args:
+        min_resource: the first step that decides; ``auto``: a hundredth of the longest finished trial's steps.
+        reduction_factor: one in this many goes on, to this many times the step.
+        min_early_stopping_rate: leave out this many of the first rungs.
+        bootstrap_count: trials that a rung must have seen before it lets any pass.
+    """
+    return SuccessiveHalvingPruner(min_resource, reduction_factor, min_early_stopping_rate, bootstrap_count)
+
+
+def none() -> NopPruner:
+    """Stop nothing."""
+    return NopPruner()
+
+
+PRUNERS: dict[str, Callable[..., BasePruner]] = {"asha": asha, "median": median, "none": none}
+
+
+def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
+    """Build a pruner.
+
+    Args:
+        name: a key of :data:`PRUNERS`.
+        options: keyword arguments of its factory.
+
+    Raises:
+        cluster.options.OptionError: an unknown name or option, or a value that it does not take.
+    """
+    return build("pruner", PRUNERS, name, options)

@@ -1,0 +1,59 @@
+"""Tune's scheduler: asks the source which jobs to stop, and tells it which were lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ray.cloudpickle as pickle
+from ray import tune
+from ray.exceptions import RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from cluster.bridge import Bridge
+from cluster.trainable import EVENT
+
+
+class SourceScheduler(FIFOScheduler):
+    """First in, first out; stops what the source stops.
+
+    Args:
+        bridge: knows the source.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+        self._kept: set[tune.PlacementGroupFactory] = set()
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Pass a report on; a job's last event never comes here, Tune keeps it for the callbacks."""
+        if self._bridge.reported(trial.trial_id, result[EVENT]):
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Make Tune keep the worker.
+
+        Tune keeps an idle worker when a trial with equal resources is queued, and one worker in all besides. While a
+        batch is awaited nothing is queued: all workers but one would end, only to start again, at some seconds each.
+        """
+        seat = trial.placement_group_factory
+        if seat not in self._kept:
+            self._kept.add(seat)
+            tune_controller._actor_cache.increase_max(seat)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on what became of a trial that Tune gave up."""
+        error, lost = _cause(trial)
+        self._bridge.broke(trial.trial_id, error, lost=lost)
+
+
+def _cause(trial: Trial) -> tuple[str, bool]:
+    """The error that Tune has written down for a trial, and whether its process died of it."""
+    if trial.pickled_error_file is None:  # neither a task's nor an actor's error, e.g. out of memory
+        text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else "the worker was lost"
+        return text, True
+    exception = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # written by Tune, just now
+    return str(exception), not isinstance(exception, RayTaskError)

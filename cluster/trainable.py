@@ -1,0 +1,121 @@
+"""What Ray Tune starts in a worker process: it lives for one job after the other."""
+
+from __future__ import annotations
+
+import faulthandler
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.result import DONE
+
+from cluster.jobs import Job, WorkFunction
+from cluster.work_thread import Reported, WorkThread
+
+JOB = "job"
+"""The key of the one thing in a Tune trial's configuration: a :class:`Parcel`."""
+
+EVENT = "event"
+"""The key of the one thing of ours in a Tune result: an :data:`~cluster.work_thread.Event`."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A job on its way to a worker.
+
+    Attributes:
+        job: the job.
+        seat: which of the run's workers it goes to.
+        needs: the resources of a worker, by Ray's names.
+    """
+
+    job: Job
+    seat: int
+    needs: Mapping[str, float]
+
+    def __str__(self) -> str:
+        """The key alone: Tune writes configurations into tags."""
+        return self.job.key
+
+
+class JobTrainable(tune.Trainable):
+    """Runs jobs. Nothing that a work function raises leaves it: Tune never reuses a process that has raised."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """Return the seat's resources, under a name of their own.
+
+        Tune lets a trial that waits for its worker to start take over any other worker that becomes idle with equal
+        resources, and ends the one that was starting. With jobs shorter than such a start, one worker would do all
+        the work, while others are started and ended over and over.
+        """
+        parcel: Parcel = config[JOB]
+        return tune.PlacementGroupFactory([dict(parcel.needs)], name=f"seat-{parcel.seat}")
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        work: WorkFunction,
+        shared: Mapping[str, ray.ObjectRef],
+        seconds_per_job: float | None,
+    ) -> None:
+        """Take the first job, and what all jobs have in common.
+
+        Args:
+            config: the first job's parcel.
+            work: runs a job.
+            shared: where the shared objects are.
+            seconds_per_job: this process ends itself when a job takes longer; None: no limit.
+        """
+        self._job: Job = config[JOB].job
+        self._work = work
+        self._shared = shared
+        self._seconds_per_job = seconds_per_job
+        self._thread: WorkThread | None = None
+        self._fetched: tuple[str, Any] | None = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next job; the one before may have been stopped, and ends here."""
+        self._end()
+        self._job = new_config[JOB].job
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Let the job go on until it says something: Tune calls this when the last report was no reason to stop."""
+        if self._thread is None:
+            if self._seconds_per_job is not None:
+                # Also ends a job that never comes back to Python. The driver sees a process that died.
+                faulthandler.dump_traceback_later(self._seconds_per_job, exit=True)
+            job = self._job
+            self._thread = WorkThread(lambda report: self._work(job.payload, self._fetch(job.shared), report))
+        event = self._thread.next_event()
+        done = not isinstance(event, Reported)
+        if done:
+            self._end()
+        return {EVENT: event, DONE: done}
+
+    def cleanup(self) -> None:
+        """End the job that was stopped."""
+        self._end()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Save nothing: a job that was interrupted starts over."""
+        return {}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Load nothing."""
+
+    def _fetch(self, name: str) -> Any:
+        if self._fetched is None or self._fetched[0] != name:
+            self._fetched = None  # before the next one arrives
+            self._fetched = (name, ray.get(self._shared[name]))
+        return self._fetched[1]
+
+    def _end(self) -> None:
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+            faulthandler.cancel_dump_traceback_later()

@@ -1,0 +1,115 @@
+"""A work function that runs in a thread and says one thing at a time.
+
+Ray Tune drives its trials from outside, one step after the other, while a work function runs through and reports when
+it likes. The thread stands still in ``report`` until the next step, so what a stopped job has done depends on its own
+reports only, not on how fast the news travelled.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from cluster.jobs import Output, Report, Stopped
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The work has come to a step, and waits.
+
+    Attributes:
+        step: how far it is.
+        value: the objective there.
+    """
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The work is done.
+
+    Attributes:
+        output: what it returned.
+    """
+
+    output: Output
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The work raised.
+
+    Attributes:
+        error: the traceback.
+    """
+
+    error: str
+
+
+Event: TypeAlias = Reported | Finished | Failed
+
+
+def describe(error: BaseException) -> str:
+    """Write down what a work function raised: its traceback, without our own frames above it."""
+    trace = error.__traceback__
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+class WorkThread:
+    """Runs one piece of work.
+
+    Args:
+        work: the work, given ``report``.
+    """
+
+    def __init__(self, work: Callable[[Report], Output]) -> None:
+        self._work = work
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._go_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._waits = False  # in report, for us
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self._thread.start()
+
+    def next_event(self) -> Event:
+        """Let the work go on, and wait for what it says next. Not to be called after it has ended."""
+        if self._waits:
+            self._go_on.put(True)
+        event = self._events.get()
+        self._waits = isinstance(event, Reported)
+        return event
+
+    def stop(self) -> None:
+        """Raise :class:`~cluster.jobs.Stopped` where the work reports, and wait until it has ended."""
+        self._stopping = True
+        if self._waits:
+            self._go_on.put(False)
+            self._waits = False
+        self._thread.join()
+
+    def _run(self) -> None:
+        event: Event
+        try:
+            output = self._work(self._report)
+            if not isinstance(output, Output):
+                raise TypeError(f"a work function must return an Output, got {type(output).__name__}")
+            event = Finished(output)
+        except BaseException as error:  # SystemExit too: whatever the work does, the process lives on for the next job
+            event = Failed(describe(error))
+        self._events.put(event)
+
+    def _report(self, step: int, value: float) -> None:
+        if not self._stopping:
+            self._events.put(Reported(int(step), float(value)))
+            if self._go_on.get():
+                return
+        raise Stopped

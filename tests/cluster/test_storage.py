@@ -1,0 +1,68 @@
+"""Opening the durable storage: settings of SQLite that a study relies on, and errors that say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from optuna.study import StudyDirection
+
+from cluster.storage import StorageError, open_storage
+
+
+def test_sqlite_is_opened_with_a_log_that_survives_the_process(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    with storage.engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 60_000}
+
+
+def test_a_reader_that_holds_the_file_does_not_end_the_writer(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    storage = open_storage(f"sqlite:///{path}")
+    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN EXCLUSIVE")  # as a tool does that copies or vacuums the file
+    release = threading.Timer(1.0, reader.execute, ["COMMIT"])
+    release.start()
+    study = storage.create_new_study([StudyDirection.MINIMIZE], "wine")
+    release.join()
+    reader.close()
+    assert storage.get_study_name_from_id(study) == "wine"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("study.db", "storage must be a URL like sqlite:///study.db, got 'study.db'"),
+        ("sqlite://", "storage must outlive the process: name a file"),
+        ("sqlite:///:memory:", "storage must outlive the process: name a file"),
+        ("sqlite:///{tmp}/missing/study.db", "its folder .*/missing does not exist"),
+        ("sqlite:///{tmp}", "unable to open database file"),
+        ("nosuchdb://user:secret@host/name", r"storage nosuchdb://user:\*\*\*@host/name cannot be opened: .*nosuchdb"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(url: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=message) as caught:
+        open_storage(url.replace("{tmp}", str(tmp_path)))
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_text("no database " * 100)
+    with pytest.raises(StorageError, match=r"cannot be opened: .*not a database"):
+        open_storage(f"sqlite:///{tmp_path}/study.db")
+
+
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    with pytest.raises(StorageError, match="does not exist"):
+        open_storage(url, create=False)
+    assert list(tmp_path.iterdir()) == []
+    open_storage(url)
+    open_storage(url, create=False)
