@@ -1,0 +1,55 @@
+"""Sparse neural networks for feature selection: data, networks, training, ranking, scoring."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dst.data import Dataset, check_file, list_datasets, load_dataset, make_splits, prepare, prepare_test
+    from dst.errors import DivergedError, InputError
+    from dst.importance import neuron_attribution, neuron_strength
+    from dst.model import SparseMLP
+    from dst.scoring import rank_columns, svm_accuracy
+    from dst.training import TrainingConfig, fit
+    from dst.trial import TrialSpec, run_trial, score_on_test
+
+__all__ = [
+    "Dataset",
+    "DivergedError",
+    "InputError",
+    "SparseMLP",
+    "TrainingConfig",
+    "TrialSpec",
+    "check_file",
+    "fit",
+    "list_datasets",
+    "load_dataset",
+    "make_splits",
+    "neuron_attribution",
+    "neuron_strength",
+    "prepare",
+    "prepare_test",
+    "rank_columns",
+    "run_trial",
+    "score_on_test",
+    "svm_accuracy",
+]
+
+_MODULES = {
+    "data": ("Dataset", "check_file", "list_datasets", "load_dataset", "make_splits", "prepare", "prepare_test"),
+    "errors": ("DivergedError", "InputError"),
+    "importance": ("neuron_attribution", "neuron_strength"),
+    "model": ("SparseMLP",),
+    "scoring": ("rank_columns", "svm_accuracy"),
+    "training": ("TrainingConfig", "fit"),
+    "trial": ("TrialSpec", "run_trial", "score_on_test"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that ``import dst`` does not bring torch along."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"dst.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
