@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ _ENVIRONMENT = {
 }
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _OBJECT_STORE_BYTES = 512 * 2**20
+_CONNECT_SECONDS = 5.0
 _SOCKET_ROOM = 40  # characters of a folder's name under which the paths of Ray's sockets stay below 108
 
 
@@ -80,9 +82,13 @@ def run_jobs(
         KeyboardInterrupt: SIGINT.
         ValueError: an argument is out of its range.
     """
-    for what, number, least in (("workers", workers or 1, 1), ("cpus_per_job", cpus_per_job, 1)):
-        if number < least:
-            raise ValueError(f"{what} >= {least} must hold, got {number}")
+    given = {"workers": workers, "cpus_per_job": cpus_per_job, "seconds_per_job": seconds_per_job}
+    for name, number in given.items():
+        if number is not None and number <= 0:
+            raise ValueError(f"{name} > 0 must hold, got {number}")
+    for name, number in {"gpus_per_job": gpus_per_job, "memory_per_job": memory_per_job}.items():
+        if number < 0:
+            raise ValueError(f"{name} >= 0 must hold, got {number}")
     if ray.is_initialized():
         raise ClusterError("Ray runs in this process already: call ray.shutdown() first")
     if source.done():
@@ -183,10 +189,20 @@ def _start(folder: str, cpus: int | None, threads: int, shared: Mapping[str, Any
 
 
 def _join(address: str, threads: int) -> None:
+    """Become a driver of a cluster that is there."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or "/" in host or not port.isdecimal():
+            raise ClusterError(f"address must be 'auto' or 'host:port', e.g. 'head:6379', got {address!r}")
+        try:  # Ray itself takes minutes to find that nobody is there
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+        except OSError as error:
+            raise ClusterError(f"nothing answers at {address!r}: {error}") from error
     try:
         ray.init(address, runtime_env=_runtime_env(threads), logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"no Ray cluster answers at {address!r}: {error}") from error
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        token = "one that authenticates by token needs RAY_AUTH_MODE=token here too"  # noqa: S105 - no token
+        raise ClusterError(f"no Ray cluster answers at {address!r} ({token}): {error}") from error
 
 
 def _runtime_env(threads: int) -> dict[str, Any]:

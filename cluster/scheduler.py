@@ -27,6 +27,12 @@ class SourceScheduler(FIFOScheduler):
         self._bridge = bridge
         self._kept: set[tune.PlacementGroupFactory] = set()
 
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Choose none: Tune starts what is queued, in order, by itself.
+
+        The base class looks for a queued trial among all trials, ended ones included, at each step of the run.
+        """
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a report on; a job's last event never comes here, Tune keeps it for the callbacks."""
         if self._bridge.reported(trial.trial_id, result[EVENT]):

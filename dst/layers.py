@@ -34,6 +34,7 @@ class _SparseProduct(torch.autograd.Function):
             bias.detach().numpy(),
             x.detach().numpy(),
             y.numpy(),
+            False,
         )
         ctx.save_for_backward(x)
         ctx.layer = layer
@@ -51,11 +52,11 @@ class _SparseProduct(torch.autograd.Function):
             layer.indices.numpy(),
             x.detach().numpy(),
             dy.numpy(),
+            0,
+            layer.out_features,
             dvalues.numpy(),
-            dbias.numpy(),
         )
-        if layer.capture:
-            layer.captured = (x.detach(), dy)
+        linear.row_sums(dy.numpy(), dbias.numpy())
         dx = layer.input_gradient(dy) if ctx.needs_input_grad[0] else None
         return dx, dvalues, dbias, None
 
@@ -75,7 +76,6 @@ class SparseLinear(nn.Module):
         indices: buffer, int32 ``(nnz,)``: the input of each connection.
         indptr: buffer, int64 ``(n_out + 1,)``: where each output neuron's connections begin.
         bias: parameter, float32 ``(n_out,)``; biases stay dense.
-        capture: when set, a backward pass leaves its input and output gradient in ``captured``.
     """
 
     indptr: torch.Tensor
@@ -94,8 +94,6 @@ class SparseLinear(nn.Module):
         bound = in_features**-0.5
         self.values = nn.Parameter(_uniform(rng, bound, nnz))
         self.bias = nn.Parameter(_uniform(rng, bound, out_features))
-        self.capture = False
-        self.captured: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def nnz(self) -> int:

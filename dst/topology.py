@@ -9,7 +9,7 @@ weights start at zero with zero optimizer moments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,36 +27,53 @@ from dst.kernels.connections import (
 from dst.layers import SparseLinear
 
 Positions = npt.NDArray[np.int64]
-GrowRule = Callable[[SparseLinear, Positions, int, np.random.Generator], Positions]
-"""``grow(layer, occupied, count, rng)`` returns ``count`` ascending positions that are not in ``occupied``."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a grow rule sees.
+
+    Attributes:
+        layer: the layer, before anything moves.
+        occupied: ascending positions that are taken, those of dropped connections included.
+        count: how many connections grow; as many positions are free.
+        rng: draws.
+        gradient: the layer's input ``(n_in, batch)`` and output gradient ``(n_out, batch)`` on the last minibatch.
+    """
+
+    layer: SparseLinear
+    occupied: Positions
+    count: int
+    rng: np.random.Generator
+    gradient: tuple[torch.Tensor, torch.Tensor]
+
+
+GrowRule = Callable[[Growth], Positions]
+"""Returns ``count`` ascending positions that are not occupied."""
 
 GRADIENT_BLOCK_BYTES = 64 * 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time."""
 
 
-def grow_randomly(layer: SparseLinear, occupied: Positions, count: int, rng: np.random.Generator) -> Positions:
+def grow_randomly(growth: Growth) -> Positions:
     """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
-    free = layer.in_features * layer.out_features - occupied.size
-    return free_positions(sample_ranks(rng, free, count), occupied)
+    free = growth.layer.in_features * growth.layer.out_features - growth.occupied.size
+    return free_positions(sample_ranks(growth.rng, free, growth.count), growth.occupied)
 
 
-def grow_by_gradient(layer: SparseLinear, occupied: Positions, count: int, rng: np.random.Generator) -> Positions:
+def grow_by_gradient(growth: Growth) -> Positions:
     """Take the free positions with the largest absolute loss gradient on the last batch (RigL; Evci et al. 2020).
 
     The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
-    :data:`GRADIENT_BLOCK_BYTES`, with a running selection of the largest.
-
-    Raises:
-        RuntimeError: the layer has captured no backward pass.
+    :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest.
     """
-    if layer.captured is None:
-        raise RuntimeError("set layer.capture before the backward pass whose gradient is to grow connections")
-    x, dy = layer.captured
-    n_in = layer.in_features
+    x, dy = growth.gradient
+    occupied, count = growth.occupied, growth.count
+    n_in = growth.layer.in_features
     rows = max(1, GRADIENT_BLOCK_BYTES // (4 * n_in))
     best = torch.empty(0)
     where = torch.empty(0, dtype=torch.int64)
-    for first in range(0, layer.out_features, rows):
+    for first in range(0, growth.layer.out_features, rows):
         gradient = (dy[first : first + rows] @ x.T).abs_().view(-1)
         offset = first * n_in
         low, high = np.searchsorted(occupied, [offset, offset + gradient.numel()])
@@ -76,19 +93,17 @@ class Method:
     Attributes:
         sparse: whether layers store connections only; a method that is not sparse is an ordinary dense network.
         grow: where connections grow; None: they never move.
-        needs_gradient: whether ``grow`` reads the gradient of the last batch.
     """
 
     sparse: bool
     grow: GrowRule | None = None
-    needs_gradient: bool = False
 
 
 METHODS: dict[str, Method] = {
     "dense": Method(sparse=False),
     "static": Method(sparse=True),
     "set": Method(sparse=True, grow=grow_randomly),
-    "rigl": Method(sparse=True, grow=grow_by_gradient, needs_gradient=True),
+    "rigl": Method(sparse=True, grow=grow_by_gradient),
 }
 
 
@@ -111,15 +126,24 @@ class CosineSchedule:
 
 def rewire(
     layer: SparseLinear,
-    optimizer: torch.optim.Optimizer,
+    moments: Sequence[npt.NDArray[np.float32]],
     grow: GrowRule,
     fraction: float,
     rng: np.random.Generator,
+    gradient: tuple[torch.Tensor, torch.Tensor],
 ) -> int:
     """Drop the ``ceil(fraction * nnz)`` smallest magnitudes of a layer and grow as many connections.
 
     Values keep their optimizer moments as they move to their new places; those of grown connections are zero. All
-    tensors are changed in place, since their sizes do not change.
+    arrays are changed in place, since their sizes do not change.
+
+    Args:
+        layer: the layer.
+        moments: the optimizer's arrays, float32 ``(nnz,)`` each.
+        grow: where connections grow.
+        fraction: the share of connections that moves.
+        rng: draws.
+        gradient: see :class:`Growth`.
 
     Returns:
         How many connections moved: less than asked where fewer positions are free, 0 in a full layer.
@@ -131,27 +155,20 @@ def rewire(
     count = min(math.ceil(fraction * layer.nnz), free)
     if count == 0:
         return 0
-    occupied = layer.positions()
-    magnitudes = np.abs(layer.values.detach().numpy())
+    values = layer.values.detach().numpy()
+    magnitudes = np.abs(values)
     if not np.isfinite(magnitudes).all():
         raise DivergedError("weights must stay finite, but some are not: try a smaller learning rate")
+    occupied = layer.positions()
     keep = keep_largest(magnitudes, count)
-    grown = grow(layer, occupied, count, rng)
+    grown = grow(Growth(layer, occupied, count, rng, gradient))
     positions, origin = merge_order(occupied[keep], grown)
     indptr, indices = from_positions(positions, layer.in_features, layer.out_features)
-
-    kept = torch.from_numpy(np.flatnonzero(keep))
-    old = torch.from_numpy(np.flatnonzero(origin >= 0))
-    moments = [
-        state
-        for state in optimizer.state[layer.values].values()
-        if torch.is_tensor(state) and state.shape == layer.values.shape
-    ]
-    with torch.no_grad():
-        for tensor in (layer.values, *moments):
-            survivors = tensor[kept]
-            tensor.zero_()
-            tensor[old] = survivors
-        layer.indptr.copy_(torch.from_numpy(indptr))
-        layer.indices.copy_(torch.from_numpy(indices))
+    survives = origin >= 0
+    for array in (values, *moments):
+        survivors = array[keep]
+        array[survives] = survivors
+        array[~survives] = 0
+    layer.indptr.copy_(torch.from_numpy(indptr))
+    layer.indices.copy_(torch.from_numpy(indices))
     return count

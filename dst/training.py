@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from dst.data.dataset import Part
+from dst.engine import SparseEngine, TorchEngine
 from dst.errors import DivergedError, InputError, unknown_name
 from dst.kernels import linear
-from dst.layers import SparseLinear
 from dst.model import SparseMLP
-from dst.topology import METHODS, CosineSchedule, rewire
+from dst.topology import METHODS, CosineSchedule
 
 
 @dataclass(frozen=True)
@@ -138,15 +136,15 @@ class _Batches:
 
     def __init__(self, part: Part, *, pad: bool) -> None:
         self._table = np.ascontiguousarray(part.x.T)
-        self._labels = torch.from_numpy(part.y)
+        self._labels = part.y
         self._pad = pad
 
-    def rows(self, rows: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Return ``x`` ``(n_features, batch)``, padded with zero columns for sparse layers, and labels."""
         width = linear.padded(len(rows)) if self._pad else len(rows)
         x = np.empty((self._table.shape[0], width), np.float32)
         linear.gather(self._table, rows, x)
-        return torch.from_numpy(x), self._labels[torch.from_numpy(rows)]
+        return x, self._labels[rows]
 
 
 def fit(
@@ -180,9 +178,9 @@ def fit(
         sparsity=config.sparsity if method.sparse else None,
         rng=to_init,
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.l2, fused=True)
-    batches = _Batches(train, pad=method.sparse)
-    held_out = _Batches(validation, pad=method.sparse).rows(np.arange(len(validation.y)))
+    engine = (SparseEngine if method.sparse else TorchEngine)(model, lr=config.lr, l2=config.l2)
+    batches = _Batches(train, pad=engine.pad)
+    held_out = _Batches(validation, pad=engine.pad).rows(np.arange(len(validation.y)))
     n_rows = len(train.y)
     steps_per_epoch = -(-n_rows // config.batch_size)
     schedule = CosineSchedule(
@@ -190,8 +188,6 @@ def fit(
         min(config.final_drop_fraction, config.drop_fraction),
         config.epochs * steps_per_epoch,
     )
-    movable = [layer for layer in model.linears if isinstance(layer, SparseLinear)] if method.grow else []
-
     curves = Curves()
     seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
     best_epoch, best_loss, best_state = 0, np.inf, model.state_dict()
@@ -202,25 +198,16 @@ def fit(
         for first in range(0, n_rows, config.batch_size):
             started = time.perf_counter()
             step += 1
-            moves = method.grow is not None and step % config.update_interval == 0
-            for layer in movable:
-                layer.capture = moves and method.needs_gradient
             x, y = batches.rows(order[first : first + config.batch_size])
-            loss = nn.functional.cross_entropy(model.columns(x)[:, : len(y)].T, y)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            loss_sum += loss.item() * len(y)
+            loss_sum += engine.step(x, y) * len(y)
             stepped = time.perf_counter()
             seconds["train"] += stepped - started
-            if moves and method.grow is not None:
-                for layer in movable:
-                    rewire(layer, optimizer, method.grow, schedule(step), to_grow)
-                    layer.captured = None
+            if method.grow is not None and isinstance(engine, SparseEngine) and step % config.update_interval == 0:
+                engine.rewire(method.grow, schedule(step), to_grow, x)
                 seconds["topology"] += time.perf_counter() - stepped
 
         started = time.perf_counter()
-        val_loss, val_accuracy = _evaluate(model, *held_out)
+        val_loss, val_accuracy = engine.evaluate(*held_out)
         train_loss = loss_sum / n_rows
         if not (np.isfinite(train_loss) and np.isfinite(val_loss)):
             raise DivergedError(
@@ -251,12 +238,3 @@ def fit(
         flops=training_flops(sum(model.nnz), n_rows, epochs),
         seconds=seconds,
     )
-
-
-def _evaluate(model: SparseMLP, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy of the network on a padded, feature-major batch."""
-    with torch.no_grad():
-        logits = model.columns(x)[:, : len(y)].T
-        loss = nn.functional.cross_entropy(logits, y).item()
-        accuracy = (logits.argmax(dim=1) == y).float().mean().item()
-    return loss, accuracy

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,19 @@ import numpy as np
 from cluster.jobs import Output, Report, Stopped
 
 
-def act(payload: Mapping[str, Any], shared: Any, report: Report) -> Output:
-    """Do what the payload says."""
+def act(payload: Mapping[str, Any], shared: np.ndarray, report: Report) -> Output:
+    """Do what the payload says: sleep, report, and end in one of several ways."""
     time.sleep(payload.get("sleep", 0.0))
-    for step in range(1, payload.get("reports", 0) + 1):
-        report(step, payload.get("value", 0.0) * step)
+    diary = Path(payload["diary"]) if "diary" in payload else Path(os.devnull)
+    try:
+        for step in range(1, payload.get("reports", 0) + 1):
+            with diary.open("a") as file:
+                file.write(f"{step}\n")
+            report(step, payload.get("value", 0.0) * step)
+    except Stopped:
+        with diary.open("a") as file:
+            file.write("stopped\n")
+        raise
     match payload.get("then"):
         case "raise":
             raise RuntimeError("as asked")
@@ -28,14 +37,30 @@ def act(payload: Mapping[str, Any], shared: Any, report: Report) -> Output:
             return None  # type: ignore[return-value]
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        case "ignore stops":
-            for step in range(100, 105):
-                with contextlib.suppress(Stopped):
-                    report(step, 0.0)
+        case "hang":
+            time.sleep(600)
+        case "fill the memory":
+            filled = [np.ones(2**27) for _ in range(payload["gibibytes"])]
+            time.sleep(600 + len(filled))
+        case "write to shared":
+            shared[0] = 2.0
     facts = {
         "pid": os.getpid(),
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "threads": [os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")],
-        "sum": None if shared is None else float(np.sum(shared)),
+        "sum": float(np.sum(shared)),
     }
     return Output(facts, {"twice": np.arange(payload.get("size", 3)) * 2.0})
+
+
+def ignore_stops(payload: Mapping[str, Any], shared: Any, report: Report) -> Output:
+    """Report on, whatever the answer, as a library does that catches all exceptions."""
+    heard = 0
+    for step in range(1, 6):
+        try:
+            report(step, 0.0)
+        except Exception:
+            heard += 1
+    with contextlib.suppress(KeyError):
+        Path(payload["diary"]).write_text(str(heard))
+    return Output({"heard": heard})

@@ -43,17 +43,33 @@ def test_products_match_numpy(problem):
     weight, mask, indptr, indices, bias, x, dy = problem
     values = weight[mask]
     y = np.empty((weight.shape[0], x.shape[1]), np.float32)
-    linear.forward(indptr, indices, values, bias, x, y)
+    linear.forward(indptr, indices, values, bias, x, y, False)
     np.testing.assert_allclose(y, weight.astype(float) @ x + bias[:, None], rtol=1e-4, atol=1e-4)
 
-    dvalues, dbias = np.full_like(values, np.nan), np.full_like(bias, np.nan)
-    linear.weight_gradient(indptr, indices, x, dy, dvalues, dbias)
-    np.testing.assert_allclose(dvalues, (dy.astype(float) @ x.T)[mask], rtol=1e-4, atol=1e-4)
+    rectified = np.empty_like(y)
+    linear.forward(indptr, indices, values, bias, x, rectified, True)
+    np.testing.assert_array_equal(rectified, np.maximum(y, 0))
+
+    gradient = (dy.astype(float) @ x.T)[mask]
+    middle = len(indptr) // 2
+    dvalues = np.full(len(values) + 4, np.nan, np.float32)
+    linear.weight_gradient(indptr, indices, x, dy, 0, middle, dvalues)
+    linear.weight_gradient(indptr, indices, x, dy, middle, len(indptr) - 1, dvalues[indptr[middle] :])
+    np.testing.assert_allclose(dvalues[:-4], gradient, rtol=1e-4, atol=1e-4)
+    assert np.isnan(dvalues[-4:]).all(), "nothing is written beyond the connections"
+    dbias = np.full_like(bias, np.nan)
+    linear.row_sums(dy, dbias)
     np.testing.assert_allclose(dbias, dy.astype(float).sum(axis=1), rtol=1e-4, atol=1e-4)
 
     dx = np.full_like(x, np.nan)
     linear.input_gradient(indptr, indices, values, dy, dx)
     np.testing.assert_allclose(dx, weight.T.astype(float) @ dy, rtol=1e-4, atol=1e-4)
+
+    hidden = np.maximum(x, 0)
+    dvalues, dhidden = np.full_like(values, np.nan), np.full_like(x, np.nan)
+    linear.both_gradients(*linear.by_input(indptr, indices, len(x)), values, hidden, dy, dhidden, dvalues)
+    np.testing.assert_allclose(dvalues, (dy.astype(float) @ hidden.T)[mask], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dhidden, (weight.T.astype(float) @ dy) * (x > 0), rtol=1e-4, atol=1e-4)
 
     strength = linear.input_strength(indices, values, weight.shape[1])
     np.testing.assert_allclose(strength, np.abs(weight).sum(axis=0), rtol=1e-5, atol=1e-6)

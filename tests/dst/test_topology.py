@@ -10,21 +10,18 @@ from hypothesis import strategies as st
 
 from dst import topology
 from dst.layers import SparseLinear
-from dst.topology import METHODS, CosineSchedule, grow_by_gradient, grow_randomly, rewire
+from dst.topology import METHODS, CosineSchedule, Growth, grow_by_gradient, grow_randomly, rewire
 
 GROWING = sorted(name for name, method in METHODS.items() if method.grow is not None)
 
 
-def trained_layer(n_in: int, n_out: int, nnz: int, seed: int = 0) -> tuple[SparseLinear, torch.optim.Optimizer]:
-    """A layer after one optimizer step, so that it has moments and a captured gradient."""
+def a_layer(n_in: int, n_out: int, nnz: int, seed: int = 0):
+    """A layer, its optimizer moments and the two factors of its gradient."""
     rng = np.random.default_rng(seed)
     layer = SparseLinear(n_in, n_out, nnz, rng)
-    layer.capture = True
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-    x = torch.from_numpy(rng.normal(size=(n_in, 16)).astype(np.float32))
-    (layer(x) ** 2).sum().backward()
-    optimizer.step()
-    return layer, optimizer
+    moments = [rng.normal(size=nnz).astype(np.float32) for _ in range(2)]
+    gradient = tuple(torch.from_numpy(rng.normal(size=(n, 16)).astype(np.float32)) for n in (n_in, n_out))
+    return layer, moments, gradient
 
 
 @settings(deadline=None)
@@ -33,13 +30,11 @@ def test_an_update_keeps_what_it_must(n_in, n_out, method, fraction, data):
     """nnz exact, indices sorted and unique, survivors with their moments, grown ones at zero, none regrown."""
     size = n_in * n_out
     nnz = data.draw(st.integers(1, size))
-    layer, optimizer = trained_layer(n_in, n_out, nnz, seed=size)
+    layer, moments, gradient = a_layer(n_in, n_out, nnz, seed=size)
     before = dict(zip(layer.positions().tolist(), layer.values.tolist(), strict=True))
-    moments = optimizer.state[layer.values]
-    first = dict(zip(before, moments["exp_avg"].tolist(), strict=True))
-    second = dict(zip(before, moments["exp_avg_sq"].tolist(), strict=True))
+    first, second = (dict(zip(before, moment.tolist(), strict=True)) for moment in moments)
 
-    moved = rewire(layer, optimizer, METHODS[method].grow, fraction, np.random.default_rng(0))
+    moved = rewire(layer, moments, METHODS[method].grow, fraction, np.random.default_rng(0), gradient)
 
     assert moved == min(math.ceil(fraction * nnz), size - nnz)
     positions = layer.positions()
@@ -52,7 +47,7 @@ def test_an_update_keeps_what_it_must(n_in, n_out, method, fraction, data):
     assert len(kept) == nnz - moved
     dropped = [abs(value) for position, value in before.items() if position not in set(kept)]
     assert not dropped or not kept or max(dropped) <= min(abs(before[position]) for position in kept)
-    now = zip(positions.tolist(), layer.values.tolist(), moments["exp_avg"], moments["exp_avg_sq"], strict=True)
+    now = zip(positions.tolist(), layer.values.tolist(), *moments, strict=True)
     for position, value, m, v in now:
         if position in before:
             assert (value, m.item(), v.item()) == (before[position], first[position], second[position])
@@ -62,35 +57,28 @@ def test_an_update_keeps_what_it_must(n_in, n_out, method, fraction, data):
 
 @pytest.mark.parametrize("method", GROWING)
 def test_a_full_layer_does_not_move(method):
-    layer, optimizer = trained_layer(5, 4, 20)
+    layer, moments, gradient = a_layer(5, 4, 20)
     values = layer.values.clone()
-    assert rewire(layer, optimizer, METHODS[method].grow, 0.3, np.random.default_rng(0)) == 0
+    assert rewire(layer, moments, METHODS[method].grow, 0.3, np.random.default_rng(0), gradient) == 0
     torch.testing.assert_close(layer.values, values, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("block_bytes", [1, 100, 64 * 2**20])
 def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, monkeypatch):
     monkeypatch.setattr(topology, "GRADIENT_BLOCK_BYTES", block_bytes)
-    layer, _ = trained_layer(9, 11, 30)
-    x, dy = layer.captured
+    layer, _, (x, dy) = a_layer(9, 11, 30)
     gradient = (dy @ x.T).abs().view(-1).numpy().copy()
     occupied = layer.positions()
     gradient[occupied] = -1
-    grown = grow_by_gradient(layer, occupied, 12, np.random.default_rng(0))
+    grown = grow_by_gradient(Growth(layer, occupied, 12, np.random.default_rng(0), (x, dy)))
     assert grown.tolist() == sorted(np.argsort(-gradient)[:12].tolist())
 
 
-def test_gradient_growth_needs_a_captured_gradient():
-    layer = SparseLinear(4, 4, 4, np.random.default_rng(0))
-    with pytest.raises(RuntimeError, match=r"layer\.capture"):
-        grow_by_gradient(layer, layer.positions(), 1, np.random.default_rng(0))
-
-
 def test_random_growth_is_uniform_over_free_positions():
-    layer = SparseLinear(4, 4, 6, np.random.default_rng(0))
+    layer, _, gradient = a_layer(4, 4, 6)
     occupied = layer.positions()
-    rng = np.random.default_rng(1)
-    hits = np.bincount(np.concatenate([grow_randomly(layer, occupied, 3, rng) for _ in range(10_000)]), minlength=16)
+    growth = Growth(layer, occupied, 3, np.random.default_rng(1), gradient)
+    hits = np.bincount(np.concatenate([grow_randomly(growth) for _ in range(10_000)]), minlength=16)
     assert not hits[occupied].any()
     free = np.setdiff1d(np.arange(16), occupied)
     assert np.abs(hits[free] - 3000).max() < 5 * np.sqrt(3000)

@@ -1,0 +1,52 @@
+"""Gradient and optimizer step in one pass, where the gradient of a whole layer need not be held."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.kernels.jit import kernel
+from dst.kernels.linear import weight_gradient
+from dst.kernels.optimizers import adam
+
+Floats = npt.NDArray[np.float32]
+Ints32 = npt.NDArray[np.int32]
+Ints64 = npt.NDArray[np.int64]
+
+BLOCK = 4096
+"""Gradients that gather before their optimizer step: enough for long vector loops, few enough for the cache."""
+
+
+@kernel
+def update_by_output(
+    indptr: Ints64,
+    indices: Ints32,
+    x: Floats,
+    dy: Floats,
+    values: Floats,
+    first_moments: Floats,
+    second_moments: Floats,
+    gradient: Floats,
+    hyper: Floats,
+) -> None:
+    """Take an Adam step on all connections of a layer, a block of output neurons after the other.
+
+    Args:
+        indptr: int64 ``(n_out + 1,)``.
+        indices: int32 ``(nnz,)``.
+        x: input of the layer, float32 ``(n_in, batch)``.
+        dy: gradient of its output, float32 ``(n_out, batch)``.
+        values: float32 ``(nnz,)``, changed.
+        first_moments: float32 ``(nnz,)``, changed.
+        second_moments: float32 ``(nnz,)``, changed.
+        gradient: scratch, float32, at least :data:`BLOCK` and the longest row of connections together.
+        hyper: of :func:`dst.kernels.optimizers.adam`.
+    """
+    n_out = dy.shape[0]
+    start = 0
+    for o in range(n_out):
+        count = indptr[o + 1] - indptr[start]
+        if count >= BLOCK or o == n_out - 1:
+            weight_gradient(indptr, indices, x, dy, start, o + 1, gradient)
+            adam(values, first_moments, second_moments, gradient, indptr[start], count, hyper)
+            start = o + 1

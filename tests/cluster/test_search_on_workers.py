@@ -1,0 +1,38 @@
+"""Ledger, storage and workers together: the same search on one process and on several that die."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cluster.durable import read_entries
+from cluster.entries import State
+from cluster.here import run_here
+from cluster.ledger import Ledger
+from cluster.ray_run import run_jobs
+from cluster.storage import open_storage
+from tests.cluster.search import LedgerSource, simulate
+from tests.cluster.simulation import ledger_on, summary
+
+
+def ledger(path: Path) -> Ledger:
+    storage = open_storage(f"sqlite:///{path}")
+    options: dict[str, Any] = {"min_resource": 1, "reduction_factor": 2}
+    return ledger_on(storage, pruner="asha", pruner_options=options, trials=20, batch=5)
+
+
+def test_workers_that_die_do_not_change_a_search(tmp_path: Path) -> None:
+    alone = ledger(tmp_path / "alone.db")
+    run_here(LedgerSource(alone), simulate, {"nothing": None})
+
+    shared = ledger(tmp_path / "shared.db")
+    source = LedgerSource(shared, grave=tmp_path)
+    run_jobs(source, simulate, {"nothing": None}, workers=2)
+
+    assert source.lost == 2
+    assert {entry.state for entry in shared.entries()} == {State.FINISHED, State.STOPPED, State.FAILED}
+    assert summary(shared) == summary(alone)
+    storage = open_storage(f"sqlite:///{tmp_path}/shared.db", create=False)
+    stored = read_entries(storage, "wine")
+    assert [entry.attrs.get("requeued") for entry in stored if entry.number % 9 == 4] == [1, 1]
+    assert [str(entry) for entry in stored] == [str(entry) for entry in shared.entries()]
