@@ -75,6 +75,9 @@ class SparseEngine:
         self.moments = [_zeros(layer.nnz) for layer in self._layers]
         self._bias_moments = [_zeros(layer.out_features) for layer in self._layers]
         self._gradient = np.empty(0, np.float32)
+        self._sums = np.empty(4, np.float32)
+        self._width = 0
+        self._segments: list[tuple[npt.NDArray[np.int64], int]] = []
         self._by_input = [_by_input(layer) for layer in self._layers[1:]]
         self._make_room()
         self._activations: list[Floats] = []
@@ -84,7 +87,7 @@ class SparseEngine:
         """See :meth:`Engine.step`."""
         self._step += 1
         hyper = adam_hyper(self._step, self._lr, self._l2)
-        self._allocate(x.shape[1])
+        self._prepare(x.shape[1])
         inputs = [x, *self._activations[:-1]]
         self._forward(x, self._activations)
         loss, _ = cross_entropy(self._activations[-1], y, self._deltas[-1])
@@ -94,13 +97,13 @@ class SparseEngine:
             starts, outputs, slots = self._by_input[index - 1]
             dy = self._deltas[index]
             linear.both_gradients(
-                starts, outputs, slots, values, inputs[index], dy, self._deltas[index - 1], self._gradient
+                starts, outputs, slots, values, inputs[index], dy, self._deltas[index - 1], self._gradient, self._sums
             )
             adam(values, *self.moments[index], self._gradient, 0, layer.nnz, hyper)
             self._step_biases(index, hyper)
         first = self._layers[0]
         update_by_output(
-            first.indptr.numpy(),
+            *self._segments[0],
             first.indices.numpy(),
             x,
             self._deltas[0],
@@ -115,10 +118,12 @@ class SparseEngine:
     def evaluate(self, x: Floats, y: Labels) -> tuple[float, float]:
         """See :meth:`Engine.evaluate`."""
         loss, hits = 0.0, 0
+        if not self._segments:
+            self._prepare(x.shape[1])
         for first in range(0, len(y), _EVALUATE_COLUMNS):
             part = np.ascontiguousarray(x[:, first : first + _EVALUATE_COLUMNS])
             labels = y[first : first + _EVALUATE_COLUMNS]
-            outputs = [np.empty((layer.out_features, part.shape[1]), np.float32) for layer in self._layers]
+            outputs = [linear.aligned((layer.out_features, part.shape[1])) for layer in self._layers]
             self._forward(part, outputs)
             part_loss, part_hits = cross_entropy(outputs[-1], labels, np.empty_like(outputs[-1]))
             loss += part_loss * len(labels)
@@ -137,15 +142,17 @@ class SparseEngine:
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
-            if rewire(layer, self.moments[index], grow, fraction, rng, gradient) and index > 0:
-                self._by_input[index - 1] = _by_input(layer)
+            if rewire(layer, self.moments[index], grow, fraction, rng, gradient):
+                self._segments[index] = _segments(layer, self._width)
+                if index > 0:
+                    self._by_input[index - 1] = _by_input(layer)
         self._make_room()
 
     def _forward(self, x: Floats, outputs: list[Floats]) -> None:
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):
             linear.forward(
-                layer.indptr.numpy(),
+                *self._segments[index],
                 layer.indices.numpy(),
                 layer.values.detach().numpy(),
                 layer.bias.detach().numpy(),
@@ -168,10 +175,14 @@ class SparseEngine:
         if self._gradient.size < needed:
             self._gradient = np.empty(needed, np.float32)
 
-    def _allocate(self, width: int) -> None:
+    def _prepare(self, width: int) -> None:
+        """Choose tiles for the first width that is seen, and make room for activations of this one."""
+        if not self._segments:
+            self._width = width
+            self._segments = [_segments(layer, width) for layer in self._layers]
         if not self._activations or self._activations[0].shape[1] != width:
-            self._activations = [np.empty((layer.out_features, width), np.float32) for layer in self._layers]
-            self._deltas = [np.empty((layer.out_features, width), np.float32) for layer in self._layers]
+            self._activations = [linear.aligned((layer.out_features, width)) for layer in self._layers]
+            self._deltas = [linear.aligned((layer.out_features, width)) for layer in self._layers]
 
 
 class TorchEngine:
@@ -205,6 +216,15 @@ class TorchEngine:
             loss = nn.functional.cross_entropy(logits, labels).item()
             accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
         return loss, accuracy
+
+
+def _segments(layer: SparseLinear, width: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Return a layer's segments for minibatches of about this width, and the number of tiles."""
+    tile = linear.tile_inputs(layer.in_features, layer.out_features, layer.nnz, width)
+    n_tiles = -(-layer.in_features // tile)
+    if n_tiles == 1:
+        return layer.indptr.numpy(), 1
+    return linear.tile_segments(layer.indptr.numpy(), layer.indices.numpy(), tile, n_tiles), n_tiles
 
 
 def _by_input(layer: SparseLinear) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:

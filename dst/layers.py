@@ -29,6 +29,7 @@ class _SparseProduct(torch.autograd.Function):
         y = torch.empty((layer.out_features, x.shape[1]))
         linear.forward(
             layer.indptr.numpy(),
+            1,
             layer.indices.numpy(),
             values.detach().numpy(),
             bias.detach().numpy(),
@@ -49,6 +50,7 @@ class _SparseProduct(torch.autograd.Function):
         dbias = torch.empty_like(layer.bias)
         linear.weight_gradient(
             layer.indptr.numpy(),
+            1,
             layer.indices.numpy(),
             x.detach().numpy(),
             dy.numpy(),

@@ -142,7 +142,7 @@ class _Batches:
     def rows(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Return ``x`` ``(n_features, batch)``, padded with zero columns for sparse layers, and labels."""
         width = linear.padded(len(rows)) if self._pad else len(rows)
-        x = np.empty((self._table.shape[0], width), np.float32)
+        x = linear.aligned((self._table.shape[0], width))
         linear.gather(self._table, rows, x)
         return x, self._labels[rows]
 

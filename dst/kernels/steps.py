@@ -13,13 +13,14 @@ Floats = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
 
-BLOCK = 4096
+BLOCK = 16384
 """Gradients that gather before their optimizer step: enough for long vector loops, few enough for the cache."""
 
 
 @kernel
 def update_by_output(
-    indptr: Ints64,
+    segments: Ints64,
+    n_tiles: int,
     indices: Ints32,
     x: Floats,
     dy: Floats,
@@ -32,7 +33,8 @@ def update_by_output(
     """Take an Adam step on all connections of a layer, a block of output neurons after the other.
 
     Args:
-        indptr: int64 ``(n_out + 1,)``.
+        segments: int64, of :func:`dst.kernels.linear.tile_segments`.
+        n_tiles: tiles of inputs.
         indices: int32 ``(nnz,)``.
         x: input of the layer, float32 ``(n_in, batch)``.
         dy: gradient of its output, float32 ``(n_out, batch)``.
@@ -45,8 +47,9 @@ def update_by_output(
     n_out = dy.shape[0]
     start = 0
     for o in range(n_out):
-        count = indptr[o + 1] - indptr[start]
+        k0 = segments[start * n_tiles]
+        count = segments[(o + 1) * n_tiles] - k0
         if count >= BLOCK or o == n_out - 1:
-            weight_gradient(indptr, indices, x, dy, start, o + 1, gradient)
-            adam(values, first_moments, second_moments, gradient, indptr[start], count, hyper)
+            weight_gradient(segments, n_tiles, indices, x, dy, start, o + 1, gradient)
+            adam(values, first_moments, second_moments, gradient, k0, count, hyper)
             start = o + 1

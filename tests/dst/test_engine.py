@@ -92,20 +92,23 @@ def test_adam_matches_torch_on_any_run(count, start, steps):
     np.testing.assert_array_equal(values[start + count :], untouched[start + count :])
 
 
-def test_blocks_of_neurons_add_up_to_the_whole_layer():
-    """More connections than a block holds, rows of very different length."""
+@pytest.mark.parametrize("n_tiles", [1, 3])
+def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
+    """More connections than a block holds, tiled and not."""
     rng = np.random.default_rng(4)
-    layer = SparseLinear(3000, 7, 3 * BLOCK, rng)
+    n_in = 1000 * n_tiles
+    layer = SparseLinear(n_in, 70, 3 * BLOCK, rng)
     indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
-    x, dy = (rng.normal(size=(n, WIDTH)).astype(np.float32) for n in (3000, 7))
+    x, dy = (rng.normal(size=(n, WIDTH)).astype(np.float32) for n in (n_in, 70))
     whole, blocks = layer.values.detach().numpy().copy(), layer.values.detach().numpy()
     moments = np.zeros((4, layer.nnz), np.float32)
     gradient = np.empty(layer.nnz, np.float32)
     hyper = adam_hyper(1, 1e-2, 1e-3)
-    linear.weight_gradient(indptr, indices, x, dy, 0, 7, gradient)
+    linear.weight_gradient(indptr, 1, indices, x, dy, 0, 70, gradient)
     adam(whole, moments[0], moments[1], gradient, 0, layer.nnz, hyper)
     scratch = np.empty(BLOCK + int(np.diff(indptr).max()), np.float32)
-    update_by_output(indptr, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper)
+    segments = linear.tile_segments(indptr, indices, 1000, n_tiles)
+    update_by_output(segments, n_tiles, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper)
     np.testing.assert_array_equal(blocks, whole)
     np.testing.assert_array_equal(moments[:2], moments[2:])
 

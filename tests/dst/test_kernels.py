@@ -38,23 +38,28 @@ def problems(draw):
 
 
 @settings(deadline=None)
-@given(problems())
-def test_products_match_numpy(problem):
+@given(problems(), st.integers(1, 45))
+def test_products_match_numpy(problem, tile):
     weight, mask, indptr, indices, bias, x, dy = problem
     values = weight[mask]
     y = np.empty((weight.shape[0], x.shape[1]), np.float32)
-    linear.forward(indptr, indices, values, bias, x, y, False)
+    linear.forward(indptr, 1, indices, values, bias, x, y, False)
     np.testing.assert_allclose(y, weight.astype(float) @ x + bias[:, None], rtol=1e-4, atol=1e-4)
 
     rectified = np.empty_like(y)
-    linear.forward(indptr, indices, values, bias, x, rectified, True)
+    linear.forward(indptr, 1, indices, values, bias, x, rectified, True)
     np.testing.assert_array_equal(rectified, np.maximum(y, 0))
+    n_tiles = -(-len(x) // tile)
+    segments = linear.tile_segments(indptr, indices, tile, n_tiles)
+    tiled = np.full_like(y, np.nan)
+    linear.forward(segments, n_tiles, indices, values, bias, x, tiled, True)
+    np.testing.assert_allclose(tiled, rectified, rtol=1e-4, atol=1e-4)
 
     gradient = (dy.astype(float) @ x.T)[mask]
     middle = len(indptr) // 2
     dvalues = np.full(len(values) + 4, np.nan, np.float32)
-    linear.weight_gradient(indptr, indices, x, dy, 0, middle, dvalues)
-    linear.weight_gradient(indptr, indices, x, dy, middle, len(indptr) - 1, dvalues[indptr[middle] :])
+    linear.weight_gradient(indptr, 1, indices, x, dy, 0, middle, dvalues)
+    linear.weight_gradient(segments, n_tiles, indices, x, dy, middle, len(indptr) - 1, dvalues[indptr[middle] :])
     np.testing.assert_allclose(dvalues[:-4], gradient, rtol=1e-4, atol=1e-4)
     assert np.isnan(dvalues[-4:]).all(), "nothing is written beyond the connections"
     dbias = np.full_like(bias, np.nan)
@@ -65,9 +70,9 @@ def test_products_match_numpy(problem):
     linear.input_gradient(indptr, indices, values, dy, dx)
     np.testing.assert_allclose(dx, weight.T.astype(float) @ dy, rtol=1e-4, atol=1e-4)
 
-    hidden = np.maximum(x, 0)
+    hidden, sums = np.maximum(x, 0), np.empty(4, np.float32)
     dvalues, dhidden = np.full_like(values, np.nan), np.full_like(x, np.nan)
-    linear.both_gradients(*linear.by_input(indptr, indices, len(x)), values, hidden, dy, dhidden, dvalues)
+    linear.both_gradients(*linear.by_input(indptr, indices, len(x)), values, hidden, dy, dhidden, dvalues, sums)
     np.testing.assert_allclose(dvalues, (dy.astype(float) @ hidden.T)[mask], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(dhidden, (weight.T.astype(float) @ dy) * (x > 0), rtol=1e-4, atol=1e-4)
 
@@ -140,3 +145,20 @@ def test_merge_of_hand_written_lists():
     positions, origin = merge_order(np.array([1, 4, 9]), np.array([0, 5, 12]))
     assert positions.tolist() == [0, 1, 4, 5, 9, 12]
     assert origin.tolist() == [-1, 0, 1, -1, 2, -1]
+
+
+def test_tiles_fill_a_cache_only_where_their_segments_stay_long():
+    assert linear.tile_inputs(1024, 1000, 144_608, 112) == 2**17 // (4 * 112)
+    assert linear.tile_inputs(1000, 100, 78_592, 112) == 2**15 // (4 * 112)
+    assert linear.tile_inputs(1024, 1000, 14_051, 112) == 1024
+    assert linear.tile_inputs(19_993, 1000, 954_448, 32) == 2**19 // (4 * 32)
+    assert linear.tile_inputs(10, 5, 20, 16) == 10
+
+
+@given(st.integers(1, 40), st.integers(1, 10))
+def test_aligned_matrices_begin_a_cache_line(rows, vectors):
+    matrix = linear.aligned((rows, 16 * vectors))
+    assert matrix.shape == (rows, 16 * vectors)
+    assert matrix.dtype == np.float32
+    assert matrix.ctypes.data % 64 == 0
+    assert matrix.flags.c_contiguous

@@ -18,6 +18,10 @@ def test_every_public_name_is_there(package):
 
 
 def test_imports_are_lazy():
-    code = "import sys, dst, studies, cluster, dst.data; dst.list_datasets(); print({'torch', 'ray', 'optuna', 'wandb'} & set(sys.modules))"
+    code = (
+        "import sys, dst, studies, cluster, dst.data\n"
+        "dst.list_datasets()\n"
+        "print({'torch', 'ray', 'optuna', 'wandb'} & set(sys.modules))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "set()"
