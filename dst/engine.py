@@ -18,7 +18,7 @@ from dst.kernels.optimizers import adam, adam_hyper
 from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
-from dst.topology import GrowRule, rewire
+from dst.topology import DROP_RULES, GROW_RULES, Method, Update, rewire
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -130,19 +130,31 @@ class SparseEngine:
             hits += part_hits
         return loss / len(y), hits / len(y)
 
-    def rewire(self, grow: GrowRule, fraction: float, rng: np.random.Generator, x: Floats) -> None:
+    def rewire(
+        self,
+        method: Method,
+        fraction: float,
+        rng: np.random.Generator,
+        x: Floats,
+        input_importance: npt.NDArray[np.float64] | None = None,
+    ) -> None:
         """Move connections of every layer (:func:`dst.topology.rewire`).
 
         Args:
-            grow: where connections grow.
+            method: how; nothing happens where its connections never move.
             fraction: the share that moves.
             rng: draws.
             x: the minibatch of the last step.
+            input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
         """
+        if method.grow is None:
+            return
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
-            if rewire(layer, self.moments[index], grow, fraction, rng, gradient):
+            update = Update(layer, rng, gradient, input_importance if index == 0 else None)
+            drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
+            if rewire(update, self.moments[index], drop=drop, grow=grow, fraction=fraction):
                 self._segments[index] = _segments(layer, self._width)
                 if index > 0:
                     self._by_input[index - 1] = _by_input(layer)

@@ -93,6 +93,10 @@ class ImportanceHistory:
             if end.improved:
                 self._at_best[name][:] = self._sums[name]
 
+    def running(self, metric: str) -> Scores | None:
+        """Return a metric's sum over the epochs so far, float64 ``(n_features,)``, or None before the first."""
+        return self._sums[metric] if self._sums[metric].any() else None
+
     def scores(self) -> dict[str, Scores]:
         """Return each metric's sum up to the best epoch, float64 ``(n_features,)``."""
         return {name: scores.copy() for name, scores in self._at_best.items()}

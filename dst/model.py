@@ -22,8 +22,8 @@ class SparseMLP(nn.Module):
         in_features: number of input features.
         n_classes: number of outputs.
         hidden: sizes of the hidden layers.
-        sparsity: share of connections that do not exist, in [0, 1), shared out by the Erdos-Renyi rule
-            (:func:`dst.sparsity.connections`); None makes every layer an ordinary dense one.
+        sparsity: share of connections that do not exist, in [0, 1); None makes every layer an ordinary dense one.
+        distribution: how connections are shared out among the layers, a name in :data:`dst.sparsity.DISTRIBUTIONS`.
         rng: draws topology and first weights.
 
     Raises:
@@ -37,6 +37,7 @@ class SparseMLP(nn.Module):
         *,
         hidden: Sequence[int] = (1000, 100),
         sparsity: float | None,
+        distribution: str = "er",
         rng: np.random.Generator,
     ) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class SparseMLP(nn.Module):
         if sparsity is None:
             layers = [MaskedLinear.initialised(n_in, n_out, rng) for n_in, n_out in shapes]
         else:
-            counts = connections(shapes, sparsity)
+            counts = connections(shapes, sparsity, distribution)
             layers = [SparseLinear(n_in, n_out, nnz, rng) for (n_in, n_out), nnz in zip(shapes, counts, strict=True)]
         self.layers = nn.ModuleList(layers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,7 +38,21 @@ def erdos_renyi(shapes: Sequence[Shape], density: float) -> list[float]:
         full |= above
 
 
-def connections(shapes: Sequence[Shape], sparsity: float) -> list[int]:
+def uniform(shapes: Sequence[Shape], density: float) -> list[float]:
+    """Return the same density for every layer."""
+    return [density] * len(shapes)
+
+
+Distribution = Callable[[Sequence[Shape], float], list[float]]
+
+DISTRIBUTIONS: dict[str, Distribution] = {
+    "uniform": uniform,
+    "er": erdos_renyi,
+    "erk": erdos_renyi,  # its kernel terms (Evci et al. 2020) vanish in linear layers, which have none
+}
+
+
+def connections(shapes: Sequence[Shape], sparsity: float, distribution: str = "er") -> list[int]:
     """Return how many connections each layer has, with the exact total ``round((1 - sparsity) * sum n_in n_out)``.
 
     Fractions are rounded by largest remainder, so that no rounding is lost. Every layer has at least one connection.
@@ -46,10 +60,11 @@ def connections(shapes: Sequence[Shape], sparsity: float) -> list[int]:
     Args:
         shapes: ``(n_in, n_out)`` of every layer.
         sparsity: in [0, 1).
+        distribution: a name in :data:`DISTRIBUTIONS`.
     """
     sizes = np.array([n_in * n_out for n_in, n_out in shapes])
     total = max(round((1 - sparsity) * int(sizes.sum())), len(shapes))
-    exact = np.array(erdos_renyi(shapes, total / int(sizes.sum()))) * sizes
+    exact = np.array(DISTRIBUTIONS[distribution](shapes, total / int(sizes.sum()))) * sizes
     counts = np.clip(np.floor(exact + 1e-9).astype(np.int64), 1, sizes)
     by_remainder = np.argsort(counts - exact, kind="stable")
     while (missing := total - int(counts.sum())) != 0:

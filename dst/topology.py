@@ -1,9 +1,9 @@
 """Moving the connections of a sparse layer: drop some, grow as many.
 
-A method is a grow rule (or none); dropping the smallest magnitudes, the schedule and the bookkeeping are shared. The
-number of connections of a layer never changes: as many grow as are dropped, and no more than there are free positions.
-Positions that have just been dropped are not free, so a connection cannot come back at once with its old value. Grown
-weights start at zero with zero optimizer moments.
+A method is a drop rule and a grow rule; the selection, the schedule and the bookkeeping are shared. The number of
+connections of a layer never changes: as many grow as are dropped, and no more than there are free positions. Positions
+that have just been dropped are not free, so a connection cannot come back at once with its old value. Grown weights
+start at zero with zero optimizer moments.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from dst.errors import DivergedError
+from dst.kernels import linear
 from dst.kernels.connections import (
     free_positions,
     from_positions,
@@ -30,50 +31,73 @@ Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Growth:
-    """What a grow rule sees.
+class Update:
+    """What the rules of a topology update see of a layer, before anything moves.
 
     Attributes:
-        layer: the layer, before anything moves.
-        occupied: ascending positions that are taken, those of dropped connections included.
-        count: how many connections grow; as many positions are free.
+        layer: the layer.
         rng: draws.
         gradient: the layer's input ``(n_in, batch)`` and output gradient ``(n_out, batch)`` on the last minibatch.
+        input_importance: how much each input has mattered so far, float64 ``(n_in,)``, not negative; None where it is
+            not known: behind the first layer, and before the first epoch ends.
     """
 
     layer: SparseLinear
-    occupied: Positions
-    count: int
     rng: np.random.Generator
     gradient: tuple[torch.Tensor, torch.Tensor]
+    input_importance: npt.NDArray[np.float64] | None = None
 
 
-GrowRule = Callable[[Growth], Positions]
-"""Returns ``count`` ascending positions that are not occupied."""
+DropRule = Callable[[Update], npt.NDArray[np.float32]]
+"""Returns a score per connection, float32 ``(nnz,)``; the smallest are dropped."""
+
+GrowRule = Callable[[Update, Positions, int], Positions]
+"""``grow(update, occupied, count)``: ``count`` ascending positions that are not in ``occupied`` (ascending)."""
 
 GRADIENT_BLOCK_BYTES = 64 * 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time."""
 
 
-def grow_randomly(growth: Growth) -> Positions:
+def drop_by_magnitude(update: Update) -> npt.NDArray[np.float32]:
+    """Score by ``|w|`` (SET, RigL)."""
+    scores: npt.NDArray[np.float32] = np.abs(update.layer.values.detach().numpy())
+    return scores
+
+
+MEST_LAMBDA = 1.0
+"""Weight of the gradient in :func:`drop_by_magnitude_and_gradient`: at 1 the two terms are of one order here, gradients
+of the mean loss being about as large as the weights that Adam at 1e-3 makes."""
+
+
+def drop_by_magnitude_and_gradient(update: Update) -> npt.NDArray[np.float32]:
+    """Score by ``|w| + lambda |g|`` with the loss gradient of the last minibatch (MEST; Yuan et al., NeurIPS 2021)."""
+    layer = update.layer
+    x, dy = (factor.numpy() for factor in update.gradient)
+    gradient = np.empty(layer.nnz, np.float32)
+    linear.weight_gradient(layer.indptr.numpy(), 1, layer.indices.numpy(), x, dy, 0, layer.out_features, gradient)
+    scores: npt.NDArray[np.float32] = np.abs(layer.values.detach().numpy())
+    scores += np.float32(MEST_LAMBDA) * np.abs(gradient)
+    return scores
+
+
+def grow_randomly(update: Update, occupied: Positions, count: int) -> Positions:
     """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
-    free = growth.layer.in_features * growth.layer.out_features - growth.occupied.size
-    return free_positions(sample_ranks(growth.rng, free, growth.count), growth.occupied)
+    free = update.layer.in_features * update.layer.out_features - occupied.size
+    return free_positions(sample_ranks(update.rng, free, count), occupied)
 
 
-def grow_by_gradient(growth: Growth) -> Positions:
-    """Take the free positions with the largest absolute loss gradient on the last batch (RigL; Evci et al. 2020).
+def grow_by_gradient(update: Update, occupied: Positions, count: int) -> Positions:
+    """Take the free positions with the largest absolute loss gradient on the last minibatch (RigL; Evci et al. 2020).
 
     The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
     :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest.
     """
-    x, dy = growth.gradient
-    occupied, count = growth.occupied, growth.count
-    n_in = growth.layer.in_features
+    x, dy = update.gradient
+    n_in = update.layer.in_features
     rows = max(1, GRADIENT_BLOCK_BYTES // (4 * n_in))
     best = torch.empty(0)
     where = torch.empty(0, dtype=torch.int64)
-    for first in range(0, growth.layer.out_features, rows):
+    for first in range(0, update.layer.out_features, rows):
         gradient = (dy[first : first + rows] @ x.T).abs_().view(-1)
         offset = first * n_in
         low, high = np.searchsorted(occupied, [offset, offset + gradient.numel()])
@@ -86,86 +110,107 @@ def grow_by_gradient(growth: Growth) -> Positions:
     return np.sort(where.numpy())
 
 
+def grow_by_importance(update: Update, occupied: Positions, count: int) -> Positions:
+    """Favour inputs by their running importance: the direction that the paper's conclusion names.
+
+    The connections that grow are shared out among the inputs at random, with probabilities proportional to half the
+    input's share of all importance and half a uniform share, so that no input is shut out; an input takes no more than
+    it has free. Within an input, outputs are drawn uniformly. Where importance is not known this is
+    :func:`grow_randomly`. Time and memory are linear in the connections and the inputs.
+    """
+    importance = update.input_importance
+    n_in, n_out = update.layer.in_features, update.layer.out_features
+    if importance is None or not importance.sum() > 0:
+        return grow_randomly(update, occupied, count)
+    by_input = np.sort(occupied % n_in * n_out + occupied // n_in)
+    free = n_out - np.bincount(by_input // n_out, minlength=n_in)
+    weight = 0.5 * importance / importance.sum() + 0.5 / n_in
+    grown = np.zeros(n_in, np.int64)
+    while (missing := count - int(grown.sum())) > 0:
+        open_weight = weight * (grown < free)
+        grown = np.minimum(grown + update.rng.multinomial(missing, open_weight / open_weight.sum()), free)
+    first_rank = np.concatenate([[0], np.cumsum(free)[:-1]])
+    ranks = [first_rank[i] + sample_ranks(update.rng, int(free[i]), int(grown[i])) for i in np.flatnonzero(grown)]
+    positions = free_positions(np.concatenate(ranks), by_input)
+    return np.sort(positions % n_out * n_in + positions // n_out)
+
+
+DROP_RULES: dict[str, DropRule] = {
+    "magnitude": drop_by_magnitude,
+    "magnitude_gradient": drop_by_magnitude_and_gradient,
+}
+GROW_RULES: dict[str, GrowRule] = {
+    "random": grow_randomly,
+    "gradient": grow_by_gradient,
+    "importance": grow_by_importance,
+}
+
+
 @dataclass(frozen=True)
 class Method:
     """How a network's connections are chosen and moved.
 
     Attributes:
         sparse: whether layers store connections only; a method that is not sparse is an ordinary dense network.
-        grow: where connections grow; None: they never move.
+        drop: a name in :data:`DROP_RULES`.
+        grow: a name in :data:`GROW_RULES`; None: connections never move.
     """
 
     sparse: bool
-    grow: GrowRule | None = None
+    drop: str = "magnitude"
+    grow: str | None = None
 
 
 METHODS: dict[str, Method] = {
     "dense": Method(sparse=False),
     "static": Method(sparse=True),
-    "set": Method(sparse=True, grow=grow_randomly),
-    "rigl": Method(sparse=True, grow=grow_by_gradient),
+    "set": Method(sparse=True, grow="random"),
+    "rigl": Method(sparse=True, grow="gradient"),
+    "mest": Method(sparse=True, drop="magnitude_gradient", grow="random"),
+    "set_attr": Method(sparse=True, grow="importance"),
 }
 
 
-@dataclass(frozen=True)
-class CosineSchedule:
-    """The share of a layer's connections that moves in an update: a cosine from ``initial`` down to ``final``.
-
-    ``final + (initial - final) (1 + cos(pi step / total)) / 2``, as in the paper's code.
-    """
-
-    initial: float
-    final: float
-    total: int
-
-    def __call__(self, step: int) -> float:
-        """Return the share at optimizer step ``step``."""
-        progress = min(step / self.total, 1.0)
-        return self.final + (self.initial - self.final) * (1 + math.cos(math.pi * progress)) / 2
-
-
 def rewire(
-    layer: SparseLinear,
+    update: Update,
     moments: Sequence[npt.NDArray[np.float32]],
+    *,
+    drop: DropRule,
     grow: GrowRule,
     fraction: float,
-    rng: np.random.Generator,
-    gradient: tuple[torch.Tensor, torch.Tensor],
 ) -> int:
-    """Drop the ``ceil(fraction * nnz)`` smallest magnitudes of a layer and grow as many connections.
+    """Drop the ``ceil(fraction * nnz)`` connections of a layer with the smallest scores and grow as many.
 
     Values keep their optimizer moments as they move to their new places; those of grown connections are zero. All
     arrays are changed in place, since their sizes do not change.
 
     Args:
-        layer: the layer.
+        update: the layer, and what the rules may read.
         moments: the optimizer's arrays, float32 ``(nnz,)`` each.
+        drop: scores what is there.
         grow: where connections grow.
         fraction: the share of connections that moves.
-        rng: draws.
-        gradient: see :class:`Growth`.
 
     Returns:
         How many connections moved: less than asked where fewer positions are free, 0 in a full layer.
 
     Raises:
-        DivergedError: a weight is not finite.
+        DivergedError: a weight or a score is not finite.
     """
+    layer = update.layer
     free = layer.in_features * layer.out_features - layer.nnz
     count = min(math.ceil(fraction * layer.nnz), free)
     if count == 0:
         return 0
-    values = layer.values.detach().numpy()
-    magnitudes = np.abs(values)
-    if not np.isfinite(magnitudes).all():
-        raise DivergedError("weights must stay finite, but some are not: try a smaller learning rate")
+    scores = drop(update)
+    if not np.isfinite(scores).all():
+        raise DivergedError("weights and gradients must stay finite, but some are not: try a smaller learning rate")
     occupied = layer.positions()
-    keep = keep_largest(magnitudes, count)
-    grown = grow(Growth(layer, occupied, count, rng, gradient))
-    positions, origin = merge_order(occupied[keep], grown)
+    keep = keep_largest(scores, count)
+    positions, origin = merge_order(occupied[keep], grow(update, occupied, count))
     indptr, indices = from_positions(positions, layer.in_features, layer.out_features)
     survives = origin >= 0
-    for array in (values, *moments):
+    for array in (layer.values.detach().numpy(), *moments):
         survivors = array[keep]
         array[survives] = survivors
         array[~survives] = 0

@@ -15,7 +15,9 @@ from dst.engine import SparseEngine, TorchEngine
 from dst.errors import DivergedError, InputError, unknown_name
 from dst.kernels import linear
 from dst.model import SparseMLP
-from dst.topology import METHODS, CosineSchedule
+from dst.schedules import SCHEDULES, share
+from dst.sparsity import DISTRIBUTIONS
+from dst.topology import METHODS
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class TrainingConfig:
         l2: coefficient of the L2 penalty, added to the gradient of every active weight and bias (coupled weight decay).
         lr: Adam's learning rate.
         drop_fraction: share of a layer's connections that moves in the first topology update.
+        distribution: how connections are shared out among layers, a name in :data:`dst.sparsity.DISTRIBUTIONS`.
+        schedule: how the share that moves falls, a name in :data:`dst.schedules.SCHEDULES`.
+        stop_fraction: share of all optimizer steps after which connections stay where they are.
         hidden: sizes of the hidden layers.
         epochs: the most epochs that are trained.
         patience: epochs without a new lowest validation loss after which training stops.
         batch_size: rows in a minibatch.
         update_interval: optimizer steps between topology updates, counted over epochs.
-        final_drop_fraction: share that moves at the end of the cosine schedule.
+        final_drop_fraction: share that moves at the end of a schedule that falls.
     """
 
     method: str = "set"
@@ -41,6 +46,9 @@ class TrainingConfig:
     l2: float = 1e-4
     lr: float = 1e-3
     drop_fraction: float = 0.3
+    distribution: str = "er"
+    schedule: str = "cosine"
+    stop_fraction: float = 1.0
     hidden: tuple[int, ...] = (1000, 100)
     epochs: int = 200
     patience: int = 50
@@ -49,13 +57,19 @@ class TrainingConfig:
     final_drop_fraction: float = 0.005
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(unknown_name("method", self.method, METHODS))
+        for kind, name, valid in (
+            ("method", self.method, METHODS.keys()),
+            ("distribution", self.distribution, DISTRIBUTIONS.keys()),
+            ("schedule", self.schedule, SCHEDULES.keys()),
+        ):
+            if name not in valid:
+                raise InputError(unknown_name(kind, name, valid))
         for rule, holds, given in (
             ("0 <= sparsity < 1", 0 <= self.sparsity < 1, self.sparsity),
             ("l2 >= 0", self.l2 >= 0, self.l2),
             ("lr > 0", self.lr > 0, self.lr),
             ("0 < drop_fraction < 1", 0 < self.drop_fraction < 1, self.drop_fraction),
+            ("0 <= stop_fraction <= 1", 0 <= self.stop_fraction <= 1, self.stop_fraction),
             ("every hidden size >= 1", all(width >= 1 for width in self.hidden), self.hidden),
             ("epochs >= 1", self.epochs >= 1, self.epochs),
             ("patience >= 1", self.patience >= 1, self.patience),
@@ -153,6 +167,7 @@ def fit(
     config: TrainingConfig,
     rng: np.random.Generator,
     on_epoch: Callable[[EpochEnd], None] = lambda _: None,
+    input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
 ) -> FitResult:
     """Train a network and return it as it was at its lowest validation loss.
 
@@ -165,6 +180,8 @@ def fit(
         config: the network and its training.
         rng: draws the network, the order of rows and grown connections, each from a stream of its own.
         on_epoch: called at the end of every epoch; what it raises ends the training.
+        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
+            importance; None while it is not known.
 
     Raises:
         DivergedError: a loss or a weight is not finite.
@@ -176,6 +193,7 @@ def fit(
         train.n_classes,
         hidden=config.hidden,
         sparsity=config.sparsity if method.sparse else None,
+        distribution=config.distribution,
         rng=to_init,
     )
     engine = (SparseEngine if method.sparse else TorchEngine)(model, lr=config.lr, l2=config.l2)
@@ -183,11 +201,9 @@ def fit(
     held_out = _Batches(validation, pad=engine.pad).rows(np.arange(len(validation.y)))
     n_rows = len(train.y)
     steps_per_epoch = -(-n_rows // config.batch_size)
-    schedule = CosineSchedule(
-        config.drop_fraction,
-        min(config.final_drop_fraction, config.drop_fraction),
-        config.epochs * steps_per_epoch,
-    )
+    total_steps = config.epochs * steps_per_epoch
+    last_move = config.stop_fraction * total_steps
+
     curves = Curves()
     seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
     best_epoch, best_loss, best_state = 0, np.inf, model.state_dict()
@@ -202,8 +218,15 @@ def fit(
             loss_sum += engine.step(x, y) * len(y)
             stepped = time.perf_counter()
             seconds["train"] += stepped - started
-            if method.grow is not None and isinstance(engine, SparseEngine) and step % config.update_interval == 0:
-                engine.rewire(method.grow, schedule(step), to_grow, x)
+            if isinstance(engine, SparseEngine) and step % config.update_interval == 0 and step <= last_move:
+                moving = share(
+                    SCHEDULES[config.schedule],
+                    step,
+                    total_steps,
+                    initial=config.drop_fraction,
+                    final=min(config.final_drop_fraction, config.drop_fraction),
+                )
+                engine.rewire(method, moving, to_grow, x, input_importance())
                 seconds["topology"] += time.perf_counter() - stepped
 
         started = time.perf_counter()

@@ -127,7 +127,7 @@ def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
     target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
     split: Annotated[str, typer.Option(help="stratified or paper.")] = "stratified",
-    method: Annotated[str, typer.Option(help="set, rigl, static, dense, l1_logistic or random.")] = "set",
+    method: Annotated[str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,
     k: Annotated[int | None, typer.Option(help="How many features to select [default: the dataset's].")] = None,

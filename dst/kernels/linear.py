@@ -258,9 +258,9 @@ def both_gradients(
 ) -> None:
     """Write the loss gradients of a layer's connections and of its input, by input neuron.
 
-    One load of ``dy`` serves both, and four connections share a load and a store of ``dx``; this needs the connections in the order
-    of their inputs as well (:func:`by_input`). ``dx`` is zero where ``x`` is: the input is the output of a ReLU, whose
-    mask is applied here.
+    One load of ``dy`` serves both, and four connections share a load and a store of ``dx``; this needs the connections
+    in the order of their inputs as well (:func:`by_input`). ``dx`` is zero where ``x`` is: the input is the output of a
+    ReLU, whose mask is applied here.
 
     Args:
         starts: int64 ``(n_in + 1,)``: where each input's connections begin in the two lists below.

@@ -28,7 +28,7 @@ def rank_by_sparse_mlp(
         rank_seconds += time.perf_counter() - started
         on_epoch(end)
 
-    result = fit(train, validation, config, to_train, observe)
+    result = fit(train, validation, config, to_train, observe, lambda: history.running("neuron_attribution"))
     nnz = result.model.nnz
     dense_size = result.model.dense_size
     return FeatureScores(

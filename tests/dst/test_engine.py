@@ -54,7 +54,7 @@ def test_training_goes_on_over_topology_updates_as_the_oracle_would(method):
     for _ in range(6):
         x, y = batch(rng, 30, 20, 4)
         engine.step(x, y)
-        engine.rewire(METHODS[method].grow, 0.3, rng, x)
+        engine.rewire(METHODS[method], 0.3, rng, x, rng.random(30))
     assert model.nnz == nnz
     oracle = model.masked()
     before = [layer.dense_weight().clone() for layer in model.linears]

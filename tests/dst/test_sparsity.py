@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst.sparsity import connections, erdos_renyi
+from dst.sparsity import DISTRIBUTIONS, connections, erdos_renyi
 
 COIL20 = [(1024, 1000), (1000, 100), (100, 20)]
 MADELON = [(500, 1000), (1000, 100), (100, 2)]
@@ -34,9 +34,9 @@ def test_hand_computed_layers():
 shapes_strategy = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=5)
 
 
-@given(shapes_strategy, st.floats(0, 0.999))
-def test_the_total_is_exact_and_every_layer_lives(shapes, sparsity):
-    counts = connections(shapes, sparsity)
+@given(shapes_strategy, st.floats(0, 0.999), st.sampled_from(sorted(DISTRIBUTIONS)))
+def test_the_total_is_exact_and_every_layer_lives(shapes, sparsity, distribution):
+    counts = connections(shapes, sparsity, distribution)
     sizes = [n_in * n_out for n_in, n_out in shapes]
     assert sum(counts) == max(round((1 - sparsity) * sum(sizes)), len(shapes))
     assert all(1 <= count <= size for count, size in zip(counts, sizes, strict=True))
@@ -44,3 +44,8 @@ def test_the_total_is_exact_and_every_layer_lives(shapes, sparsity):
 
 def test_zero_sparsity_fills_every_layer():
     assert connections(COIL20, 0.0) == [1_024_000, 100_000, 2000]
+
+
+def test_uniform_gives_every_layer_the_same_density():
+    assert connections(COIL20, 0.9, "uniform") == [102_400, 10_000, 200]
+    assert connections(COIL20, 0.9, "erk") == connections(COIL20, 0.9, "er")

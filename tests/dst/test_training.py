@@ -41,7 +41,7 @@ def test_training_learns_keeps_its_connections_and_repeats(method):
     assert result.flops == training_flops(total, 100, result.epochs)
 
 
-@pytest.mark.parametrize("method", ["set", "rigl"])
+@pytest.mark.parametrize("method", sorted(name for name, method in METHODS.items() if method.grow))
 def test_topology_moves_only_where_the_method_says_so(method):
     train, validation = parts()
     topologies = {}
@@ -80,6 +80,20 @@ def test_patience_ends_training():
     assert result.epochs == result.best_epoch + 3 < 100
 
 
+def test_connections_stay_where_they_are_after_the_stop_fraction():
+    train, validation = parts()
+    snapshots = []
+    fit(
+        train,
+        validation,
+        TrainingConfig(method="set", sparsity=0.7, stop_fraction=0.5, **SMALL),
+        np.random.default_rng(0),
+        lambda end: snapshots.append(end.model.linears[0].positions().tolist()),
+    )
+    assert snapshots[0] != snapshots[5]
+    assert all(positions == snapshots[5] for positions in snapshots[6:])
+
+
 def test_a_sparsity_of_zero_is_a_full_network():
     train, validation = parts()
     result = fit(train, validation, TrainingConfig(method="set", sparsity=0.0, **SMALL), np.random.default_rng(0))
@@ -115,6 +129,9 @@ def test_divergence_is_an_error_not_a_result(method):
         ({"lr": 0.0}, "lr > 0 must hold, but got lr=0.0"),
         ({"drop_fraction": 1.0}, "0 < drop_fraction < 1 must hold, but got drop_fraction=1.0"),
         ({"hidden": (10, 0)}, r"every hidden size >= 1 must hold, but got hidden=\(10, 0\)"),
+        ({"distribution": "err"}, "unknown distribution 'err': did you mean 'er'?"),
+        ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'?"),
+        ({"stop_fraction": 1.5}, "0 <= stop_fraction <= 1 must hold, but got stop_fraction=1.5"),
         ({"epochs": 0}, "epochs >= 1 must hold, but got epochs=0"),
         ({"batch_size": 0}, "batch_size >= 1 must hold, but got batch_size=0"),
     ],
