@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from search_spaces import Fixed, Space, SpaceError, load_space, packaged_spaces
 
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", "C")
-METHODS = ("dense", "static", "set", "rigl", "l1_logistic", "random")
+METHODS = ("dense", "static", "set", "rigl", "mest", "set_attr", "l1_logistic", "random")
 
 
 def load(space: object, methods: tuple[str, ...] = ("set", "rigl")) -> Space:
