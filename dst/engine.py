@@ -5,7 +5,8 @@ Both are given a model and its optimizer settings, take steps on feature-major m
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,30 @@ class Engine(Protocol):
 
     def evaluate(self, x: Floats, y: Labels) -> tuple[float, float]:
         """Return mean cross-entropy and accuracy on rows ``x`` ``(n_features, n)``, padded like a minibatch."""
+
+    def rewire(
+        self,
+        method: Method,
+        fraction: float,
+        rng: np.random.Generator,
+        x: Floats,
+        input_importance: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        """Move connections of every layer (:func:`dst.topology.rewire`).
+
+        Args:
+            method: how; nothing happens where its connections never move.
+            fraction: the share that moves.
+            rng: draws.
+            x: the minibatch of the last step.
+            input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
+        """
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the optimizer's arrays by name; they may be the live ones."""
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over the optimizer's arrays, and note that the model has been replaced."""
 
 
 class SparseEngine:
@@ -138,15 +163,7 @@ class SparseEngine:
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Move connections of every layer (:func:`dst.topology.rewire`).
-
-        Args:
-            method: how; nothing happens where its connections never move.
-            fraction: the share that moves.
-            rng: draws.
-            x: the minibatch of the last step.
-            input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
-        """
+        """See :meth:`Engine.rewire`."""
         if method.grow is None:
             return
         for index, layer in enumerate(self._layers):
@@ -158,6 +175,27 @@ class SparseEngine:
                 self._segments[index] = _segments(layer, self._width)
                 if index > 0:
                     self._by_input[index - 1] = _by_input(layer)
+        self._make_room()
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """See :meth:`Engine.state`."""
+        moments = enumerate(zip(self.moments, self._bias_moments, strict=True))
+        arrays = {
+            f"{layer}.{kind}.{order}": array
+            for layer, pairs in moments
+            for kind, pair in zip(("values", "bias"), pairs, strict=True)
+            for order, array in enumerate(pair, start=1)
+        }
+        return {"step": np.array(self._step), **arrays}
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """See :meth:`Engine.load_state`."""
+        self._step = int(state["step"])
+        for name, array in self.state().items():
+            if name != "step":
+                array[:] = state[name]
+        self._by_input = [_by_input(layer) for layer in self._layers[1:]]
+        self._segments = []
         self._make_room()
 
     def _forward(self, x: Floats, outputs: list[Floats]) -> None:
@@ -228,6 +266,34 @@ class TorchEngine:
             loss = nn.functional.cross_entropy(logits, labels).item()
             accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
         return loss, accuracy
+
+    def rewire(
+        self,
+        method: Method,
+        fraction: float,
+        rng: np.random.Generator,
+        x: Floats,
+        input_importance: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        """See :meth:`Engine.rewire`; dense connections never move."""
+        if method.grow is not None:
+            raise TypeError("connections move in sparse layers only")
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """See :meth:`Engine.state`."""
+        return {
+            f"{parameter}.{name}": np.asarray(tensor.numpy())
+            for parameter, state in self._optimizer.state_dict()["state"].items()
+            for name, tensor in state.items()
+        }
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """See :meth:`Engine.load_state`."""
+        by_parameter: dict[int, dict[str, torch.Tensor]] = {}
+        for key, array in state.items():
+            parameter, name = key.split(".")
+            by_parameter.setdefault(int(parameter), {})[name] = torch.from_numpy(array.copy())
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": by_parameter})
 
 
 def _segments(layer: SparseLinear, width: int) -> tuple[npt.NDArray[np.int64], int]:

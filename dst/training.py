@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.engine import SparseEngine, TorchEngine
 from dst.errors import DivergedError, InputError, unknown_name
@@ -161,6 +165,185 @@ class _Batches:
         return x, self._labels[rows]
 
 
+class Trainer:
+    """A training that goes epoch by epoch and can be saved between any two.
+
+    Cross-entropy on logits over the classes, Adam, L2 as coupled weight decay. Every ``update_interval`` optimizer
+    steps, the connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
+
+    Args:
+        train: rows to train on.
+        validation: rows that decide when to stop.
+        config: the network and its training.
+        rng: draws the network, the order of rows and grown connections, each from a stream of its own.
+        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
+            importance; None while it is not known.
+
+    Attributes:
+        model: the network as it is now.
+        epoch: how many epochs were trained.
+    """
+
+    def __init__(
+        self,
+        train: Part,
+        validation: Part,
+        config: TrainingConfig,
+        rng: np.random.Generator,
+        input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._method = METHODS[config.method]
+        to_init, self._to_shuffle, self._to_grow = rng.spawn(3)
+        self.model = SparseMLP(
+            train.x.shape[1],
+            train.n_classes,
+            hidden=config.hidden,
+            sparsity=config.sparsity if self._method.sparse else None,
+            distribution=config.distribution,
+            rng=to_init,
+        )
+        self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, lr=config.lr, l2=config.l2)
+        self._batches = _Batches(train, pad=self._engine.pad)
+        self._held_out = _Batches(validation, pad=self._engine.pad).rows(np.arange(len(validation.y)))
+        self._n_rows = len(train.y)
+        self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
+        self._input_importance = input_importance
+        self.epoch = 0
+        self._step = 0
+        self._curves = Curves()
+        self._seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
+        self._best_epoch, self._best_loss = 0, math.inf
+        self._best_state = self._copy_of_model()
+
+    @property
+    def done(self) -> bool:
+        """Whether the epochs are used up or patience has ended."""
+        config = self._config
+        return self.epoch >= config.epochs or self.epoch - self._best_epoch >= config.patience
+
+    def run_epoch(self) -> EpochEnd:
+        """Train one epoch and evaluate on the validation rows.
+
+        Raises:
+            DivergedError: a loss or a weight is not finite.
+        """
+        config = self._config
+        order = self._to_shuffle.permutation(self._n_rows)
+        loss_sum = 0.0
+        for first in range(0, self._n_rows, config.batch_size):
+            started = time.perf_counter()
+            self._step += 1
+            x, y = self._batches.rows(order[first : first + config.batch_size])
+            loss_sum += self._engine.step(x, y) * len(y)
+            stepped = time.perf_counter()
+            self._seconds["train"] += stepped - started
+            if self._step % config.update_interval == 0 and self._step <= config.stop_fraction * self._total_steps:
+                self._move_connections(x)
+                self._seconds["topology"] += time.perf_counter() - stepped
+        started = time.perf_counter()
+        self.epoch += 1
+        val_loss, val_accuracy = self._engine.evaluate(*self._held_out)
+        train_loss = loss_sum / self._n_rows
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            raise DivergedError(
+                f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
+                f"val_loss={val_loss} (lr={config.lr}, l2={config.l2})"
+            )
+        self._curves.train_loss.append(train_loss)
+        self._curves.val_loss.append(val_loss)
+        self._curves.val_accuracy.append(val_accuracy)
+        improved = val_loss < self._best_loss
+        if improved:
+            self._best_epoch, self._best_loss = self.epoch, val_loss
+            self._best_state = self._copy_of_model()
+        self._seconds["evaluate"] += time.perf_counter() - started
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model)
+
+    def result(self) -> FitResult:
+        """Return what was trained, with the network as it was at its best epoch; training is over then."""
+        self.model.load_state_dict(self._best_state)
+        return FitResult(
+            model=self.model,
+            best_epoch=self._best_epoch,
+            val_loss=self._best_loss,
+            val_accuracy=self._curves.val_accuracy[self._best_epoch - 1],
+            epochs=self.epoch,
+            curves=self._curves,
+            flops=training_flops(sum(self.model.nnz), self._n_rows, self.epoch),
+            seconds=self._seconds,
+        )
+
+    def state_dict(self) -> State:
+        """Return all that the rest of the training depends on, besides what the constructor was given.
+
+        A training that is constructed alike and given this state ends bitwise equal to one that was never interrupted
+        (on the same machine, with the same number of threads).
+        """
+        arrays = {f"optimizer.{name}": array.copy() for name, array in self._engine.state().items()}
+        for prefix, tensors in (("model", self._copy_of_model()), ("best", self._best_state)):
+            arrays |= {f"{prefix}.{name}": tensor.numpy() for name, tensor in tensors.items()}
+        progress = {
+            "config": dataclasses.asdict(self._config),
+            "epoch": self.epoch,
+            "step": self._step,
+            "best_epoch": self._best_epoch,
+            "best_loss": self._best_loss,
+            "curves": dataclasses.asdict(self._curves),
+            "seconds": dict(self._seconds),
+            "rng": {"shuffle": self._to_shuffle.bit_generator.state, "grow": self._to_grow.bit_generator.state},
+        }
+        return State(arrays, progress)
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: the state is of a training with other settings or another table's shape.
+        """
+        progress = state.progress
+        # Through JSON, so that a state that was saved (tuples become lists) compares equal.
+        mine, theirs = (json.loads(json.dumps(one)) for one in (dataclasses.asdict(self._config), progress["config"]))
+        if mine != theirs:
+            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+            raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
+
+        def tensors(prefix: str) -> dict[str, torch.Tensor]:
+            return {
+                name.removeprefix(prefix): torch.from_numpy(array.copy())
+                for name, array in state.arrays.items()
+                if name.startswith(prefix)
+            }
+
+        try:
+            self.model.load_state_dict(tensors("model."))
+        except RuntimeError as error:
+            raise ValueError(f"the state is of a network of another shape: {error}") from error
+        self._best_state = tensors("best.")
+        optimizer = {name: array for name, array in state.arrays.items() if name.startswith("optimizer.")}
+        self._engine.load_state({name.removeprefix("optimizer."): array for name, array in optimizer.items()})
+        self.epoch, self._step = progress["epoch"], progress["step"]
+        self._best_epoch, self._best_loss = progress["best_epoch"], progress["best_loss"]
+        self._curves = Curves(**{name: list(values) for name, values in progress["curves"].items()})
+        self._seconds = dict(progress["seconds"])
+        self._to_shuffle.bit_generator.state = progress["rng"]["shuffle"]
+        self._to_grow.bit_generator.state = progress["rng"]["grow"]
+
+    def _move_connections(self, x: npt.NDArray[np.float32]) -> None:
+        config = self._config
+        fraction = share(
+            SCHEDULES[config.schedule],
+            self._step,
+            self._total_steps,
+            initial=config.drop_fraction,
+            final=min(config.final_drop_fraction, config.drop_fraction),
+        )
+        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance())
+
+    def _copy_of_model(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
 def fit(
     train: Part,
     validation: Part,
@@ -171,93 +354,18 @@ def fit(
 ) -> FitResult:
     """Train a network and return it as it was at its lowest validation loss.
 
-    Cross-entropy on logits over the classes, Adam, L2 as coupled weight decay. Every ``update_interval`` optimizer
-    steps, the connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
-
     Args:
-        train: rows to train on.
-        validation: rows that decide when to stop.
-        config: the network and its training.
-        rng: draws the network, the order of rows and grown connections, each from a stream of its own.
+        train: see :class:`Trainer`, also for the next three and the last.
+        validation: -
+        config: -
+        rng: -
         on_epoch: called at the end of every epoch; what it raises ends the training.
-        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
-            importance; None while it is not known.
+        input_importance: -
 
     Raises:
         DivergedError: a loss or a weight is not finite.
     """
-    method = METHODS[config.method]
-    to_init, to_shuffle, to_grow = rng.spawn(3)
-    model = SparseMLP(
-        train.x.shape[1],
-        train.n_classes,
-        hidden=config.hidden,
-        sparsity=config.sparsity if method.sparse else None,
-        distribution=config.distribution,
-        rng=to_init,
-    )
-    engine = (SparseEngine if method.sparse else TorchEngine)(model, lr=config.lr, l2=config.l2)
-    batches = _Batches(train, pad=engine.pad)
-    held_out = _Batches(validation, pad=engine.pad).rows(np.arange(len(validation.y)))
-    n_rows = len(train.y)
-    steps_per_epoch = -(-n_rows // config.batch_size)
-    total_steps = config.epochs * steps_per_epoch
-    last_move = config.stop_fraction * total_steps
-
-    curves = Curves()
-    seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
-    best_epoch, best_loss, best_state = 0, np.inf, model.state_dict()
-    step = 0
-    for epoch in range(1, config.epochs + 1):
-        order = to_shuffle.permutation(n_rows)
-        loss_sum = 0.0
-        for first in range(0, n_rows, config.batch_size):
-            started = time.perf_counter()
-            step += 1
-            x, y = batches.rows(order[first : first + config.batch_size])
-            loss_sum += engine.step(x, y) * len(y)
-            stepped = time.perf_counter()
-            seconds["train"] += stepped - started
-            if isinstance(engine, SparseEngine) and step % config.update_interval == 0 and step <= last_move:
-                moving = share(
-                    SCHEDULES[config.schedule],
-                    step,
-                    total_steps,
-                    initial=config.drop_fraction,
-                    final=min(config.final_drop_fraction, config.drop_fraction),
-                )
-                engine.rewire(method, moving, to_grow, x, input_importance())
-                seconds["topology"] += time.perf_counter() - stepped
-
-        started = time.perf_counter()
-        val_loss, val_accuracy = engine.evaluate(*held_out)
-        train_loss = loss_sum / n_rows
-        if not (np.isfinite(train_loss) and np.isfinite(val_loss)):
-            raise DivergedError(
-                f"the loss must stay finite, but epoch {epoch} ended with train_loss={train_loss}, "
-                f"val_loss={val_loss} (lr={config.lr}, l2={config.l2})"
-            )
-        curves.train_loss.append(train_loss)
-        curves.val_loss.append(val_loss)
-        curves.val_accuracy.append(val_accuracy)
-        improved = val_loss < best_loss
-        if improved:
-            best_epoch, best_loss = epoch, val_loss
-            best_state = copy.deepcopy(model.state_dict())
-        seconds["evaluate"] += time.perf_counter() - started
-        on_epoch(EpochEnd(epoch, train_loss, val_loss, val_accuracy, improved, model))
-        if epoch - best_epoch >= config.patience:
-            break
-
-    epochs = len(curves.val_loss)
-    model.load_state_dict(best_state)
-    return FitResult(
-        model=model,
-        best_epoch=best_epoch,
-        val_loss=best_loss,
-        val_accuracy=curves.val_accuracy[best_epoch - 1],
-        epochs=epochs,
-        curves=curves,
-        flops=training_flops(sum(model.nnz), n_rows, epochs),
-        seconds=seconds,
-    )
+    trainer = Trainer(train, validation, config, rng, input_importance)
+    while not trainer.done:
+        on_epoch(trainer.run_epoch())
+    return trainer.result()

@@ -1,0 +1,68 @@
+"""Saving the state of a training as arrays and JSON, and reading it without unpickling anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of something that goes on.
+
+    Attributes:
+        arrays: arrays by name.
+        progress: what JSON can hold; floats come back bit by bit.
+    """
+
+    arrays: dict[str, npt.NDArray[Any]]
+    progress: dict[str, Any]
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint, or is damaged; the message names it."""
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state to an ``.npz`` file, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    progress = np.frombuffer(json.dumps(state.progress).encode(), np.uint8)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            arrays: dict[str, Any] = {_PROGRESS: progress, **state.arrays}
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_state(path: Path) -> State:
+    """Read a state that :func:`save_state` wrote.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        progress = json.loads(arrays.pop(_PROGRESS).tobytes())
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    return State(arrays, progress)
