@@ -6,7 +6,8 @@ Both are given a model and its optimizer settings, take steps on feature-major m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,35 +15,67 @@ import torch
 from torch import nn
 
 from dst.kernels import linear
-from dst.kernels.losses import cross_entropy
-from dst.kernels.optimizers import adam, adam_hyper
+from dst.kernels.losses import cross_entropy, dropout, squared_error
+from dst.kernels.optimizers import adam_hyper, sgd_hyper, update
 from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
 from dst.topology import DROP_RULES, GROW_RULES, Method, Update, rewire
 
 Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 _EVALUATE_COLUMNS = 512
 
 
+@dataclass(frozen=True)
+class StepConfig:
+    """How an optimizer step is taken.
+
+    Attributes:
+        lr: learning rate.
+        l2: coupled weight decay on connections and biases.
+        optimizer: ``adam`` or ``sgd``.
+        momentum: of ``sgd``.
+        dropout: share of each hidden layer's activations that a step sets to zero.
+        seed: of dropout, 64 bits.
+    """
+
+    lr: float
+    l2: float = 0.0
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    dropout: float = 0.0
+    seed: int = 0
+
+
+OPTIMIZERS = ("adam", "sgd")
+"""Optimizers by name."""
+
+
 class Engine(Protocol):
-    """Takes training steps on a model, whose parameters it changes in place."""
+    """Takes training steps on a model, whose parameters it changes in place.
+
+    Targets are int64 class codes ``(n,)`` for mean cross-entropy, or float32 ``(n_outputs, n)`` for mean squared error
+    (regression, or the reconstruction of an autoencoder).
+    """
 
     pad: bool
     """Whether minibatches are padded with zero columns to a multiple of the vector width."""
 
-    def step(self, x: Floats, y: Labels) -> float:
-        """Take an optimizer step on a minibatch; return its mean cross-entropy before the step.
+    def step(self, x: Floats, y: Targets) -> float:
+        """Take an optimizer step on a minibatch; return its loss before the step.
 
         Args:
-            x: float32 ``(n_features, batch)``, C order; zero columns beyond ``len(y)`` where ``pad``.
-            y: int64 ``(n,)``.
+            x: float32 ``(n_features, batch)``, C order; zero columns beyond the n samples where ``pad``.
+            y: targets of the n samples.
         """
 
-    def evaluate(self, x: Floats, y: Labels) -> tuple[float, float]:
-        """Return mean cross-entropy and accuracy on rows ``x`` ``(n_features, n)``, padded like a minibatch."""
+    def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
+        """Return loss and accuracy on samples ``x`` ``(n_features, n)``, padded like a minibatch.
+
+        The accuracy of float targets is their share of explained variance (R squared).
+        """
 
     def rewire(
         self,
@@ -81,24 +114,24 @@ class SparseEngine:
 
     Args:
         model: all layers sparse; its parameters are changed in place.
-        lr: Adam's learning rate.
-        l2: coupled weight decay on connections and biases.
+        config: how steps are taken.
 
     Attributes:
-        moments: for each layer Adam's first and second moments of the connections, float32 ``(nnz,)`` each.
+        moments: for each layer the optimizer's arrays of the connections, float32 ``(nnz,)`` each: two of Adam, one of
+            SGD.
     """
 
     pad = True
 
-    def __init__(self, model: SparseMLP, *, lr: float, l2: float) -> None:
+    def __init__(self, model: SparseMLP, config: StepConfig) -> None:
         self._layers = [layer for layer in model.linears if isinstance(layer, SparseLinear)]
         if len(self._layers) < len(model.linears):
             raise TypeError("a SparseEngine needs a model whose layers are all sparse")
-        self._lr = lr
-        self._l2 = l2
+        self._config = config
+        self._is_adam = config.optimizer == "adam"
         self._step = 0
-        self.moments = [_zeros(layer.nnz) for layer in self._layers]
-        self._bias_moments = [_zeros(layer.out_features) for layer in self._layers]
+        self.moments = [self._zeros(layer.nnz) for layer in self._layers]
+        self._bias_moments = [self._zeros(layer.out_features) for layer in self._layers]
         self._gradient = np.empty(0, np.float32)
         self._sums = np.empty(4, np.float32)
         self._width = 0
@@ -108,52 +141,64 @@ class SparseEngine:
         self._activations: list[Floats] = []
         self._deltas: list[Floats] = []
 
-    def step(self, x: Floats, y: Labels) -> float:
+    def step(self, x: Floats, y: Targets) -> float:
         """See :meth:`Engine.step`."""
         self._step += 1
-        hyper = adam_hyper(self._step, self._lr, self._l2)
+        config = self._config
+        if self._is_adam:
+            hyper = adam_hyper(self._step, config.lr, config.l2)
+        else:
+            hyper = sgd_hyper(config.lr, config.l2, config.momentum)
         self._prepare(x.shape[1])
         inputs = [x, *self._activations[:-1]]
-        self._forward(x, self._activations)
-        loss, _ = cross_entropy(self._activations[-1], y, self._deltas[-1])
+        self._forward(x, self._activations, drop=config.dropout > 0)
+        loss, _ = _loss(self._activations[-1], y, self._deltas[-1])
         for index in range(len(self._layers) - 1, 0, -1):
             layer = self._layers[index]
             values = layer.values.detach().numpy()
-            starts, outputs, slots = self._by_input[index - 1]
-            dy = self._deltas[index]
+            dy, dx = self._deltas[index], self._deltas[index - 1]
             linear.both_gradients(
-                starts, outputs, slots, values, inputs[index], dy, self._deltas[index - 1], self._gradient, self._sums
+                *self._by_input[index - 1],
+                values,
+                inputs[index],
+                dy,
+                dx,
+                self._gradient,
+                self._sums,
+                1 / (1 - config.dropout),
             )
-            adam(values, *self.moments[index], self._gradient, 0, layer.nnz, hyper)
+            update(self._is_adam, values, *_pair(self.moments[index]), self._gradient, 0, layer.nnz, hyper)
             self._step_biases(index, hyper)
         first = self._layers[0]
         update_by_output(
+            self._is_adam,
             *self._segments[0],
             first.indices.numpy(),
             x,
             self._deltas[0],
             first.values.detach().numpy(),
-            *self.moments[0],
+            *_pair(self.moments[0]),
             self._gradient,
             hyper,
         )
         self._step_biases(0, hyper)
-        return float(loss)
+        return loss
 
-    def evaluate(self, x: Floats, y: Labels) -> tuple[float, float]:
+    def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
         """See :meth:`Engine.evaluate`."""
-        loss, hits = 0.0, 0
         if not self._segments:
             self._prepare(x.shape[1])
-        for first in range(0, len(y), _EVALUATE_COLUMNS):
+        n = y.shape[-1]
+        loss, hits = 0.0, 0.0
+        for first in range(0, n, _EVALUATE_COLUMNS):
             part = np.ascontiguousarray(x[:, first : first + _EVALUATE_COLUMNS])
-            labels = y[first : first + _EVALUATE_COLUMNS]
+            targets = y[..., first : first + _EVALUATE_COLUMNS]
             outputs = [linear.aligned((layer.out_features, part.shape[1])) for layer in self._layers]
-            self._forward(part, outputs)
-            part_loss, part_hits = cross_entropy(outputs[-1], labels, np.empty_like(outputs[-1]))
-            loss += part_loss * len(labels)
+            self._forward(part, outputs, drop=False)
+            part_loss, part_hits = _loss(outputs[-1], targets, np.empty_like(outputs[-1]))
+            loss += part_loss * targets.shape[-1]
             hits += part_hits
-        return loss / len(y), hits / len(y)
+        return loss / n, _accuracy(loss / n, hits / n, y)
 
     def rewire(
         self,
@@ -179,12 +224,11 @@ class SparseEngine:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`Engine.state`."""
-        moments = enumerate(zip(self.moments, self._bias_moments, strict=True))
         arrays = {
             f"{layer}.{kind}.{order}": array
-            for layer, pairs in moments
-            for kind, pair in zip(("values", "bias"), pairs, strict=True)
-            for order, array in enumerate(pair, start=1)
+            for kind, moments in (("values", self.moments), ("bias", self._bias_moments))
+            for layer, arrays in enumerate(moments)
+            for order, array in enumerate(arrays, start=1)
         }
         return {"step": np.array(self._step), **arrays}
 
@@ -198,7 +242,7 @@ class SparseEngine:
         self._segments = []
         self._make_room()
 
-    def _forward(self, x: Floats, outputs: list[Floats]) -> None:
+    def _forward(self, x: Floats, outputs: list[Floats], *, drop: bool) -> None:
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):
             linear.forward(
@@ -211,11 +255,18 @@ class SparseEngine:
                 index < last,
             )
             x = outputs[index]
+            if drop and index < last:
+                draw = np.uint64(self._step * len(self._layers) + index)
+                dropout(x, self._config.dropout, np.uint64(self._config.seed), draw)
 
     def _step_biases(self, index: int, hyper: Floats) -> None:
         layer = self._layers[index]
-        linear.row_sums(self._deltas[index], self._gradient[: layer.out_features])
-        adam(layer.bias.detach().numpy(), *self._bias_moments[index], self._gradient, 0, layer.out_features, hyper)
+        bias = layer.bias.detach().numpy()
+        linear.row_sums(self._deltas[index], self._gradient)
+        update(self._is_adam, bias, *_pair(self._bias_moments[index]), self._gradient, 0, layer.out_features, hyper)
+
+    def _zeros(self, n: int) -> tuple[Floats, ...]:
+        return tuple(np.zeros(n, np.float32) for _ in range(2 if self._is_adam else 1))
 
     def _make_room(self) -> None:
         """Grow the gradient's scratch to what the layers need."""
@@ -236,36 +287,57 @@ class SparseEngine:
 
 
 class TorchEngine:
-    """Steps by torch's autograd and its fused Adam, for dense (or masked dense) layers.
+    """Steps by torch's autograd and its own optimizers, for dense (or masked dense) layers.
 
     Args:
         model: its parameters are changed in place.
-        lr: Adam's learning rate.
-        l2: coupled weight decay on all parameters.
+        config: how steps are taken.
+        device: where torch computes, e.g. ``cpu`` or ``cuda``; the model moves there.
     """
 
     pad = False
 
-    def __init__(self, model: SparseMLP, *, lr: float, l2: float) -> None:
-        self._model = model
-        self._optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=l2, fused=True)
+    def __init__(self, model: SparseMLP, config: StepConfig, device: str = "cpu") -> None:
+        self._model = model.to(device)
+        self._device = device
+        self._dropout = config.dropout
+        self._generator = torch.Generator(device).manual_seed(config.seed)
+        self._optimizer: torch.optim.Optimizer
+        if config.optimizer == "adam":
+            self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.l2, fused=True)
+        else:
+            self._optimizer = torch.optim.SGD(
+                model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.l2
+            )
 
-    def step(self, x: Floats, y: Labels) -> float:
+    def step(self, x: Floats, y: Targets) -> float:
         """See :meth:`Engine.step`."""
-        loss = nn.functional.cross_entropy(self._model.columns(torch.from_numpy(x)).T, torch.from_numpy(y))
+        *hidden, last = self._model.linears
+        value = torch.from_numpy(x).to(self._device)
+        for layer in hidden:
+            value = torch.relu(layer(value))
+            if self._dropout > 0:
+                kept = torch.rand(value.shape, generator=self._generator, device=self._device) >= self._dropout
+                value = value * kept / (1 - self._dropout)
+        loss = self._loss(last(value), y)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.item()
 
-    def evaluate(self, x: Floats, y: Labels) -> tuple[float, float]:
+    def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
         """See :meth:`Engine.evaluate`."""
-        labels = torch.from_numpy(y)
         with torch.no_grad():
-            logits = self._model.columns(torch.from_numpy(x)).T
-            loss = nn.functional.cross_entropy(logits, labels).item()
-            accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
-        return loss, accuracy
+            outputs = self._model.columns(torch.from_numpy(x).to(self._device))
+            loss = self._loss(outputs, y).item()
+        hits = 0.0 if y.dtype == np.float32 else float((outputs.argmax(dim=0).cpu().numpy() == y).mean())
+        return loss, _accuracy(loss, hits, y)
+
+    def _loss(self, outputs: torch.Tensor, y: Targets) -> torch.Tensor:
+        targets = torch.from_numpy(y).to(self._device)
+        if y.dtype == np.float32:
+            return nn.functional.mse_loss(outputs, targets)
+        return nn.functional.cross_entropy(outputs.T, targets)
 
     def rewire(
         self,
@@ -281,16 +353,20 @@ class TorchEngine:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`Engine.state`."""
-        return {
-            f"{parameter}.{name}": np.asarray(tensor.numpy())
+        arrays = {
+            f"{parameter}.{name}": np.asarray(tensor.cpu().numpy())
             for parameter, state in self._optimizer.state_dict()["state"].items()
             for name, tensor in state.items()
         }
+        return {"generator": self._generator.get_state().numpy(), **arrays}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """See :meth:`Engine.load_state`."""
+        self._generator.set_state(torch.from_numpy(state["generator"].copy()))
         by_parameter: dict[int, dict[str, torch.Tensor]] = {}
         for key, array in state.items():
+            if key == "generator":
+                continue
             parameter, name = key.split(".")
             by_parameter.setdefault(int(parameter), {})[name] = torch.from_numpy(array.copy())
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": by_parameter})
@@ -309,5 +385,22 @@ def _by_input(layer: SparseLinear) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
     return linear.by_input(layer.indptr.numpy(), layer.indices.numpy(), layer.in_features)
 
 
-def _zeros(n: int) -> tuple[Floats, Floats]:
-    return np.zeros(n, np.float32), np.zeros(n, np.float32)
+def _pair(moments: tuple[Floats, ...]) -> tuple[Floats, Floats]:
+    """Return the two arrays that compiled steps take; an optimizer with one leaves the second alone."""
+    return moments[0], moments[-1]
+
+
+def _loss(outputs: Floats, y: Targets, gradient: Floats) -> tuple[float, float]:
+    """Write the gradient of the loss; return it, and how many class codes were hit (0 for float targets)."""
+    if y.dtype == np.float32:
+        targets = cast("Floats", y)
+        return float(squared_error(outputs, targets, y.shape[1], gradient)), 0.0
+    loss, hits = cross_entropy(outputs, cast("npt.NDArray[np.int64]", y), gradient)
+    return float(loss), float(hits)
+
+
+def _accuracy(loss: float, hits: float, y: Targets) -> float:
+    if y.dtype == np.float32:
+        spread = float(np.mean((y - y.mean(axis=1, keepdims=True)) ** 2))
+        return 1 - loss / spread if spread > 0 else 0.0
+    return hits

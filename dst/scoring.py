@@ -8,9 +8,18 @@ import numpy.typing as npt
 from dst.data.dataset import Part
 
 
-def rank_columns(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return column numbers by falling score, int64 ``(n_features,)``; equal scores in column order."""
-    return np.argsort(-scores, kind="stable")
+def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return column numbers by falling score, int64 ``(n_features,)``.
+
+    Equal scores come in random order: a ranker that says nothing about many columns (an L1 model without coefficients,
+    inputs without connections) must not gain from where a table's author put the informative ones.
+
+    Args:
+        scores: float64 ``(n_features,)``.
+        rng: draws the order of equal scores.
+    """
+    shuffled = rng.permutation(len(scores))
+    return shuffled[np.argsort(-scores[shuffled], kind="stable")]
 
 
 def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:

@@ -15,7 +15,7 @@ import torch
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.engine import SparseEngine, TorchEngine
+from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
 from dst.errors import DivergedError, InputError, unknown_name
 from dst.kernels import linear
 from dst.model import SparseMLP
@@ -32,7 +32,10 @@ class TrainingConfig:
         method: a name in :data:`dst.topology.METHODS`.
         sparsity: share of connections that do not exist, in [0, 1); ignored by ``dense``.
         l2: coefficient of the L2 penalty, added to the gradient of every active weight and bias (coupled weight decay).
-        lr: Adam's learning rate.
+        lr: learning rate.
+        optimizer: ``adam`` or ``sgd`` (with momentum).
+        momentum: of ``sgd``.
+        dropout: share of each hidden layer's activations that a step sets to zero.
         drop_fraction: share of a layer's connections that moves in the first topology update.
         distribution: how connections are shared out among layers, a name in :data:`dst.sparsity.DISTRIBUTIONS`.
         schedule: how the share that moves falls, a name in :data:`dst.schedules.SCHEDULES`.
@@ -49,6 +52,9 @@ class TrainingConfig:
     sparsity: float = 0.9
     l2: float = 1e-4
     lr: float = 1e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    dropout: float = 0.0
     drop_fraction: float = 0.3
     distribution: str = "er"
     schedule: str = "cosine"
@@ -65,14 +71,18 @@ class TrainingConfig:
             ("method", self.method, METHODS.keys()),
             ("distribution", self.distribution, DISTRIBUTIONS.keys()),
             ("schedule", self.schedule, SCHEDULES.keys()),
+            ("optimizer", self.optimizer, OPTIMIZERS),
         ):
             if name not in valid:
                 raise InputError(unknown_name(kind, name, valid))
         for rule, holds, given in (
             ("0 <= sparsity < 1", 0 <= self.sparsity < 1, self.sparsity),
-            ("l2 >= 0", self.l2 >= 0, self.l2),
-            ("lr > 0", self.lr > 0, self.lr),
+            ("0 <= l2 < inf", 0 <= self.l2 < math.inf, self.l2),
+            ("0 < lr < inf", 0 < self.lr < math.inf, self.lr),
+            ("0 <= momentum < 1", 0 <= self.momentum < 1, self.momentum),
+            ("0 <= dropout < 1", 0 <= self.dropout < 1, self.dropout),
             ("0 < drop_fraction < 1", 0 < self.drop_fraction < 1, self.drop_fraction),
+            ("0 <= final_drop_fraction < 1", 0 <= self.final_drop_fraction < 1, self.final_drop_fraction),
             ("0 <= stop_fraction <= 1", 0 <= self.stop_fraction <= 1, self.stop_fraction),
             ("every hidden size >= 1", all(width >= 1 for width in self.hidden), self.hidden),
             ("epochs >= 1", self.epochs >= 1, self.epochs),
@@ -168,8 +178,8 @@ class _Batches:
 class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
-    Cross-entropy on logits over the classes, Adam, L2 as coupled weight decay. Every ``update_interval`` optimizer
-    steps, the connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
+    Cross-entropy on logits over the classes, L2 as coupled weight decay. Every ``update_interval`` optimizer steps, the
+    connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
 
     Args:
         train: rows to train on.
@@ -203,7 +213,15 @@ class Trainer:
             distribution=config.distribution,
             rng=to_init,
         )
-        self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, lr=config.lr, l2=config.l2)
+        steps = StepConfig(
+            config.lr,
+            config.l2,
+            config.optimizer,
+            config.momentum,
+            config.dropout,
+            seed=int(to_init.integers(2**63)),
+        )
+        self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, steps)
         self._batches = _Batches(train, pad=self._engine.pad)
         self._held_out = _Batches(validation, pad=self._engine.pad).rows(np.arange(len(validation.y)))
         self._n_rows = len(train.y)

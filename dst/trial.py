@@ -107,6 +107,8 @@ class TrialResult:
         }
 
 
+_TIES = 1  # the stream that orders equal scores
+
 OnTrialEpoch = Callable[[int, EpochEnd], None]
 """``on_epoch(inner_split, end)``, called at the end of every epoch; what it raises ends the trial."""
 
@@ -144,14 +146,15 @@ def run_trial(dataset: Dataset, spec: TrialSpec, on_epoch: OnTrialEpoch = lambda
             seconds[phase] = seconds.get(phase, 0.0) + spent
         scored = time.perf_counter()
         for name, scores in ranking.scores.items():
-            columns = rank_columns(scores)[:k]
+            columns = rank_columns(scores, np.random.default_rng([spec.seed, number, _TIES]))[:k]
             accuracies.setdefault(name, []).append(svm_accuracy(train, validation, columns))
         seconds["score"] += time.perf_counter() - scored
 
     importances = {}
     for name, values in accuracies.items():
         scores = np.mean([_normalised(ranking.scores[name]) for ranking in rankings], axis=0)
-        selected = tuple(int(column) for column in rank_columns(scores)[:k])
+        ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
+        selected = tuple(int(column) for column in ranked[:k])
         importances[name] = Importance(scores, selected, float(np.mean(values)))
     seconds["total"] = time.perf_counter() - started
     return TrialResult(importances, tuple(rankings), k, seconds, peak_rss_bytes())

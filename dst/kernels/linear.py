@@ -255,6 +255,7 @@ def both_gradients(
     dx: Floats,
     dvalues: Floats,
     sums: Floats,
+    scale: float,
 ) -> None:
     """Write the loss gradients of a layer's connections and of its input, by input neuron.
 
@@ -272,9 +273,10 @@ def both_gradients(
         dx: written, ``(n_in, batch)``.
         dvalues: written, float32 ``(nnz,)``, in the order of ``values``.
         sums: scratch, float32 ``(4,)``.
+        scale: ``dx`` is multiplied by it: what dropout multiplied the values with that it kept, else 1.
     """
     batch = np.intp(x.shape[1])
-    zero = vsplat(_ZERO)
+    zero, scaled = vsplat(_ZERO), vsplat(np.float32(scale))
     for i in range(x.shape[0]):
         first, last = starts[i], starts[i + 1]
         row = i * batch
@@ -307,7 +309,8 @@ def both_gradients(
                 vstore(dx, row + column, vfma(w0, g0, vload(dx, row + column)))
             dvalues[slot0] = vsum(a)
         for column in range(0, batch, WIDTH):
-            vstore(dx, row + column, vwhere_positive(vload(x, row + column), vload(dx, row + column)))
+            total = vmul(scaled, vload(dx, row + column))
+            vstore(dx, row + column, vwhere_positive(vload(x, row + column), total))
 
 
 @kernel

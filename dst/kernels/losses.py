@@ -1,4 +1,4 @@
-"""Losses on feature-major outputs, and their gradients."""
+"""Losses on feature-major outputs and their gradients, and dropout."""
 
 from __future__ import annotations
 
@@ -47,3 +47,55 @@ def cross_entropy(logits: Floats, labels: Ints64, gradient: Floats) -> tuple[flo
         loss += np.log(total) + logits[top, j] - logits[labels[j], j]
         hits += top == labels[j]
     return loss / n, hits
+
+
+@kernel
+def squared_error(outputs: Floats, targets: Floats, n: int, gradient: Floats) -> float:
+    """Write the gradient of the mean squared error over outputs and samples; return that error.
+
+    Args:
+        outputs: float32 ``(n_outputs, >= n)``; columns beyond ``n`` are padding.
+        targets: float32, same shape; the padding is not read.
+        n: samples.
+        gradient: written, same shape; ``2 (outputs - targets) / (n_outputs n)``, zero in the padding.
+    """
+    total = 0.0
+    scale = np.float32(2.0 / (outputs.shape[0] * n))
+    for c in range(outputs.shape[0]):
+        for j in range(n):
+            difference = outputs[c, j] - targets[c, j]
+            gradient[c, j] = scale * difference
+            total += difference * difference
+        for j in range(n, outputs.shape[1]):
+            gradient[c, j] = np.float32(0)
+    return float(total / (outputs.shape[0] * n))
+
+
+@kernel
+def dropout(activations: Floats, rate: float, seed: np.uint64, draw: np.uint64) -> None:
+    """Set each activation to zero with probability ``rate`` and divide the others by ``1 - rate``, in place.
+
+    Whether one is kept is a hash (SplitMix64; Steele et al. 2014) of the seed, the draw and its place, so that there is
+    no state to save and the same draw always drops the same.
+
+    Args:
+        activations: float32 ``(n, batch)``.
+        rate: in [0, 1).
+        seed: of the training.
+        draw: different for each layer and step.
+    """
+    scale = np.float32(1.0 / (1.0 - rate))
+    limit = np.uint64(rate * 2.0**32)
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    base = (seed ^ (draw * np.uint64(0xD1B54A32D192ED03))) * golden
+    batch = activations.shape[1]
+    for i in range(activations.shape[0]):
+        for j in range(batch):
+            z = base + np.uint64(i * batch + j + 1) * golden
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z = z ^ (z >> np.uint64(31))
+            if (z >> np.uint64(32)) < limit:
+                activations[i, j] = np.float32(0)
+            else:
+                activations[i, j] *= scale

@@ -1,4 +1,7 @@
-"""Optimizer steps on a run of values, with coupled weight decay. The caller owns all state."""
+"""Optimizer steps on a run of values, with coupled weight decay. The caller owns all state.
+
+:func:`update` is either of them, so that one compiled training step serves both.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,68 @@ def adam(
         vstore_first(first_moments, at, left, m)
         vstore_first(second_moments, at, left, v)
         vstore_first(values, at, left, vadd(w, vdiv(vmul(rate, m), vfma(vsqrt(v), correction, eps))))
+
+
+@kernel
+def sgd(
+    values: Floats,
+    velocity: Floats,
+    gradient: Floats,
+    start: int,
+    count: int,
+    hyper: Floats,
+) -> None:
+    """Take a step of gradient descent with momentum on ``values[start : start + count]`` with ``gradient[:count]``.
+
+    ``g += l2 w;  v = momentum v + g;  w -= lr v``; ``torch.optim.SGD`` computes the same.
+
+    Args:
+        values: float32 ``(n,)``, changed.
+        velocity: float32 ``(n,)``, changed.
+        gradient: float32 ``(>= count,)``.
+        start: where the run begins.
+        count: how long it is.
+        hyper: float32 ``(lr, l2, momentum, ...)`` (:func:`sgd_hyper`).
+    """
+    rate, l2, momentum = vsplat(-hyper[0]), vsplat(hyper[1]), vsplat(hyper[2])
+    at = np.intp(start)
+    done = np.intp(0)
+    while done + WIDTH <= count:
+        w = vload(values, at)
+        v = vfma(momentum, vload(velocity, at), vfma(l2, w, vload(gradient, done)))
+        vstore(velocity, at, v)
+        vstore(values, at, vfma(rate, v, w))
+        at += WIDTH
+        done += WIDTH
+    left = count - done
+    if left > 0:
+        w = vload_first(values, at, left)
+        v = vfma(momentum, vload_first(velocity, at, left), vfma(l2, w, vload_first(gradient, done, left)))
+        vstore_first(velocity, at, left, v)
+        vstore_first(values, at, left, vfma(rate, v, w))
+
+
+@kernel
+def update(
+    is_adam: bool,
+    values: Floats,
+    first_moments: Floats,
+    second_moments: Floats,
+    gradient: Floats,
+    start: int,
+    count: int,
+    hyper: Floats,
+) -> None:
+    """Take a step with :func:`adam`, or with :func:`sgd`, which leaves ``second_moments`` alone."""
+    if is_adam:
+        adam(values, first_moments, second_moments, gradient, start, count, hyper)
+    else:
+        sgd(values, first_moments, gradient, start, count, hyper)
+
+
+def sgd_hyper(lr: float, l2: float, momentum: float) -> Floats:
+    """Return the settings of :func:`sgd`."""
+    return np.array([lr, l2, momentum, 0, 0, 0], np.float32)
 
 
 def adam_hyper(step: int, lr: float, l2: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Floats:

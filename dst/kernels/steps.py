@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from dst.kernels.jit import kernel
 from dst.kernels.linear import weight_gradient
-from dst.kernels.optimizers import adam
+from dst.kernels.optimizers import update
 
 Floats = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
@@ -19,6 +19,7 @@ BLOCK = 16384
 
 @kernel
 def update_by_output(
+    is_adam: bool,
     segments: Ints64,
     n_tiles: int,
     indices: Ints32,
@@ -30,9 +31,10 @@ def update_by_output(
     gradient: Floats,
     hyper: Floats,
 ) -> None:
-    """Take an Adam step on all connections of a layer, a block of output neurons after the other.
+    """Take an optimizer step on all connections of a layer, a block of output neurons after the other.
 
     Args:
+        is_adam: Adam, else gradient descent with momentum.
         segments: int64, of :func:`dst.kernels.linear.tile_segments`.
         n_tiles: tiles of inputs.
         indices: int32 ``(nnz,)``.
@@ -40,9 +42,9 @@ def update_by_output(
         dy: gradient of its output, float32 ``(n_out, batch)``.
         values: float32 ``(nnz,)``, changed.
         first_moments: float32 ``(nnz,)``, changed.
-        second_moments: float32 ``(nnz,)``, changed.
+        second_moments: float32 ``(nnz,)``, changed by Adam only.
         gradient: scratch, float32, at least :data:`BLOCK` and the longest row of connections together.
-        hyper: of :func:`dst.kernels.optimizers.adam`.
+        hyper: settings of the optimizer.
     """
     n_out = dy.shape[0]
     start = 0
@@ -51,5 +53,5 @@ def update_by_output(
         count = segments[(o + 1) * n_tiles] - k0
         if count >= BLOCK or o == n_out - 1:
             weight_gradient(segments, n_tiles, indices, x, dy, start, o + 1, gradient)
-            adam(values, first_moments, second_moments, gradient, k0, count, hyper)
+            update(is_adam, values, first_moments, second_moments, gradient, k0, count, hyper)
             start = o + 1

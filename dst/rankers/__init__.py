@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,10 +57,26 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     ranker takes are refused where the study's spec is read.
 
     Raises:
-        InputError: no such method, or a value that breaks a rule.
+        InputError: no such method, or a value of a wrong type or that breaks a rule.
     """
     taken = {name: value for name, value in settings.items() if name in parameters(method)}
     config = RANKERS[method].config
+    kinds = typing.get_type_hints(config)
+    for name, value in taken.items():
+        _check_type(name, value, kinds[name])
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value that its setting cannot hold; what YAML and JSON make of numbers and lists passes."""
+    expected = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a list of whole numbers")
+    if kind in (int, float):
+        holds = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    elif kind is str:
+        holds = isinstance(value, str)
+    else:
+        holds = isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+    if not holds:
+        raise InputError(f"{name} must be {expected}, but got {value!r}")

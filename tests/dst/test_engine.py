@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst.engine import SparseEngine, TorchEngine
+from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
 from dst.kernels import linear
-from dst.kernels.losses import cross_entropy
-from dst.kernels.optimizers import adam, adam_hyper
+from dst.kernels.losses import cross_entropy, dropout, squared_error
+from dst.kernels.optimizers import adam, adam_hyper, sgd, sgd_hyper
 from dst.kernels.simd import WIDTH
 from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
@@ -23,14 +23,16 @@ def batch(rng, n_features, n, n_classes):
     return x, rng.integers(0, n_classes, n)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 0.98])
 @pytest.mark.parametrize("hidden", [(), (60,), (60, 20), (30, 30, 30)])
-def test_fifty_steps_match_torch_on_the_masked_oracle(sparsity, hidden):
-    """Static topology, Adam with L2, batches of changing width: the same losses and weights to float32 tolerance."""
+def test_fifty_steps_match_torch_on_the_masked_oracle(optimizer, sparsity, hidden):
+    """Static topology, L2, batches of changing width: the same losses and weights to float32 tolerance."""
+    steps = StepConfig(lr=1e-3 if optimizer == "adam" else 1e-2, l2=1e-3, optimizer=optimizer)
     rng = np.random.default_rng(2)
     model = SparseMLP(40, 3, hidden=hidden, sparsity=sparsity, rng=rng)
     oracle = model.masked()
-    engine, torch_engine = (kind(one, lr=1e-3, l2=1e-3) for kind, one in ((SparseEngine, model), (TorchEngine, oracle)))
+    engine, torch_engine = (kind(one, steps) for kind, one in ((SparseEngine, model), (TorchEngine, oracle)))
     for step in range(50):
         n = 37 if step % 5 else 1 + step
         x, y = batch(rng, 40, n, 3)
@@ -49,7 +51,7 @@ def test_training_goes_on_over_topology_updates_as_the_oracle_would(method):
     """After a move, the next step equals torch's on the masked copy with the moments carried over."""
     rng = np.random.default_rng(3)
     model = SparseMLP(30, 4, hidden=(40, 20), sparsity=0.8, rng=rng)
-    engine = SparseEngine(model, lr=1e-2, l2=1e-3)
+    engine = SparseEngine(model, StepConfig(lr=1e-2, l2=1e-3))
     nnz = model.nnz
     for _ in range(6):
         x, y = batch(rng, 30, 20, 4)
@@ -108,7 +110,7 @@ def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
     adam(whole, moments[0], moments[1], gradient, 0, layer.nnz, hyper)
     scratch = np.empty(BLOCK + int(np.diff(indptr).max()), np.float32)
     segments = linear.tile_segments(indptr, indices, 1000, n_tiles)
-    update_by_output(segments, n_tiles, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper)
+    update_by_output(True, segments, n_tiles, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper)
     np.testing.assert_array_equal(blocks, whole)
     np.testing.assert_array_equal(moments[:2], moments[2:])
 
@@ -133,4 +135,90 @@ def test_cross_entropy_matches_torch(n_classes, n, spread):
 
 def test_a_dense_layer_is_refused():
     with pytest.raises(TypeError, match="all sparse"):
-        SparseEngine(SparseMLP(4, 2, hidden=(3,), sparsity=None, rng=np.random.default_rng(0)), lr=1e-3, l2=0.0)
+        SparseEngine(SparseMLP(4, 2, hidden=(3,), sparsity=None, rng=np.random.default_rng(0)), StepConfig(lr=1e-3))
+
+
+def test_reconstruction_matches_torch():
+    """An autoencoder: targets are the inputs, the loss is the mean squared error."""
+    rng = np.random.default_rng(5)
+    model = SparseMLP(20, 20, hidden=(30,), sparsity=0.6, rng=rng)
+    oracle = model.masked()
+    steps = StepConfig(lr=1e-2, l2=1e-4)
+    engine, torch_engine = SparseEngine(model, steps), TorchEngine(oracle, steps)
+    losses = []
+    for _ in range(30):
+        x, _ = batch(rng, 20, 25, 2)
+        targets = np.ascontiguousarray(x[:, :25])
+        losses.append(engine.step(x, targets))
+        assert losses[-1] == pytest.approx(torch_engine.step(targets, targets), rel=1e-4)
+    assert losses[-1] < losses[0]
+    assert engine.evaluate(x, targets) == pytest.approx(torch_engine.evaluate(targets, targets), rel=1e-4)
+    explained = 1 - losses[-1] / float(targets.var(axis=1).mean())
+    assert engine.evaluate(x, targets)[1] == pytest.approx(explained, abs=0.1)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 100), st.integers(0, 40), st.integers(1, 20))
+def test_sgd_matches_torch_on_any_run(count, start, steps):
+    rng = np.random.default_rng(count)
+    values = rng.normal(size=start + count + 20).astype(np.float32)
+    untouched = values.copy()
+    velocity = np.zeros_like(values)
+    parameter = torch.nn.Parameter(torch.from_numpy(values[start : start + count].copy()))
+    optimizer = torch.optim.SGD([parameter], lr=1e-2, momentum=0.9, weight_decay=1e-3)
+    for _ in range(steps):
+        gradient = rng.normal(size=count).astype(np.float32)
+        sgd(values, velocity, gradient, start, count, sgd_hyper(1e-2, 1e-3, 0.9))
+        parameter.grad = torch.from_numpy(gradient)
+        optimizer.step()
+    np.testing.assert_allclose(values[start : start + count], parameter.detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(values[:start], untouched[:start])
+    np.testing.assert_array_equal(values[start + count :], untouched[start + count :])
+
+
+@given(st.integers(1, 5), st.integers(1, 20))
+def test_squared_error_by_hand(n_outputs, n):
+    rng = np.random.default_rng(n)
+    outputs, targets = (rng.normal(size=(n_outputs, linear.padded(n))).astype(np.float32) for _ in range(2))
+    gradient = np.full_like(outputs, np.nan)
+    difference = (outputs - targets)[:, :n]
+    assert squared_error(outputs, targets, n, gradient) == pytest.approx(
+        np.mean(difference.astype(float) ** 2), rel=1e-4
+    )
+    np.testing.assert_allclose(gradient[:, :n], 2 * difference / difference.size, rtol=1e-5)
+    assert not gradient[:, n:].any()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_keeps_the_expected_share_and_sum(rate):
+    ones = np.ones((200, 160), np.float32)
+    dropped = [ones.copy() for _ in range(3)]
+    for array, draw in zip(dropped, (7, 7, 8), strict=True):
+        dropout(array, rate, np.uint64(3), np.uint64(draw))
+    np.testing.assert_array_equal(dropped[0], dropped[1])
+    assert (dropped[0] != dropped[2]).mean() == pytest.approx(2 * rate * (1 - rate), abs=0.02)
+    assert set(np.unique(dropped[0])) == {np.float32(0), np.float32(1 / (1 - rate))}
+    assert (dropped[0] == 0).mean() == pytest.approx(rate, abs=0.02)
+    assert np.abs((dropped[0] == 0).mean(axis=0) - rate).max() < 0.2, "no sample is favoured"
+
+
+def test_a_step_with_dropout_is_torchs_on_the_thinned_network():
+    """Plain gradient descent at lr 1: what a weight moves is its gradient, here by autograd with the same masks."""
+    rng = np.random.default_rng(6)
+    x, y = batch(rng, 8, 12, 3)
+    model = SparseMLP(8, 3, hidden=(10, 6), sparsity=0.3, rng=rng)
+    oracle = model.masked()
+    steps = StepConfig(lr=1.0, optimizer="sgd", momentum=0.0, dropout=0.4, seed=11)
+    before = [layer.dense_weight() for layer in model.linears]
+    loss = SparseEngine(model, steps).step(x, y)
+
+    value = torch.from_numpy(x)
+    for index, layer in enumerate(oracle.linears[:-1]):
+        kept = np.ones((layer.out_features, x.shape[1]), np.float32)
+        dropout(kept, 0.4, np.uint64(11), np.uint64(3 + index))  # three layers, first step
+        value = torch.relu(layer(value)) * torch.from_numpy(kept)
+    expected = torch.nn.functional.cross_entropy(oracle.linears[-1](value)[:, :12].T, torch.from_numpy(y))
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    for weight, layer, reference in zip(before, model.linears, oracle.linears, strict=True):
+        torch.testing.assert_close(weight - layer.dense_weight(), reference.weight.grad, rtol=1e-4, atol=1e-6)

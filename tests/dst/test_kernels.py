@@ -72,9 +72,9 @@ def test_products_match_numpy(problem, tile):
 
     hidden, sums = np.maximum(x, 0), np.empty(4, np.float32)
     dvalues, dhidden = np.full_like(values, np.nan), np.full_like(x, np.nan)
-    linear.both_gradients(*linear.by_input(indptr, indices, len(x)), values, hidden, dy, dhidden, dvalues, sums)
+    linear.both_gradients(*linear.by_input(indptr, indices, len(x)), values, hidden, dy, dhidden, dvalues, sums, 2.0)
     np.testing.assert_allclose(dvalues, (dy.astype(float) @ hidden.T)[mask], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(dhidden, (weight.T.astype(float) @ dy) * (x > 0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dhidden, 2 * (weight.T.astype(float) @ dy) * (x > 0), rtol=1e-4, atol=1e-4)
 
     strength = linear.input_strength(indices, values, weight.shape[1])
     np.testing.assert_allclose(strength, np.abs(weight).sum(axis=0), rtol=1e-5, atol=1e-6)

@@ -59,6 +59,16 @@ def test_topology_moves_only_where_the_method_says_so(method):
     assert topologies[method][0] != topologies[method][-1]
 
 
+@pytest.mark.parametrize("method", ["dense", "set"])
+@pytest.mark.parametrize("settings", [{"optimizer": "sgd", "lr": 0.05}, {"dropout": 0.2}])
+def test_sgd_and_dropout_learn_too(method, settings):
+    train, validation = parts()
+    config = TrainingConfig(method=method, sparsity=0.5, **{**SMALL, "epochs": 40, **settings})
+    result = fit(train, validation, config, np.random.default_rng(0))
+    assert result.val_accuracy > 0.7
+    assert result.curves.val_loss[-1] < result.curves.val_loss[0]
+
+
 def test_the_best_weights_come_back():
     train, validation = parts()
     states = {}
@@ -125,10 +135,15 @@ def test_divergence_is_an_error_not_a_result(method):
         ({"method": "ste"}, "unknown method 'ste': did you mean 'set'?"),
         ({"sparsity": 1.0}, "0 <= sparsity < 1 must hold, but got sparsity=1.0"),
         ({"sparsity": -0.5}, "0 <= sparsity < 1 must hold, but got sparsity=-0.5"),
-        ({"l2": -1.0}, "l2 >= 0 must hold, but got l2=-1.0"),
-        ({"lr": 0.0}, "lr > 0 must hold, but got lr=0.0"),
+        ({"l2": -1.0}, "0 <= l2 < inf must hold, but got l2=-1.0"),
+        ({"lr": 0.0}, "0 < lr < inf must hold, but got lr=0.0"),
+        ({"l2": float("inf")}, "0 <= l2 < inf must hold, but got l2=inf"),
+        ({"final_drop_fraction": -0.5}, "0 <= final_drop_fraction < 1 must hold"),
         ({"drop_fraction": 1.0}, "0 < drop_fraction < 1 must hold, but got drop_fraction=1.0"),
         ({"hidden": (10, 0)}, r"every hidden size >= 1 must hold, but got hidden=\(10, 0\)"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm': did you mean 'adam'?"),
+        ({"momentum": 1.0}, "0 <= momentum < 1 must hold, but got momentum=1.0"),
+        ({"dropout": 1.0}, "0 <= dropout < 1 must hold, but got dropout=1.0"),
         ({"distribution": "err"}, "unknown distribution 'err': did you mean 'er'?"),
         ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'?"),
         ({"stop_fraction": 1.5}, "0 <= stop_fraction <= 1 must hold, but got stop_fraction=1.5"),

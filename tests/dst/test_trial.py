@@ -101,7 +101,7 @@ def test_small_data_is_judged_on_five_inner_splits():
     for name, one in result.importances.items():
         mean = np.mean([r.scores[name] / r.scores[name].sum() for r in result.rankings], axis=0)
         np.testing.assert_allclose(one.scores, mean)
-        assert one.selected == tuple(rank_columns(mean)[: wine.k])
+        assert one.selected == tuple(np.argsort(-mean)[: wine.k])
     assert len(run_trial(wine, TrialSpec("set", FAST, inner_splits=1)).rankings) == 1
 
 
@@ -129,8 +129,33 @@ def test_impossible_trials_are_refused(spec, message):
         run_trial(informative(), spec)
 
 
-def test_equal_scores_rank_in_column_order():
-    assert rank_columns(np.array([0.0, 2.0, 0.0, 2.0, 1.0])).tolist() == [1, 3, 4, 0, 2]
+def test_equal_scores_come_in_random_order():
+    scores = np.array([0.0, 2.0, 0.0, 2.0, 1.0])
+    orders = {tuple(rank_columns(scores, np.random.default_rng(seed)).tolist()) for seed in range(100)}
+    assert orders == {(*first, 4, *last) for first in ((1, 3), (3, 1)) for last in ((0, 2), (2, 0))}
+
+
+def test_a_model_that_says_nothing_selects_at_random():
+    """An L1 penalty that leaves no coefficient: the selection follows the seed, not the order of columns."""
+    data = informative()
+    results = [run_trial(data, TrialSpec("l1_logistic", {"C": 1e-6}, seed=seed)) for seed in range(5)]
+    assert all(not one.importances["l1_coefficient"].scores.any() for one in results)
+    assert len({one.importances["l1_coefficient"].selected for one in results}) == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 16.5}, "batch_size must be a whole number, but got 16.5"),
+        ({"epochs": True}, "epochs must be a whole number, but got True"),
+        ({"lr": "fast"}, "lr must be a number, but got 'fast'"),
+        ({"schedule": 3}, "schedule must be a name, but got 3"),
+        ({"hidden": [10, "x"]}, "hidden must be a list of whole numbers"),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        make_config("set", settings)
 
 
 def test_a_ranker_takes_its_own_settings_only():
