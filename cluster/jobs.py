@@ -42,6 +42,10 @@ class Output:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+class ClusterError(RuntimeError):
+    """There is no cluster that the jobs could run on; the message says what was asked for and what is there."""
+
+
 class Stopped(Exception):  # noqa: N818 - a request, not an error
     """Raised inside a work function, by ``report``, when its job was stopped."""
 

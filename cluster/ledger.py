@@ -44,7 +44,8 @@ class Ledger:
 
     Args:
         storage: from :func:`cluster.storage.open_storage`.
-        name: the study's name, e.g. the dataset's; made when it is missing.
+        name: the study's name in the storage; made when it is missing.
+        stream: what the proposals depend on besides the seed, e.g. the dataset's name; None: ``name``.
         suggest: chooses one trial's parameters, e.g. ``Space.suggest``.
         direction: ``"minimize"`` or ``"maximize"``.
         sampler: a key of :data:`cluster.samplers.SAMPLERS`.
@@ -68,6 +69,7 @@ class Ledger:
         *,
         suggest: Suggest,
         direction: Direction,
+        stream: str | None = None,
         sampler: str = "tpe",
         sampler_options: Mapping[str, Any] | None = None,
         pruner: str = "none",
@@ -82,6 +84,7 @@ class Ledger:
             if number < least:
                 raise ValueError(f"{what} >= {least} must hold, got {number}")
         self.name = name
+        self._stream = name if stream is None else stream
         self._suggest = suggest
         self._direction = direction
         self._sampler = (sampler, dict(sampler_options or {}))
@@ -97,6 +100,7 @@ class Ledger:
             "sampler": self._sampler,
             "pruner": (pruner, dict(pruner_options or {})),
             "seed": seed,
+            "stream": self._stream,
             "batch": batch,
         }
         self._durable = DurableStudy(storage, name, settings)
@@ -274,7 +278,7 @@ class Ledger:
         self._close_batches(batch)
         proposals = propose(
             self._suggest,
-            sampler=make_sampler(*self._sampler, seed=batch_seed(self._seed, self.name, batch)),
+            sampler=make_sampler(*self._sampler, seed=batch_seed(self._seed, self._stream, batch)),
             direction=self._direction,
             earlier=self._view.history,
             count=min(self._batch, self._target - first),

@@ -45,14 +45,17 @@ class JobTrainable(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """Return the seat's resources, under a name of their own.
+        """Return the seat's resources, which differ from any other seat's by some bytes of memory.
 
         Tune lets a trial that waits for its worker to start take over any other worker that becomes idle with equal
         resources, and ends the one that was starting. With jobs shorter than such a start, one worker would do all
         the work, while others are started and ended over and over.
         """
         parcel: Parcel = config[JOB]
-        return tune.PlacementGroupFactory([dict(parcel.needs)], name=f"seat-{parcel.seat}")
+        memory = parcel.needs["memory"]
+        return tune.PlacementGroupFactory(
+            [{**parcel.needs, "memory": memory - parcel.seat if memory else parcel.seat + 1}]
+        )
 
     def setup(
         self,

@@ -4,8 +4,8 @@ Both metrics are functions of a network (and some rows); :class:`ImportanceHisto
 best one. One training serves all metrics.
 
 The paper takes both at every optimizer step, on the step's own minibatch, and sums over all epochs; its code sums up to
-the best epoch. Here they are taken once at the end of each epoch, attribution on the same 100 training rows each time:
-a small part of the cost, for a ranking that agrees closely.
+the best epoch. Here they are taken once at the end of each epoch, attribution on the same 100 training rows each time,
+which costs a small part of that.
 """
 
 from __future__ import annotations

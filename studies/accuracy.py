@@ -67,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="SET under the paper's protocol beside the paper's table 6.")
     parser.add_argument("--seeds", type=int, default=5, help="trials per dataset (default 5)")
     parser.add_argument("--l2", type=float, default=1e-4, help="L2 coefficient (default 1e-4)")
-    parser.add_argument("datasets", nargs="*", help="only these (default: all five)")
+    parser.add_argument("--only", action="append", choices=[row.dataset for row in REFERENCES], help="repeatable")
     options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1, but got {options.seeds}")
     torch.set_num_threads(1)
     line = "{:<10}{:>9}{:>18}{:>22}{:>18}{:>11}{:>5}"
     write = sys.stdout.write
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missed = False
     try:
         for row in REFERENCES:
-            if options.datasets and row.dataset not in options.datasets:
+            if options.only and row.dataset not in options.only:
                 continue
             found = accuracies(row.dataset, row.sparsity, options.seeds, options.l2)
             holds = max(statistics.mean(values) for values in found.values()) >= row.at_least

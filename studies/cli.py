@@ -5,7 +5,6 @@ Exit status: 0 done; 1 the work failed; 2 the call or the spec is wrong, said in
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
@@ -17,6 +16,8 @@ import typer
 from typer.exceptions import TyperException
 
 from dst.errors import InputError
+from studies.bench_cli import bench_app
+from studies.terminal import AsJson, as_number, as_percent, as_text, print_json, print_table, say
 
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
@@ -26,12 +27,12 @@ app = typer.Typer(
 )
 datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(bench_app, name="bench")
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""
 
 StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -53,13 +54,13 @@ def run(
 
     result = run_study(load_spec(spec, overrides or ()), out=out, address=address, workers=workers)
     if not result.ran:
-        _say("Nothing to do: the study is finished.")
+        say("Nothing to do: the study is finished.")
     _print_best(result.rows)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     for warning in result.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     if result.missing:
-        _say(f"error: no trial could be confirmed on {', '.join(result.missing)}; see dst status {result.folder}")
+        say(f"error: no trial could be confirmed on {', '.join(result.missing)}; see dst status {result.folder}")
         raise typer.Exit(1)
 
 
@@ -70,11 +71,11 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
 
     document = study_status(folder)
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     keys = ("finished", "running", "stopped", "failed", "waiting", "best_value")
-    rows = [[name, *(_number(counts[key]) for key in keys)] for name, counts in document["datasets"].items()]
-    _print_table(["dataset", *keys], rows)
+    rows = [[name, *(as_number(counts[key]) for key in keys)] for name, counts in document["datasets"].items()]
+    print_table(["dataset", *keys], rows)
     cost = document["cost"]
     typer.echo(
         f"\nCore-seconds: {cost['core_seconds']:.0f} (finished {cost['finished']:.0f}, stopped {cost['stopped']:.0f}, "
@@ -91,7 +92,7 @@ def best(folder: StudyDir, as_json: AsJson = False) -> None:
     study = StudyFolder(folder)
     rows = collect(study, *read_study(study)).best
     if as_json:
-        _print_json({"best": rows})
+        print_json({"best": rows})
     else:
         _print_best(rows)
 
@@ -127,14 +128,19 @@ def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
     target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
     split: Annotated[str, typer.Option(help="stratified or paper.")] = "stratified",
-    method: Annotated[str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")] = "set",
+    method: Annotated[
+        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
+    ] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,
     k: Annotated[int | None, typer.Option(help="How many features to select [default: the dataset's].")] = None,
     seed: Annotated[int, typer.Option(help="Of the network and of the validation rows.")] = 0,
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 200,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch [default: the dataset's].")] = None,
-    inner_splits: Annotated[int, typer.Option(help="Draws of validation rows to average over.")] = 1,
+    inner_splits: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draws of validation rows [default: 5 below 500 rows unless paper, else 1]."),
+    ] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test rows and score the selection on them.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -142,9 +148,12 @@ def trial(
     import torch
 
     from dst.data import load_dataset
+    from dst.rankers import parameters
     from dst.trial import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)
+    if not 0 <= sparsity < 1:
+        raise InputError(f"0 <= sparsity < 1 must hold, but got sparsity={sparsity}")
     dataset = load_dataset(data, target=target, k=k, batch_size=batch_size)
     settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs}
     spec = TrialSpec(method, settings, split=split, seed=seed, inner_splits=inner_splits)
@@ -152,8 +161,8 @@ def trial(
     document: dict[str, Any] = {
         "dataset": dataset.name,
         "method": method,
-        "sparsity": 0.0 if method == "dense" else sparsity,
-        "l2": l2,
+        "sparsity": 0.0 if method == "dense" else sparsity if "sparsity" in parameters(method) else None,
+        "l2": l2 if "l2" in parameters(method) else None,
         "seed": seed,
         "split": split,
         **result.to_json(),
@@ -163,7 +172,7 @@ def trial(
         for name, accuracy in score_on_test(dataset, spec, selected).items():
             document["importances"][name]["test_svm_accuracy"] = accuracy
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     typer.echo(
         f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
@@ -172,9 +181,9 @@ def trial(
     rows = []
     for name, one in document["importances"].items():
         names = ", ".join(dataset.feature_names[column] for column in one["selected"][:5])
-        accuracies = [_percent(one["val_svm_accuracy"]), _percent(one.get("test_svm_accuracy"))]
+        accuracies = [as_percent(one["val_svm_accuracy"]), as_percent(one.get("test_svm_accuracy"))]
         rows.append([name, *accuracies, f"{names}, ..." if document["k"] > 5 else names])
-    _print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
+    print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
 
 
 @datasets_app.command("list")
@@ -184,10 +193,10 @@ def list_command(as_json: AsJson = False) -> None:
 
     rows = list_datasets()
     if as_json:
-        _print_json({"datasets": rows})
+        print_json({"datasets": rows})
         return
     keys = ("name", "samples", "features", "classes", "kind", "available")
-    _print_table(list(keys), [["yes" if row[key] is True else _text(row[key]) for key in keys] for row in rows])
+    print_table(list(keys), [["yes" if row[key] is True else as_text(row[key]) for key in keys] for row in rows])
 
 
 @datasets_app.command()
@@ -201,7 +210,7 @@ def check(
 
     document = check_file(file, target)
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     known = f", known as {document['known']}" if document["known"] else ""
     typer.echo(
@@ -221,35 +230,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = app(args=arguments, prog_name="dst", standalone_mode=False)
     except TyperException as error:
-        _say(f"error: {error.format_message()} (see dst --help)")
+        say(f"error: {error.format_message()} (see dst --help)")
         sys.exit(2)
     except InputError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         sys.exit(2)
     except Exception as error:
-        from studies.records import RecordError
-        from studies.tracking import TrackingError
-
-        if isinstance(error, (RecordError, TrackingError, OSError)):
-            _say(f"error: {error}")
-            sys.exit(1)
-        raise
+        status = _status_of(error)
+        if status is None:
+            raise
+        say(f"error: {' '.join(str(error).split())}")
+        sys.exit(status)
     if code == INTERRUPTED:
-        _say("interrupted; the same command goes on from here")
+        say("interrupted; the same command goes on from here")
     sys.exit(code or 0)
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the exit status of an error that a user can cause; None for a defect, whose traceback is wanted."""
+    from cluster.entries import LedgerError
+    from cluster.jobs import ClusterError
+    from dst.errors import DivergedError
+    from studies.records import RecordError
+    from studies.tracking import TrackingError
+
+    if isinstance(error, ClusterError | LedgerError):
+        return 2
+    return 1 if isinstance(error, DivergedError | RecordError | TrackingError | OSError) else None
 
 
 def _interrupt(signum: int, frame: Any) -> None:
     """End as Ctrl+C does: what is being written is finished first."""
     signal.raise_signal(signal.SIGINT)
-
-
-def _say(message: str) -> None:
-    typer.echo(message, err=True)
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document))
 
 
 def _print_best(rows: Sequence[dict[str, Any]]) -> None:
@@ -258,27 +270,9 @@ def _print_best(rows: Sequence[dict[str, Any]]) -> None:
         return
     table = []
     for row in rows:
-        settings = ", ".join(f"{name} {_number(value)}" for name, value in row["params"].items() if name != "method")
+        settings = ", ".join(f"{name} {as_number(value)}" for name, value in row["params"].items() if name != "method")
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
-        test = "not opened" if row["test_mean"] is None else f"{_percent(row['test_mean'])}{spread} %"
-        score = _number(row["val_score"])
+        test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
+        score = as_number(row["val_score"])
         table.append([row["dataset"], row["method"], row["importance"], str(row["k"]), score, test, settings])
-    _print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "settings"], table)
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
-    for line in (head, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _text(value: Any) -> str:
-    return "-" if value is None or value is False else str(value)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _text(value)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
+    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "settings"], table)

@@ -12,7 +12,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from dst.data import Dataset
 from dst.trial import TrialSpec
 from studies.folder import StudyFolder
 from studies.progress import DatasetProgress
-from studies.records import SCHEMA, iter_records, read_record, read_test, write_record, write_test
+from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test, write_record, write_test
 from studies.results import CONFIRM, confirmed_of
 from studies.selection import to_confirm, to_open
 from studies.spec import DatasetSpec, StudySpec
@@ -46,12 +46,10 @@ class PendingTest:
     Attributes:
         record: the trial's record.
         importance: the metric whose selection is scored.
-        tries: how often a process that did it has died.
     """
 
     record: Mapping[str, Any]
     importance: str
-    tries: int = 0
 
 
 class DatasetPlan:
@@ -141,11 +139,21 @@ class DatasetPlan:
 
         Returns:
             Whether there was such a record; the trial has ended then.
+
+        Raises:
+            RecordError: the record is of another trial.
         """
         path = self.folder.record(self.name, ticket.number)
         if not path.exists():
             return False
         record = read_record(path)
+        expected = self.record(ticket, record["state"], {})
+        for key in ("stage", "source", "seed", "params"):
+            if record.get(key) != expected[key]:
+                raise RecordError(
+                    f"{path}: is not the record of the trial that the storage has under this number: {key} must be "
+                    f"{expected[key]}, but is {record.get(key)}; was the storage lost, or changed?"
+                )
         for step, value in sorted((int(step), value) for step, value in record["reports"].items()):
             self.ledger.report(ticket.number, step, math.nan if value is None else value)
         if record["state"] == State.FINISHED:
@@ -251,6 +259,7 @@ class StudyPlan:
         self._retries = retries
         self._clock = clock
         self._out: dict[str, _Open] = {}
+        self._losses: Counter[str] = Counter()  # of this run: interruptions use up nothing
         for plan in self.plans:
             plan.ledger.requeue()
             plan.advance()
@@ -300,12 +309,12 @@ class StudyPlan:
         out = self._close(job)
         plan = out.plan
         if out.test is not None:
-            if lost and out.test.tries < self._retries:
-                plan.tests_waiting.append(replace(out.test, tries=out.test.tries + 1))
+            if self._try_again(job, lost=lost):
+                plan.tests_waiting.append(out.test)
             else:
                 self._write_test(out, {"importances": {}, "error": error})
         elif out.ticket is not None:
-            if lost and out.ticket.attrs.get("requeued", 0) < self._retries:
+            if self._try_again(job, lost=lost):
                 plan.ledger.retry(out.ticket.number)
             else:
                 self._write_unfinished(out, out.ticket, State.FAILED, error=error)
@@ -337,6 +346,10 @@ class StudyPlan:
         if out.test is not None:
             out.plan.tests_running -= 1
         return out
+
+    def _try_again(self, job: Job, *, lost: bool) -> bool:
+        self._losses[job.key] += lost
+        return lost and self._losses[job.key] <= self._retries
 
     def _write_test(self, out: _Open, document: Mapping[str, Any]) -> None:
         assert out.test is not None  # noqa: S101 - for the type checker: callers have looked

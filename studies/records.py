@@ -159,11 +159,19 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+_ALWAYS = ("method", "params", "seed", "seed_index", "source", "k", "reports", "error")
+_WHEN_FINISHED = ("val_score", "importance", "importances", "val_loss")
+
+
 def _check(record: Mapping[str, Any], path: Path) -> None:
     _check_identity(record, path)
     for key, valid in (("stage", STAGES), ("state", STATES)):
         if record.get(key) not in valid:
             raise RecordError(f"{path}: {key} is one of {', '.join(valid)}, but got {record.get(key)!r}")
+    needed = _ALWAYS + (_WHEN_FINISHED if record["state"] == "finished" else ())
+    missing = [key for key in needed if key not in record]
+    if missing:
+        raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")
 
 
 def _identity(document: Mapping[str, Any]) -> tuple[str, int]:

@@ -75,7 +75,9 @@ def write_report(
 
 def is_baseline(choice: Row) -> bool:
     """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
-    return not choice["sparsity"]
+    from dst.topology import METHODS
+
+    return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 
 
 def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:

@@ -42,14 +42,38 @@ def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
     Raises:
         InputError: the folder holds no study, or its ``study.yaml`` is damaged.
     """
+    document = _read_document(folder)
+    names = list(document.pop("resolved")["datasets"])
+    return parse_spec(document, str(folder.spec)), names
+
+
+def read_resolved(folder: StudyFolder) -> dict[str, Any]:
+    """Return what a study's spec was resolved to when it began: ``id``, ``versions``, ``datasets``, ...
+
+    Raises:
+        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
+    """
+    resolved: dict[str, Any] = _read_document(folder)["resolved"]
+    return resolved
+
+
+def storage_name(spec: StudySpec, identity: str, dataset: str) -> str:
+    """Return the name of a dataset's study in the Optuna storage."""
+    return f"{spec.name}-{identity}/{dataset}"
+
+
+def _read_document(folder: StudyFolder) -> dict[str, Any]:
     try:
         document = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
-        names = list(document.pop("resolved")["datasets"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
-    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({error!r})") from error
-    return parse_spec(document, str(folder.spec)), names
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({reason})") from error
+    resolved = document.get("resolved") if isinstance(document, dict) else None
+    if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
+        raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
+    return dict(document)
 
 
 def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:

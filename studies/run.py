@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import secrets
 import sys
 import time
 from collections import Counter
@@ -23,13 +24,20 @@ from dst.data import Dataset, load_dataset
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, load_space
-from studies.files import write_text
+from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
 from studies.lock import owned
 from studies.plan import DatasetPlan, StudyPlan
 from studies.progress import make_progress
 from studies.report import write_report
-from studies.results import Results, collect, read_study, write_columns
+from studies.results import (
+    Results,
+    collect,
+    read_resolved,
+    read_study,
+    storage_name,
+    write_columns,
+)
 from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec, TrainingSpec
 from studies.tables import BEST_COLUMNS, write_tables
 from studies.tracking import Mode, TrackingError, track
@@ -39,8 +47,8 @@ VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy",
 """Distributions whose versions a study notes."""
 
 
-_BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-shm", "study.db-wal"}
-"""What a run that died at its very start leaves behind."""
+_BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.db-shm", "study.db-wal"}
+"""What a run that died at its very start leaves behind, besides temporary files."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +106,23 @@ def run_study(
     datasets = _load(spec)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     _check_folder(folder, spec, datasets)
-    with owned(folder.create()), quiet_optuna():
+    try:
+        folder.create()
+    except OSError as error:
+        raise InputError(f"{folder.path} cannot be made a study's folder: {error.strerror}") from error
+    with owned(folder), quiet_optuna():
+        _check_folder(folder, spec, datasets)
         try:
             storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
         except StorageError as error:
             raise InputError(str(error)) from error
-        if not folder.spec.exists():
-            for dataset in datasets:
-                write_columns(folder, dataset)
-            _write_spec(folder, spec, datasets)
+        for dataset in datasets:
+            write_columns(folder, dataset)
+        identity = _write_spec(folder, spec, datasets)
         try:
             plan = StudyPlan(
                 (
-                    DatasetPlan(spec, use, dataset, folder, _ledger(spec, space, storage, dataset.name))
+                    DatasetPlan(spec, use, dataset, folder, _ledger(spec, space, storage, identity, dataset.name))
                     for use, dataset in zip(spec.datasets, datasets, strict=True)
                 ),
                 retries=spec.resources.retries,
@@ -158,7 +170,7 @@ def _run(
     in_process: bool,
 ) -> None:
     started = time.monotonic()
-    with make_progress(sys.stderr, workers or os.cpu_count() or 1) as progress:
+    with make_progress(sys.stderr, workers or max(1, (os.cpu_count() or 1) // spec.resources.cpus)) as progress:
 
         def show() -> None:
             progress.update(plan.progress(), time.monotonic() - started)
@@ -176,6 +188,8 @@ def _run(
                 shared,
                 workers=workers,
                 cpus_per_job=spec.resources.cpus,
+                memory_per_job=spec.resources.memory or 0,
+                seconds_per_job=spec.resources.trial_seconds,
                 address=address,
                 on_tick=show,
             )
@@ -184,7 +198,7 @@ def _run(
 
 def _finish(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, ran: bool) -> StudyResult:
     results, trials = write_results(folder, spec, datasets)
-    warnings = []
+    warnings = _warnings(spec, datasets, trials, results)
     try:
         _track(folder, spec, results)
     except TrackingError as error:
@@ -234,6 +248,26 @@ def _track(folder: StudyFolder, spec: StudySpec, results: Results, mode: str | N
     )
 
 
+def _warnings(spec: StudySpec, datasets: list[str], trials: pd.DataFrame, results: Results) -> list[str]:
+    """Return what a user should know before trusting the table of winners, one line each."""
+    lines = []
+    for dataset in datasets:
+        mine = trials[trials["dataset"] == dataset]
+        failed = mine[mine["state"] == "failed"]
+        if len(failed):
+            last = failed["error"].iloc[-1]
+            lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
+        compared = {row["method"] for row in results.best_by_method if row["dataset"] == dataset}
+        if absent := [method for method in spec.methods if method not in compared]:
+            lines.append(f"{dataset}: no trial of {', '.join(absent)} ran to its end, so it is not compared")
+        lines.extend(
+            f"{dataset}: the test rows could not be opened for {row['method']}"
+            for row in results.best_by_method
+            if row["dataset"] == dataset and row["test_mean"] is None
+        )
+    return lines
+
+
 def _space(spec: StudySpec) -> Space:
     """Return the search space, after trying the values at its bounds on the methods that take them."""
     allowed = set().union(*(parameters(method) for method in RANKERS)) - {"hidden"}
@@ -242,8 +276,12 @@ def _space(spec: StudySpec) -> Space:
     except SpaceError as error:
         raise SpecError(str(error)) from error
     fixed = spec.training.settings()
+    defaults = TrainingSpec().settings()
+    named = {name for name, value in fixed.items() if value != defaults.get(name)}
+    if isinstance(spec.space, str):  # a packaged space gives way to what the spec itself says
+        space = Space(tuple(parameter for parameter in space.parameters if parameter.name not in named))
     for parameter in space.parameters[1:]:
-        if parameter.name in fixed and fixed[parameter.name] != TrainingSpec().settings().get(parameter.name):
+        if parameter.name in named:
             raise SpecError(f"{parameter.name} must be set once, but training and space both have it")
         for method in spec.methods:
             if parameter.name not in parameters(method) or method not in parameter.when.get("method", (method,)):
@@ -275,21 +313,31 @@ def _load(spec: StudySpec) -> list[Dataset]:
 def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
     """Refuse to go on in a folder whose results would mean something else."""
     if not folder.spec.exists():
-        if folder.path.is_dir() and not {path.name for path in folder.path.iterdir()} <= _BEFORE_THE_SPEC:
-            raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
+        if folder.path.is_dir():
+            there = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}
+            if not there <= _BEFORE_THE_SPEC:
+                raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
         return
     before, _ = read_study(folder)
-    old, new = (_flat(one.model_dump(mode="json", exclude=set(RESUMABLE))) for one in (before, spec))
+    old, new = _flat(_meaning(before)), _flat(_meaning(spec))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise InputError(
                 f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}: "
                 "give another --out, or the same spec to go on"
             )
-    noted = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))["resolved"]["datasets"]
+    noted = read_resolved(folder)["datasets"]
     for dataset in datasets:
-        if noted[dataset.name]["sha256"] != dataset.sha256:
+        if dataset.name not in noted or noted[dataset.name]["sha256"] != dataset.sha256:
             raise InputError(f"{folder.path} holds a study of other data: {dataset.name} has changed since")
+
+
+def _meaning(spec: StudySpec) -> dict[str, Any]:
+    """Return what a study's results depend on: data is known by its hash, wherever it lies; a password is no matter."""
+    document = spec.model_dump(mode="json", exclude={*RESUMABLE, "storage"})
+    for dataset in document["datasets"]:
+        del dataset["path"]
+    return document
 
 
 def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
@@ -299,25 +347,34 @@ def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: document}
 
 
-def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
-    """Write ``study.yaml``: every key, and what it was resolved to."""
-    resolved = {
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "datasets": {
-            dataset.name: {
-                "sha256": dataset.sha256,
-                "samples": dataset.n_samples,
-                "features": dataset.n_features,
-                "classes": dataset.n_classes,
-                "k": dataset.k,
-                "batch_size": dataset.batch_size,
-            }
-            for dataset in datasets
-        },
-    }
+def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> str:
+    """Write ``study.yaml``: every key, and what it was resolved to when the study began.
+
+    Returns:
+        The study's identity: drawn once, it keeps studies apart that share a storage.
+    """
+    if folder.spec.exists():
+        resolved = read_resolved(folder)
+    else:
+        resolved = {
+            "id": secrets.token_hex(6),
+            "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "datasets": {
+                dataset.name: {
+                    "sha256": dataset.sha256,
+                    "samples": dataset.n_samples,
+                    "features": dataset.n_features,
+                    "classes": dataset.n_classes,
+                    "k": dataset.k,
+                    "batch_size": dataset.batch_size,
+                }
+                for dataset in datasets
+            },
+        }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
+    return str(resolved["id"])
 
 
 def _winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
@@ -337,10 +394,11 @@ def _winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
     return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
 
 
-def _ledger(spec: StudySpec, space: Space, storage: Any, dataset: str) -> Ledger:
+def _ledger(spec: StudySpec, space: Space, storage: Any, identity: str, dataset: str) -> Ledger:
     return Ledger(
         storage,
-        f"{spec.name}/{dataset}",
+        storage_name(spec, identity, dataset),
+        stream=dataset,
         suggest=space.suggest,
         direction=spec.objective.direction,
         sampler=spec.search.sampler.name,

@@ -81,8 +81,14 @@ class TrainingSpec(_Section):
     epochs: PositiveInt = 200
     patience: PositiveInt = 50
     hidden: tuple[PositiveInt, ...] = (1000, 100)
-    lr: Annotated[float, Field(gt=0)] | None = None
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    optimizer: Literal["adam", "sgd"] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     update_interval: PositiveInt | None = None
+    distribution: Literal["uniform", "er", "erk"] | None = None
+    schedule: Literal["cosine", "linear", "constant"] | None = None
+    stop_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""
@@ -137,9 +143,18 @@ class ConfirmSpec(_Section):
 
 
 class ResourcesSpec(_Section):
-    """What one trial takes, and how often a trial whose process died is tried again."""
+    """What one trial takes, and how often a trial whose process died is tried again.
+
+    Attributes:
+        cpus: cores of a trial.
+        memory: bytes that a machine must have free for a trial; None: whatever there is.
+        trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
+        retries: how often a trial is tried again whose process died.
+    """
 
     cpus: PositiveInt = 1
+    memory: PositiveInt | None = None
+    trial_seconds: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2
 
 
@@ -229,6 +244,8 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
             raise SpecError(f"{path}: cannot be read ({error})") from error
     elif str(source) in packaged_specs():
         text = resources.files("studies").joinpath(f"{source}.yaml").read_text(encoding="utf-8")
+    elif path.is_dir():
+        raise SpecError(f"{path}: a spec is a YAML file, but this is a folder")
     else:
         raise SpecError(f"{unknown_name('spec', str(source), packaged_specs())}, or the path of a YAML file")
     try:

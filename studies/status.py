@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster.durable import read_entries
-from cluster.entries import SEARCH, State
+from cluster.entries import SEARCH, Entry, LedgerError, State
 from cluster.storage import StorageError, open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
-from studies.results import read_study
+from studies.results import read_resolved, read_study, storage_name
 from studies.tables import trials_table
 
 
@@ -27,6 +27,7 @@ def study_status(path: Path) -> dict[str, Any]:
     """
     folder = StudyFolder(path.expanduser().resolve())
     spec, names = read_study(folder)
+    identity = str(read_resolved(folder)["id"])
     better = min if spec.objective.direction == "minimize" else max
     try:
         storage = open_storage(spec.storage or f"sqlite:///{folder.storage}", create=False)
@@ -35,7 +36,7 @@ def study_status(path: Path) -> dict[str, Any]:
     datasets = {}
     try:
         for name in names:
-            entries = read_entries(storage, f"{spec.name}/{name}")
+            entries = _entries(storage, storage_name(spec, identity, name))
             counts = Counter(entry.state for entry in entries)
             values = [entry.value for entry in entries if entry.stage == SEARCH and entry.value is not None]
             datasets[name] = {
@@ -48,3 +49,11 @@ def study_status(path: Path) -> dict[str, Any]:
     spent = trials.groupby("state")["seconds"].sum() * spec.resources.cpus
     by_state = {state: float(spent.get(state, 0.0)) for state in ("finished", "stopped", "failed")}
     return {"datasets": datasets, "cost": {"core_seconds": sum(by_state.values()), **by_state}}
+
+
+def _entries(storage: Any, name: str) -> list[Entry]:
+    """Return a dataset's trials; a run that died before its first proposal has none."""
+    try:
+        return read_entries(storage, name)
+    except LedgerError:
+        return []

@@ -61,7 +61,7 @@ def reference() -> Callable[[str, str], list]:
 
 @pytest.mark.parametrize("pruner", PRUNERS)
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 @given(chaos=st.randoms(use_true_random=False), workers=st.integers(1, 9), crash=st.sampled_from([0.0, 0.03]))
 def test_neither_workers_nor_order_nor_restarts_change_a_search(
     reference: Any, sampler: str, pruner: str, chaos: random.Random, workers: int, crash: float

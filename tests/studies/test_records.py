@@ -25,7 +25,25 @@ from studies.records import (
     write_test,
 )
 
-HEAD = {"schema": 1, "dataset": "wine", "number": 3, "stage": "search", "state": "finished"}
+HEAD = {
+    "schema": 1,
+    "dataset": "wine",
+    "number": 3,
+    "stage": "search",
+    "state": "finished",
+    "source": None,
+    "seed": 5,
+    "seed_index": None,
+    "method": "set",
+    "params": {"method": "set"},
+    "k": 4,
+    "reports": {},
+    "error": None,
+    "val_score": 0.9,
+    "val_loss": 0.2,
+    "importance": "neuron_strength",
+    "importances": {},
+}
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -35,7 +53,7 @@ plain = st.recursive(
 
 # Dies at the n-th rename, when the temporary file is complete and nothing has its name yet.
 CRASH = """
-import os, sys
+import json, os, sys
 from pathlib import Path
 from studies.folder import StudyFolder
 from studies.records import write_record
@@ -48,7 +66,7 @@ def dying_rename(source, target):
         os._exit(9)
     rename(source, target)
 os.replace = dying_rename
-record = {"schema": 1, "dataset": "wine", "number": 3, "stage": "search", "state": "finished", "val_score": 0.9}
+record = json.loads(sys.argv[-1])
 write_record(StudyFolder(Path(sys.argv[1])), record, {"neuron_strength": [1.0, 2.0]})
 """
 
@@ -102,7 +120,7 @@ def test_an_empty_folder_has_no_records(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rename", [1, 2], ids=["before the arrays", "between arrays and document"])
 def test_a_crash_leaves_no_half_record_and_the_next_write_heals(tmp_path: Path, rename: int) -> None:
     folder = StudyFolder(tmp_path)
-    crash = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), str(rename)], check=False)
+    crash = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), str(rename), json.dumps(HEAD)], check=False)
     assert crash.returncode == 9
     assert any(path.name.endswith(TEMP_SUFFIX) for path in folder.record("wine", 3).parent.iterdir())
     assert list(iter_records(folder)) == []
@@ -116,7 +134,9 @@ def test_a_crash_leaves_no_half_record_and_the_next_write_heals(tmp_path: Path, 
 def test_a_crash_while_rewriting_keeps_the_old_record(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     write_record(folder, HEAD | {"val_score": 0.5})
-    assert subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), "2"], check=False).returncode == 9
+    assert (
+        subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), "2", json.dumps(HEAD)], check=False).returncode == 9
+    )
     assert read_record(folder.record("wine", 3))["val_score"] == 0.5
 
 
@@ -139,6 +159,8 @@ def test_a_write_that_fails_leaves_neither_file_nor_temporary(tmp_path: Path) ->
         (json.dumps(HEAD | {"number": 4}), "holds the record wine/4, but its name says wine/3"),
         (json.dumps(HEAD | {"dataset": "yale"}), "holds the record yale/3, but its name says wine/3"),
         (json.dumps(HEAD | {"state": "asleep"}), "state is one of finished, stopped, failed, but got 'asleep'"),
+        (json.dumps({k: v for k, v in HEAD.items() if k != "source"}), "a finished record has .* but lacks source"),
+        (json.dumps({k: v for k, v in HEAD.items() if k != "val_score"}), "but lacks val_score"),
         (json.dumps({k: v for k, v in HEAD.items() if k != "stage"}), "stage is one of search, confirm, but got None"),
     ],
 )

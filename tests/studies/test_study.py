@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from cluster.durable import read_entries
 from cluster.storage import open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
-from studies.records import iter_records, read_test
+from studies.records import RecordError, iter_records, read_test
 from studies.results import read_study
 from studies.run import run_study, write_results
 from studies.spec import StudySpec, load_spec, parse_spec
@@ -309,6 +311,73 @@ def test_wrong_studies_are_refused_before_any_trial(tmp_path, changes, message):
         run_study(spec_of(tmp_path, **changes), out=tmp_path / "out", in_process=True)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def test_what_a_run_leaves_that_died_at_once_does_not_block_the_next(tmp_path):
+    (tmp_path / "records").mkdir()
+    for name in (".lock", "study.db-journal", ".study.yaml.12-ab.tmp"):
+        (tmp_path / name).touch()
+    spec = spec_of(tmp_path, methods=["random"], search={"trials": 1})
+    assert run_study(spec, out=tmp_path / "out", in_process=True).ran
+    for leftover in ("study.db-journal", ".study.yaml.12-ab.tmp"):
+        folder = tmp_path / leftover.strip(".")
+        folder.mkdir()
+        (folder / leftover).touch()
+        assert run_study(spec, out=folder, in_process=True).ran
+
+
+def test_studies_that_share_a_storage_stay_apart(tmp_path):
+    spec = spec_of(tmp_path, storage=f"sqlite:///{tmp_path / 'shared.db'}", search={"trials": 4, "batch": 4})
+    first, second = (run_study(spec, out=tmp_path / name, in_process=True) for name in "ab")
+    assert first.ran
+    assert second.ran
+    assert first.rows == second.rows
+    for name in "ab":
+        counts = study_status(tmp_path / name)["datasets"]["a"]
+        assert counts["finished"] == len(list((tmp_path / name).glob("records/a/[0-9]*.npz")))
+
+
+def test_a_record_of_another_trial_is_not_believed(finished, tmp_path):
+    """The storage was lost, and a record is not what it proposes anew."""
+    spec, result = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(result.folder, folder)
+    for database in folder.glob("study.db*"):
+        database.unlink()
+    path = folder / "records" / "a" / "1.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"params": {"method": "random"}, "val_score": 0.999}))
+    with pytest.raises(
+        RecordError, match="is not the record of the trial that the storage has under this number: params"
+    ):
+        run_study(spec, out=folder, in_process=True)
+    path.write_text(json.dumps(record, sort_keys=True) + "\n")
+    assert run_study(spec, out=folder, in_process=True).rows == result.rows
+
+
+def test_failures_and_absent_methods_are_warned_of(tmp_path):
+    space = {"lr": {"value": 1.0e30, "when": {"method": ["set"]}}}
+    spec = spec_of(tmp_path, methods=["set", "l1_logistic"], space=space, search={"trials": 8, "batch": 8})
+    warnings = run_study(spec, out=tmp_path / "out", in_process=True).warnings
+    assert any(re.match(r"a: \d of \d+ trials failed, the last with: .*must stay finite", line) for line in warnings)
+    assert "a: no trial of set ran to its end, so it is not compared" in warnings
+
+
+def test_what_the_spec_says_goes_before_a_packaged_space(tmp_path):
+    training = {"epochs": 2, "hidden": [5], "lr": 0.123}
+    spec = spec_of(tmp_path, methods=["set"], training=training, search={"trials": 2}, confirm={"top": 1, "seeds": 1})
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
+    assert all("lr" not in json.loads(params) for params in result.trials["params"])
+
+
+def test_resources_and_tracking_may_change_and_are_kept(finished, tmp_path):
+    spec, result = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(result.folder, folder)
+    resources = spec.resources.model_copy(update={"retries": 7})
+    assert not run_study(spec.model_copy(update={"resources": resources}), out=folder, in_process=True).ran
+    kept, _ = read_study(StudyFolder(folder))
+    assert kept.resources.retries == 7
 
 
 def dst(*arguments, **options) -> subprocess.CompletedProcess:

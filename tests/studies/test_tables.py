@@ -25,7 +25,21 @@ from studies.tables import (
     write_tables,
 )
 
-HEAD = {"schema": 1, "dataset": "wine", "number": 0, "stage": "search", "state": "failed"}
+HEAD = {
+    "schema": 1,
+    "dataset": "wine",
+    "number": 0,
+    "stage": "search",
+    "state": "failed",
+    "source": None,
+    "seed": 5,
+    "seed_index": None,
+    "method": "set",
+    "params": {"method": "set"},
+    "k": 4,
+    "reports": {},
+    "error": None,
+}
 
 
 def dtypes(frame: pd.DataFrame) -> dict[str, str]:

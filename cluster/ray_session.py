@@ -1,0 +1,148 @@
+"""Ray, from its start or from joining a cluster to its end, and nothing of it left behind in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+import ray.cloudpickle as pickle
+from ray.exceptions import RayError
+
+from cluster.jobs import ClusterError
+
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where they are: relative paths keep their meaning
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # Tune would rerun such a trial behind the source's back
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # nobody reads its CSV, JSON and TensorBoard files
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # its handler ends the run as if all were done, after up to 15 s
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # its snapshots are never restored
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the source gets them
+}
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_OBJECT_STORE_BYTES = 512 * 2**20
+_CONNECT_SECONDS = 5.0
+_SOCKET_ROOM = 40  # characters of a folder's name under which the paths of Ray's sockets stay below 108
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, *, cpus: int | None, threads: int, shared: Mapping[str, Any]) -> Iterator[str]:
+    """Connect this process with Ray.
+
+    Args:
+        address: ``"auto"`` or ``"host:port"`` of a cluster to join; None: start Ray on this machine, for this process.
+        cpus: cores that a Ray started here hands out; None: those of the machine.
+        threads: threads of each worker process.
+        shared: what will be put into the object store; only its size is looked at.
+
+    Yields:
+        A temporary folder.
+
+    Raises:
+        ClusterError: Ray runs in this process already, or no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        raise ClusterError("Ray runs in this process already: call ray.shutdown() first")
+    with (
+        _environment(),
+        _quiet(),
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+    ):
+        common = {
+            "runtime_env": {"env_vars": dict.fromkeys(_THREADS, str(threads))},
+            "logging_level": logging.ERROR,
+            "log_to_driver": False,
+        }
+        try:
+            if address is None:
+                size = max(_OBJECT_STORE_BYTES, 2 * sum(_bytes(value) for value in shared.values()))
+                root = folder if len(folder) <= _SOCKET_ROOM else None
+                ray.init(
+                    "local",
+                    num_cpus=cpus,
+                    object_store_memory=size,  # the default is a third of the memory, more than a container may have
+                    include_dashboard=False,
+                    _temp_dir=root,
+                    **common,
+                )
+            else:
+                _join(address, common)
+            yield folder
+        finally:
+            ray.shutdown(wait_for_processes=True)
+
+
+def fitting_jobs(needs: Mapping[str, float]) -> int:
+    """Count the jobs that the machines of the cluster take at once.
+
+    Args:
+        needs: the resources of a job, by Ray's names; a zero asks for nothing.
+
+    Raises:
+        ClusterError: not one machine takes a single job. Ray would wait for such a machine for ever.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = {name: amount for name, amount in needs.items() if amount > 0}
+    fitting = sum(min(int(has.get(name, 0) // amount) for name, amount in asked.items()) for has in machines)
+    if fitting == 0:
+        there = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
+        wanted = ", ".join(f"{amount:g} {name}" for name, amount in asked.items())
+        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {there}")
+    return fitting
+
+
+def _join(address: str, common: Mapping[str, Any]) -> None:
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or "/" in host or not port.isdecimal():
+            raise ClusterError(f"address must be 'auto' or 'host:port', e.g. 'head:6379', got {address!r}")
+        try:  # Ray itself takes minutes to find that nobody is there
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+        except OSError as error:
+            raise ClusterError(f"nothing answers at {address!r}: {error}") from error
+    try:
+        ray.init(address, **common)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        hint = "one that authenticates by token needs RAY_AUTH_MODE=token here too"
+        raise ClusterError(f"no Ray cluster answers at {address!r} ({hint}): {error}") from error
+
+
+def _bytes(value: Any) -> int:
+    """What a value takes in the object store; arrays are counted, not copied."""
+    buffers: list[Any] = []
+    inside: bytes = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return len(inside) + sum(int(buffer.raw().nbytes) for buffer in buffers)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep stdout free: Ray writes there when a worker dies. Tune's own list of such trials says nothing new."""
+    tune_log = logging.getLogger("ray.tune.tune")
+    before = tune_log.level
+    tune_log.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        tune_log.setLevel(before)
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """Set what Ray and Tune read, and forget that and what they set themselves."""
+    prefixes = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")  # breakpoint() would wait for Ray's own debugger
+    before = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+    os.environ.update(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(prefixes)]:
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,93 @@
+"""The ``dst bench`` commands: measurements on this machine as a table, as JSON, as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dst.errors import InputError
+from studies.terminal import AsJson, as_number, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from dst.bench import Machine, Shape, StepRow, TopologyRow
+
+bench_app = typer.Typer(
+    help="How long training steps and topology updates take on this machine, beside torch and SciPy.",
+    no_args_is_help=True,
+)
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME", help="COIL20, BASEHOCK or SMK; may be repeated [default: all]."),
+]
+Sparsities = Annotated[
+    list[float] | None,
+    typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated [default: 0.5 to 0.98]."),
+]
+Threads = Annotated[int, typer.Option(min=1, help="For torch and BLAS; the sparse engine and SciPy take one.")]
+Seconds = Annotated[float, typer.Option(min=0, help="About how long each row is measured.")]
+
+
+@bench_app.command()
+def step(
+    names: Names = None,
+    sparsities: Sparsities = None,
+    threads: Threads = 1,
+    seconds: Seconds = 10.0,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the speed-up over density to a .png or .svg file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a training step (forward, backward, Adam) of the sparse engine and of its peers."""
+    from dst.bench import machine, step_rows
+    from studies.bench_plot import speed_up, write_figure
+
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise InputError(f"--plot must name a .png or .svg file, but got {plot}")
+    rows = _announced(step_rows(*_asked(names, sparsities), threads=threads, seconds=seconds))
+    if plot is not None:
+        write_figure(speed_up(rows), plot)
+    _print(machine(threads), rows, as_json)
+
+
+@bench_app.command()
+def topology(
+    names: Names = None,
+    sparsities: Sparsities = None,
+    threads: Threads = 1,
+    seconds: Seconds = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a topology update of a whole network, beside a sparse and a dense training step."""
+    from dst.bench import machine, topology_rows
+
+    rows = _announced(topology_rows(*_asked(names, sparsities), threads=threads, seconds=seconds))
+    _print(machine(threads), rows, as_json)
+
+
+def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[list[Shape], Sequence[float]]:
+    from dst.bench import SHAPES, SPARSITIES, named_shape
+
+    return [named_shape(name) for name in names or SHAPES], sparsities or SPARSITIES
+
+
+def _announced(rows: Iterable[StepRow | TopologyRow]) -> list[dict[str, Any]]:
+    """Collect rows, and say each on stderr when it is there."""
+    documents = []
+    for row in rows:
+        documents.append(asdict(row))
+        say(", ".join(f"{key} {as_number(value)}" for key, value in documents[-1].items()))
+    return documents
+
+
+def _print(where: Machine, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json({"machine": asdict(where), "rows": rows})
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in asdict(where).items()) + "\n")
+    print_table(list(rows[0]), [[as_number(value) for value in row.values()] for row in rows])

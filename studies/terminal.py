@@ -1,0 +1,44 @@
+"""What the commands write: results to stdout, as a table or one JSON object, and messages to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+"""The option of every command that has results."""
+
+
+def say(message: str) -> None:
+    """Write a line to stderr."""
+    typer.echo(message, err=True)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    typer.echo(json.dumps(document))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below their head, in columns as wide as their widest cell."""
+    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
+    for line in (head, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def as_text(value: Any) -> str:
+    """Return a cell; ``-`` for None and False."""
+    return "-" if value is None or value is False else str(value)
+
+
+def as_number(value: Any) -> str:
+    """Return a cell; floats have four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else as_text(value)
+
+
+def as_percent(share: float | None) -> str:
+    """Return a share as a cell in percent with one digit; ``-`` for None."""
+    return "-" if share is None else f"{100 * share:.1f}"

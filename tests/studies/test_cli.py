@@ -1,0 +1,148 @@
+"""The command line as a user meets it: what it prints where, and with which status it ends."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from studies.cli import main
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    """Run ``dst`` in this process; return its status and what it printed."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out, printed.err
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Tables that a user may come with, good and bad."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 6)), columns=list("abcdef"))
+    frame["y"] = ["yes", "no"] * 20
+    frame.to_csv(tmp_path / "good.csv", index=False)
+    frame.assign(a=["x", *frame["a"][1:]]).to_csv(tmp_path / "text.csv", index=False)
+    frame.assign(a=[None, *frame["a"][1:]]).to_csv(tmp_path / "missing.csv", index=False)
+    frame.assign(y=["once", *frame["y"][1:]]).to_csv(tmp_path / "single.csv", index=False)
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "broken.npz").write_text("no archive")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({"name": "s", "datasets": ["wine"]}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trial", "--data", "win"], "unknown dataset 'win': did you mean 'wine'?"),
+        (["trial", "--data", "{}/nosuch.csv"], "nosuch.csv"),
+        (["trial", "--data", "wine", "--method", "ste"], "unknown method 'ste': did you mean 'set'?"),
+        (["trial", "--data", "wine", "--k", "14"], "k must be at most the number of features, 13, but got 14"),
+        (["trial", "--data", "wine", "--k", "0"], "k must be at least 1, but got 0"),
+        (["trial", "--data", "wine", "--sparsity", "1"], "0 <= sparsity < 1 must hold, but got sparsity=1.0"),
+        (["trial", "--data", "wine", "--sparsity", "-0.1"], "0 <= sparsity < 1 must hold"),
+        (["trial", "--data", "wine", "--method", "dense", "--sparsity", "2"], "0 <= sparsity < 1 must hold"),
+        (["trial", "--data", "wine", "--l2", "inf"], "0 <= l2 < inf must hold"),
+        (["trial", "--data", "wine", "--split", "papr"], "unknown split 'papr': did you mean 'paper'?"),
+        (["trial", "--data", "wine", "--epochs", "0"], "epochs >= 1 must hold"),
+        (["trial", "--data", "{}/good.csv"], "target"),
+        (["trial", "--data", "{}/good.csv", "--target", "z"], "'z'"),
+        (["trial", "--data", "{}/text.csv", "--target", "y"], "'a'"),
+        (["trial", "--data", "{}/missing.csv", "--target", "y"], "missing"),
+        (["trial", "--data", "{}/single.csv", "--target", "y"], "'once'"),
+        (["trial", "--data", "{}/empty.csv", "--target", "y"], "empty.csv"),
+        (["trial", "--data", "{}/broken.npz"], "broken.npz"),
+        (["trial", "--data", "{}/folder.csv", "--target", "y"], "folder.csv"),
+        (["trial"], "Missing option '--data'"),
+        (["trial", "--data", "wine", "--sed", "3"], "No such option: --sed"),
+        (["nothing"], "No such command 'nothing'"),
+        (["run", "{}/nosuch.yaml"], "unknown spec"),
+        (["run", "{}"], "a spec is a YAML file, but this is a folder"),
+        (["run", "{}/spec.yaml", "--set", "serch.trials=3"], "unknown key 'serch': did you mean 'search'?"),
+        (["run", "{}/spec.yaml", "--set", "space={sparsity: 1.5}"], "space.sparsity: 0 <= sparsity < 1 must hold"),
+        (
+            ["run", "{}/spec.yaml", "--set", "space={batch_size: 16.5}"],
+            "batch_size must be a whole number, but got 16.5",
+        ),
+        (["run", "{}/spec.yaml", "--set", "datasets=[win]"], "unknown dataset 'win'"),
+        (["run", "{}/spec.yaml", "--workers", "0"], "workers"),
+        (["run", "{}/spec.yaml", "--out", "{}/good.csv"], "cannot be made a study's folder"),
+        (["run", "{}/spec.yaml", "--out", "{}"], "neither empty nor a study's folder"),
+        (["run", "{}/spec.yaml", "--out", "{}/o", "--address", "127.0.0.1:9"], "127.0.0.1:9"),
+        (["status", "{}"], "is not a study's folder"),
+        (["best", "{}/good.csv"], "is not a study's folder"),
+        (["report", "{}/nosuch"], "is not a study's folder"),
+        (["datasets", "check", "{}/empty.csv", "--target", "y"], "empty.csv"),
+    ],
+)
+def test_a_wrong_call_ends_with_status_2_and_one_line(capsys, tables, arguments, says):
+    status, out, err = call(capsys, *(argument.replace("{}", str(tables)) for argument in arguments))
+    assert status == 2
+    assert out == ""
+    assert says in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tables):
+    arguments = ["--data", tables / "good.csv", "--target", "y", "--epochs", 3, "--k", 2, "--test", "--json"]
+    status, out, _ = call(capsys, "trial", *arguments)
+    assert status == 0
+    document = json.loads(out)
+    keys = "dataset method sparsity l2 seed split k epochs best_epoch val_loss val_accuracy nnz sparsity_actual flops"
+    keys += " flops_ratio_to_dense engine seconds peak_rss_bytes importances"
+    assert set(document) == set(keys.split())
+    assert set(document["importances"]) == {"neuron_strength", "neuron_attribution"}
+    for one in document["importances"].values():
+        assert set(one) == {"val_svm_accuracy", "test_svm_accuracy", "selected"}
+        assert len(one["selected"]) == 2
+    assert len(document["nnz"]) == 3
+    assert document["sparsity_actual"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_test_rows_stay_closed_unless_asked_for(capsys):
+    _, out, _ = call(capsys, "trial", "--data", "wine", "--method", "l1_logistic", "--json")
+    document = json.loads(out)
+    assert "test_svm_accuracy" not in document["importances"]["l1_coefficient"]
+    assert document["sparsity"] is None
+    assert document["l2"] is None
+
+
+def test_a_trial_for_people(capsys):
+    status, out, _ = call(capsys, "trial", "--data", "wine", "--epochs", 5, "--test")
+    assert status == 0
+    assert "wine: 178 rows, 13 columns, 3 classes" in out
+    assert "neuron_attribution" in out
+
+
+def test_datasets_are_listed_and_checked(capsys, tables):
+    _, out, _ = call(capsys, "datasets", "list", "--json")
+    datasets = {row["name"]: row for row in json.loads(out)["datasets"]}
+    assert datasets["wine"]["available"]
+    assert set(datasets["wine"]) == {"name", "samples", "features", "classes", "kind", "available", "sha256", "source"}
+    _, out, _ = call(capsys, "datasets", "list")
+    assert out.splitlines()[0].split() == ["name", "samples", "features", "classes", "kind", "available"]
+    _, out, _ = call(capsys, "datasets", "check", tables / "good.csv", "--target", "y", "--json")
+    document = json.loads(out)
+    assert set(document) == {"name", "samples", "features", "classes", "sha256", "known", "problems"}
+    assert (document["samples"], document["features"], document["classes"]) == (40, 6, 2)
+    _, out, _ = call(capsys, "datasets", "check", tables / "single.csv", "--target", "y")
+    assert "problem: " in out
+
+
+def test_a_diverged_trial_is_failed_work(capsys, monkeypatch):
+    import dst.trial
+    from dst.errors import DivergedError
+
+    def diverge(*arguments):
+        raise DivergedError("the loss must stay finite")
+
+    monkeypatch.setattr(dst.trial, "run_trial", diverge)
+    status, _, err = call(capsys, "trial", "--data", "wine")
+    assert (status, err) == (1, "error: the loss must stay finite\n")
