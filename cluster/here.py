@@ -27,6 +27,8 @@ def run_here(
     while not source.done():
         job = source.next_job()
         if job is None:
+            if source.done():  # a source may find its last results elsewhere while it looks for a job
+                return
             raise RuntimeError("the source has neither a job nor an end, though all its jobs were answered")
         _run(source, job, work, shared[job.shared], tick)
         tick()

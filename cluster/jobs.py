@@ -57,7 +57,7 @@ It returns when the source has decided, so that what a stopped job has done depe
 """
 
 WorkFunction = Callable[[Mapping[str, Any], Any, Report], Output]
-"""``work(payload, shared, report) -> Output``; must be importable by name on every machine (a module-level function)."""
+"""``work(payload, shared, report) -> Output``; a module-level function, importable by name on every machine."""
 
 
 class JobSource(Protocol):
@@ -67,7 +67,7 @@ class JobSource(Protocol):
     """
 
     def next_job(self) -> Job | None:
-        """Return a job that may start now, or None: either all is done or results are awaited (see ``done``)."""
+        """Return a job that may start now, or None: all is done, if only by now, or results are awaited (``done``)."""
 
     def done(self) -> bool:
         """Say whether nothing is left to hand out and nothing that was handed out is still open."""

@@ -36,8 +36,8 @@ def run_jobs(
     """Run all jobs of a source.
 
     Processes live on from job to job, also after a job that raised. A job whose process dies is ``failed`` with
-    ``lost=True``, and a new process takes its place. SIGINT leaves within seconds and without an answer for the jobs
-    that are running; so does whatever the source itself raises.
+    ``lost=True``, and a new process takes its place. SIGINT or SIGTERM leaves within seconds and without an answer for
+    the jobs that are running; so does whatever the source itself raises.
 
     Args:
         source: hands out jobs and takes back what became of them, in this thread.
@@ -55,7 +55,7 @@ def run_jobs(
     Raises:
         ClusterError: Ray runs in this process already, no cluster answers at the address, no machine fits a job, or
             the run was ended from outside.
-        KeyboardInterrupt: SIGINT.
+        KeyboardInterrupt: SIGINT or SIGTERM.
         ValueError: an argument is out of its range.
     """
     given = {"workers": workers, "cpus_per_job": cpus_per_job, "seconds_per_job": seconds_per_job}
@@ -70,9 +70,11 @@ def run_jobs(
     needs = {"CPU": cpus_per_job, "GPU": gpus_per_job, "memory": memory_per_job}
     cpus = None if workers is None else workers * cpus_per_job
     bridge = Bridge(source, seconds_per_job)
-    with held_interrupts() as check:
+    with held_interrupts() as interrupts:
+        check = interrupts.check
         try:
             with ray_session(address, cpus=cpus, threads=cpus_per_job, shared=shared) as folder:
+                interrupts.hold()
                 fitting = fitting_jobs(needs)
                 check()
                 _tune(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sys
 import tempfile
@@ -51,7 +52,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared: 
     if ray.is_initialized():
         raise ClusterError("Ray runs in this process already: call ray.shutdown() first")
     with (
-        _environment(),
+        _environment(_local_secret() if address is None else {}),
         _quiet(),
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
     ):
@@ -114,6 +115,11 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
         raise ClusterError(f"no Ray cluster answers at {address!r} ({hint}): {error}") from error
 
 
+def _local_secret() -> dict[str, str]:
+    """A token for this run alone: Ray's own would be written into the user's home, which need not be writable."""
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 def _bytes(value: Any) -> int:
     """What a value takes in the object store; arrays are counted, not copied."""
     buffers: list[Any] = []
@@ -135,11 +141,12 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
     """Set what Ray and Tune read, and forget that and what they set themselves."""
     prefixes = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")  # breakpoint() would wait for Ray's own debugger
     before = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
     os.environ.update(_ENVIRONMENT)
+    os.environ.update(more)
     try:
         yield
     finally:
