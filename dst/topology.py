@@ -18,13 +18,7 @@ import torch
 
 from dst.errors import DivergedError
 from dst.kernels import linear
-from dst.kernels.connections import (
-    free_positions,
-    from_positions,
-    keep_largest,
-    merge_order,
-    sample_ranks,
-)
+from dst.kernels.connections import collect_largest, free_positions, keep_largest, move, sample_ranks
 from dst.layers import SparseLinear
 
 Positions = npt.NDArray[np.int64]
@@ -51,8 +45,8 @@ class Update:
 DropRule = Callable[[Update], npt.NDArray[np.float32]]
 """Returns a score per connection, float32 ``(nnz,)``; the smallest are dropped."""
 
-GrowRule = Callable[[Update, Positions, int], Positions]
-"""``grow(update, occupied, count)``: ``count`` ascending positions that are not in ``occupied`` (ascending)."""
+GrowRule = Callable[[Update, int], Positions]
+"""``grow(update, count)``: that many ascending flat positions that the layer does not have."""
 
 GRADIENT_BLOCK_BYTES = 64 * 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time."""
@@ -80,37 +74,34 @@ def drop_by_magnitude_and_gradient(update: Update) -> npt.NDArray[np.float32]:
     return scores
 
 
-def grow_randomly(update: Update, occupied: Positions, count: int) -> Positions:
+def grow_randomly(update: Update, count: int) -> Positions:
     """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
-    free = update.layer.in_features * update.layer.out_features - occupied.size
-    return free_positions(sample_ranks(update.rng, free, count), occupied)
+    layer = update.layer
+    ranks = sample_ranks(update.rng, layer.in_features * layer.out_features - layer.nnz, count)
+    return free_positions(ranks, layer.indptr.numpy(), layer.indices.numpy(), layer.in_features)
 
 
-def grow_by_gradient(update: Update, occupied: Positions, count: int) -> Positions:
+def grow_by_gradient(update: Update, count: int) -> Positions:
     """Take the free positions with the largest absolute loss gradient on the last minibatch (RigL; Evci et al. 2020).
 
     The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
     :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest.
     """
     x, dy = update.gradient
-    n_in = update.layer.in_features
-    rows = max(1, GRADIENT_BLOCK_BYTES // (4 * n_in))
-    best = torch.empty(0)
-    where = torch.empty(0, dtype=torch.int64)
-    for first in range(0, update.layer.out_features, rows):
-        gradient = (dy[first : first + rows] @ x.T).abs_().view(-1)
-        offset = first * n_in
-        low, high = np.searchsorted(occupied, [offset, offset + gradient.numel()])
-        gradient[torch.from_numpy(occupied[low:high] - offset)] = -1.0
-        top = torch.topk(gradient, min(count, gradient.numel()), sorted=False)
-        best = torch.cat([best, top.values])
-        where = torch.cat([where, top.indices + offset])
-        keep = torch.topk(best, min(count, best.numel()), sorted=False).indices
-        best, where = best[keep], where[keep]
-    return np.sort(where.numpy())
+    layer = update.layer
+    rows = max(1, GRADIENT_BLOCK_BYTES // (4 * layer.in_features))
+    scores = np.empty(2 * count + 1024, np.float32)
+    positions = np.empty(scores.size, np.int64)
+    size = 0
+    for first in range(0, layer.out_features, rows):
+        block = (dy[first : first + rows] @ x.T).numpy()
+        size = collect_largest(
+            block, first, layer.indptr.numpy(), layer.indices.numpy(), count, scores, positions, size
+        )
+    return np.sort(positions[:count])
 
 
-def grow_by_importance(update: Update, occupied: Positions, count: int) -> Positions:
+def grow_by_importance(update: Update, count: int) -> Positions:
     """Favour inputs by their running importance: the direction that the paper's conclusion names.
 
     The connections that grow are shared out among the inputs at random, with probabilities proportional to half the
@@ -119,11 +110,12 @@ def grow_by_importance(update: Update, occupied: Positions, count: int) -> Posit
     :func:`grow_randomly`. Time and memory are linear in the connections and the inputs.
     """
     importance = update.input_importance
-    n_in, n_out = update.layer.in_features, update.layer.out_features
     if importance is None or not importance.sum() > 0:
-        return grow_randomly(update, occupied, count)
-    by_input = np.sort(occupied % n_in * n_out + occupied // n_in)
-    free = n_out - np.bincount(by_input // n_out, minlength=n_in)
+        return grow_randomly(update, count)
+    layer = update.layer
+    n_in, n_out = layer.in_features, layer.out_features
+    starts, outputs, _ = linear.by_input(layer.indptr.numpy(), layer.indices.numpy(), n_in)
+    free = n_out - np.diff(starts)
     weight = 0.5 * importance / importance.sum() + 0.5 / n_in
     grown = np.zeros(n_in, np.int64)
     while (missing := count - int(grown.sum())) > 0:
@@ -131,7 +123,7 @@ def grow_by_importance(update: Update, occupied: Positions, count: int) -> Posit
         grown = np.minimum(grown + update.rng.multinomial(missing, open_weight / open_weight.sum()), free)
     first_rank = np.concatenate([[0], np.cumsum(free)[:-1]])
     ranks = [first_rank[i] + sample_ranks(update.rng, int(free[i]), int(grown[i])) for i in np.flatnonzero(grown)]
-    positions = free_positions(np.concatenate(ranks), by_input)
+    positions = free_positions(np.concatenate(ranks), starts, outputs, n_out)
     return np.sort(positions % n_out * n_in + positions // n_out)
 
 
@@ -186,7 +178,7 @@ def rewire(
 
     Args:
         update: the layer, and what the rules may read.
-        moments: the optimizer's arrays, float32 ``(nnz,)`` each.
+        moments: the optimizer's one or two arrays, float32 ``(nnz,)`` each.
         drop: scores what is there.
         grow: where connections grow.
         fraction: the share of connections that moves.
@@ -205,15 +197,8 @@ def rewire(
     scores = drop(update)
     if not np.isfinite(scores).all():
         raise DivergedError("weights and gradients must stay finite, but some are not: try a smaller learning rate")
-    occupied = layer.positions()
     keep = keep_largest(scores, count)
-    positions, origin = merge_order(occupied[keep], grow(update, occupied, count))
-    indptr, indices = from_positions(positions, layer.in_features, layer.out_features)
-    survives = origin >= 0
-    for array in (layer.values.detach().numpy(), *moments):
-        survivors = array[keep]
-        array[survives] = survivors
-        array[~survives] = 0
-    layer.indptr.copy_(torch.from_numpy(indptr))
-    layer.indices.copy_(torch.from_numpy(indices))
+    grown = grow(update, count)
+    values = layer.values.detach().numpy()
+    move(layer.indptr.numpy(), layer.indices.numpy(), keep, grown, layer.in_features, values, moments[0], moments[-1])
     return count

@@ -1,4 +1,4 @@
-"""A vector of 16 float32 for Numba kernels.
+"""A vector of 16 float32 for Numba kernels, and a word's lowest bit.
 
 LLVM's vectoriser does not keep a row of accumulators in registers across an inner loop over connections; a vector
 value does. The type is LLVM's ``<16 x float>``, which LLVM lowers to what the machine has: one AVX-512 register, two
@@ -225,3 +225,14 @@ def vstore_sums(typingctx: Any, array: Any, offset: Any, a: Any, b: Any, c: Any,
         return context.get_dummy_value()
 
     return types.void(array, types.intp, _VECTOR, _VECTOR, _VECTOR, _VECTOR), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typingctx: Any, word: Any) -> Any:
+    """Return the number of the lowest set bit of a word that is not zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        defined = ir.Constant(ir.IntType(1), 1)
+        return _called(builder, "llvm.cttz.i64", ir.IntType(64), [args[0], defined])
+
+    return types.int64(types.uint64), codegen

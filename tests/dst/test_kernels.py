@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dst.kernels import linear
 from dst.kernels.connections import (
+    collect_largest,
     flat_positions,
     free_positions,
     from_positions,
     keep_largest,
-    merge_order,
+    move,
     sample_ranks,
 )
 
@@ -103,11 +104,14 @@ def test_positions_survive_the_round_trip(n_in, n_out, data):
 
 
 @settings(deadline=None)
-@given(st.integers(1, 200), st.data())
-def test_ranks_reach_exactly_the_free_positions(size, data):
-    occupied = np.array(sorted(data.draw(st.sets(st.integers(0, size - 1)))), np.int64)
-    free = np.setdiff1d(np.arange(size), occupied)
-    np.testing.assert_array_equal(free_positions(np.arange(len(free)), occupied), free)
+@given(st.integers(1, 15), st.integers(1, 15), st.data())
+def test_ranks_reach_exactly_the_free_positions(n_in, n_out, data):
+    occupied = np.array(sorted(data.draw(st.sets(st.integers(0, n_in * n_out - 1)))), np.int64)
+    indptr, indices = from_positions(occupied, n_in, n_out)
+    free = np.setdiff1d(np.arange(n_in * n_out), occupied)
+    np.testing.assert_array_equal(free_positions(np.arange(len(free)), indptr, indices, n_in), free)
+    some = np.array(sorted(data.draw(st.sets(st.sampled_from(range(len(free)))))) if len(free) else [], np.int64)
+    np.testing.assert_array_equal(free_positions(some, indptr, indices, n_in), free[some])
 
 
 @settings(deadline=None)
@@ -119,6 +123,13 @@ def test_sampled_ranks_are_distinct_and_ascending(population, data):
     assert len(ranks) == count
     assert (np.diff(ranks) > 0).all()
     assert count == 0 or (ranks[0] >= 0 and ranks[-1] < population)
+
+
+def test_few_of_very_many_are_sampled_without_a_bit_set():
+    ranks = sample_ranks(np.random.default_rng(0), 10**12, 1000)
+    assert len(ranks) == 1000
+    assert (np.diff(ranks) > 0).all()
+    assert abs(ranks.mean() / 10**12 - 0.5) < 5 / np.sqrt(12 * 1000)
 
 
 @pytest.mark.parametrize("count", [3, 7])
@@ -141,10 +152,51 @@ def test_the_smallest_are_dropped_and_ties_from_the_front(scores, data):
     np.testing.assert_array_equal(keep, expected)
 
 
-def test_merge_of_hand_written_lists():
-    positions, origin = merge_order(np.array([1, 4, 9]), np.array([0, 5, 12]))
-    assert positions.tolist() == [0, 1, 4, 5, 9, 12]
-    assert origin.tolist() == [-1, 0, 1, -1, 2, -1]
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 2.0**100, width=32), min_size=1, max_size=100), st.data())
+def test_selection_agrees_with_sorting_for_any_magnitudes(scores, data):
+    drop = data.draw(st.integers(0, len(scores)))
+    expected = np.ones(len(scores), bool)
+    expected[np.argsort(np.array(scores, np.float32), kind="stable")[:drop]] = False
+    np.testing.assert_array_equal(keep_largest(np.array(scores, np.float32), drop), expected)
+
+
+def test_a_move_of_hand_written_connections():
+    """Outputs of 4 inputs each: 0, 2 | - | 1, 3 become 0, 3 | 2 | 3."""
+    indptr, indices = np.array([0, 2, 2, 4]), np.array([0, 2, 1, 3], np.int32)
+    keep, grown = np.array([True, False, False, True]), np.array([3, 6])
+    values, first, second = (np.array([1, 2, 3, 4], np.float32) * scale for scale in (1, 10, 100))
+    move(indptr, indices, keep, grown, 4, values, first, second)
+    assert indptr.tolist() == [0, 2, 3, 4]
+    assert indices.tolist() == [0, 3, 2, 3]
+    assert values.tolist() == [1, 0, 0, 4]
+    assert first.tolist() == [10, 0, 0, 40]
+    assert second.tolist() == [100, 0, 0, 400]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.data())
+def test_the_largest_free_entries_are_collected_over_blocks(n_in, n_out, block, ties, data):
+    rng = np.random.default_rng(n_in * n_out)
+    dense = rng.normal(size=(n_out, n_in)).astype(np.float32)
+    if ties:
+        dense = np.round(dense)
+    mask = rng.random((n_out, n_in)) < 0.3
+    free = int((~mask).sum())
+    assume(free > 0)
+    count = data.draw(st.integers(1, free))
+    indptr, indices = from_positions(np.flatnonzero(mask), n_in, n_out)
+    scores = np.empty(2 * count + data.draw(st.sampled_from([1, 1000])), np.float32)
+    positions = np.empty(scores.size, np.int64)
+    size = 0
+    for first in range(0, n_out, block):
+        part = dense[first : first + block]
+        size = collect_largest(part, first, indptr, indices, count, scores, positions, size)
+    found = positions[:count]
+    assert len(set(found.tolist())) == count
+    assert not mask.ravel()[found].any()
+    expected = np.sort(np.abs(dense[~mask]))[::-1][:count]
+    np.testing.assert_array_equal(np.sort(np.abs(dense.ravel()[found]))[::-1], expected)
 
 
 def test_tiles_fill_a_cache_only_where_their_segments_stay_long():

@@ -127,13 +127,13 @@ def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, monkeypat
     gradient = (dy @ x.T).abs().view(-1).numpy().copy()
     occupied = update.layer.positions()
     gradient[occupied] = -1
-    assert grow_by_gradient(update, occupied, 12).tolist() == sorted(np.argsort(-gradient)[:12].tolist())
+    assert grow_by_gradient(update, 12).tolist() == sorted(np.argsort(-gradient)[:12].tolist())
 
 
 def test_random_growth_is_uniform_over_free_positions():
     update, _ = an_update(4, 4, 6)
     occupied = update.layer.positions()
-    hits = np.bincount(np.concatenate([grow_randomly(update, occupied, 3) for _ in range(10_000)]), minlength=16)
+    hits = np.bincount(np.concatenate([grow_randomly(update, 3) for _ in range(10_000)]), minlength=16)
     assert not hits[occupied].any()
     free = np.setdiff1d(np.arange(16), occupied)
     assert np.abs(hits[free] - 3000).max() < 5 * np.sqrt(3000)
@@ -146,7 +146,7 @@ def test_growth_by_importance_follows_importance_and_shuts_nobody_out():
     importance[7] = 1.0
     update = dataclasses.replace(update, input_importance=importance)
     occupied = update.layer.positions()
-    grown = grow_by_importance(update, occupied, 1000)
+    grown = grow_by_importance(update, 1000)
     assert len(np.intersect1d(grown, occupied)) == 0
     per_input = np.bincount(grown % 20, minlength=20)
     assert abs(per_input[7] - 525) < 5 * np.sqrt(1000 * 0.525 * 0.475)
@@ -156,5 +156,4 @@ def test_growth_by_importance_follows_importance_and_shuts_nobody_out():
 def test_without_importance_growth_is_random():
     update, _ = an_update(6, 5, 9, importance=False)
     other, _ = an_update(6, 5, 9, importance=False)
-    occupied = update.layer.positions()
-    assert grow_by_importance(update, occupied, 5).tolist() == grow_randomly(other, occupied, 5).tolist()
+    assert grow_by_importance(update, 5).tolist() == grow_randomly(other, 5).tolist()
