@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 import ray.cloudpickle as pickle
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
@@ -147,9 +148,11 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
     os.environ.update(_ENVIRONMENT)
     os.environ.update(more)
+    AuthenticationTokenLoader.instance().reset_cache()  # it keeps the token of an earlier session
     try:
         yield
     finally:
+        AuthenticationTokenLoader.instance().reset_cache()
         for name in [name for name in os.environ if name.startswith(prefixes)]:
             del os.environ[name]
         os.environ.update(before)

@@ -18,7 +18,14 @@ import torch
 
 from dst.errors import DivergedError
 from dst.kernels import linear
-from dst.kernels.connections import collect_largest, free_positions, keep_largest, move, sample_ranks
+from dst.kernels.connections import (
+    collect_largest,
+    free_positions,
+    keep_candidates,
+    keep_largest,
+    move,
+    sample_ranks,
+)
 from dst.layers import SparseLinear
 
 Positions = npt.NDArray[np.int64]
@@ -48,8 +55,8 @@ DropRule = Callable[[Update], npt.NDArray[np.float32]]
 GrowRule = Callable[[Update, int], Positions]
 """``grow(update, count)``: that many ascending flat positions that the layer does not have."""
 
-GRADIENT_BLOCK_BYTES = 64 * 2**20
-"""Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time."""
+GRADIENT_BLOCK_BYTES = 4 * 2**20
+"""Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time: what a cache holds."""
 
 
 def drop_by_magnitude(update: Update) -> npt.NDArray[np.float32]:
@@ -85,20 +92,42 @@ def grow_by_gradient(update: Update, count: int) -> Positions:
     """Take the free positions with the largest absolute loss gradient on the last minibatch (RigL; Evci et al. 2020).
 
     The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
-    :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest.
+    :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest. A sample of the
+    gradient says beforehand what is too small to be among them; should it mislead, all is looked at again without it.
     """
     x, dy = update.gradient
     layer = update.layer
-    rows = max(1, GRADIENT_BLOCK_BYTES // (4 * layer.in_features))
+    indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
+    rows = min(max(1, GRADIENT_BLOCK_BYTES // (4 * layer.in_features)), layer.out_features)
+    block = torch.empty((rows, layer.in_features))
     scores = np.empty(2 * count + 1024, np.float32)
     positions = np.empty(scores.size, np.int64)
     size = 0
-    for first in range(0, layer.out_features, rows):
-        block = (dy[first : first + rows] @ x.T).numpy()
-        size = collect_largest(
-            block, first, layer.indptr.numpy(), layer.indices.numpy(), count, scores, positions, size
-        )
-    return np.sort(positions[:count])
+    for limit in (_too_small(update, count), -1.0):
+        size = 0
+        for first in range(0, layer.out_features, rows):
+            part = dy[first : first + rows]
+            gradient = torch.mm(part, x.T, out=block[: len(part)]).numpy()
+            size, limit = collect_largest(gradient, first, indptr, indices, count, scores, positions, size, limit)
+        if size >= count:
+            break
+    return positions[: keep_candidates(scores, positions, size, count)]  # candidates stay in their order
+
+
+_SAMPLE = 2048
+
+
+def _too_small(update: Update, count: int) -> float:
+    """Return a magnitude that, by a sample of the dense gradient, is below that of the largest free entries."""
+    x, dy = update.gradient
+    n_in, n_out = update.layer.in_features, update.layer.out_features
+    if n_in * n_out < 100 * _SAMPLE:
+        return -1.0
+    inputs, outputs = update.rng.integers(n_in, size=_SAMPLE), update.rng.integers(n_out, size=_SAMPLE)
+    sample = np.abs(np.einsum("ij,ij->i", x.numpy()[inputs], dy.numpy()[outputs]))
+    wanted = count / (n_in * n_out - update.layer.nnz)
+    share = wanted + 4 * math.sqrt(wanted * (1 - wanted) / _SAMPLE) + 4 / _SAMPLE
+    return float(np.quantile(sample, 1 - share)) if share < 1 else -1.0
 
 
 def grow_by_importance(update: Update, count: int) -> Positions:

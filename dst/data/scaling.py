@@ -33,7 +33,9 @@ def scale(kind: Scaling, fit_rows_x: Matrix, *others: Matrix) -> tuple[Matrix, .
     if kind not in scalers:
         raise InputError(unknown_name("scaling", kind, scalers))
     scaler = scalers[kind]().fit(fit_rows_x)
-    return tuple(np.ascontiguousarray(scaler.transform(x), dtype=np.float32) for x in (fit_rows_x, *others))
+    with np.errstate(over="ignore"):  # a column of denormal spread scales beyond float32, and is held at its bounds
+        scaled = [np.nan_to_num(scaler.transform(x)) for x in (fit_rows_x, *others)]
+    return tuple(np.ascontiguousarray(x, dtype=np.float32) for x in scaled)
 
 
 def prepare(dataset: Dataset, split: Split) -> tuple[Part, Part]:

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.kernels.jit import kernel
-from dst.kernels.simd import trailing_zeros
+from dst.kernels.simd import WIDTH, trailing_zeros, vany_above
 
 Floats = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+_ZERO = np.float32(0)
 
 
 @kernel
@@ -130,38 +132,52 @@ def move(
         first_moments: float32 ``(nnz,)``, changed.
         second_moments: float32 ``(nnz,)``, changed; may be ``first_moments`` itself.
     """
-    nnz = indices.shape[0]
-    new_indices = np.empty(nnz, np.int32)
-    new = np.zeros((3, nnz), np.float32)
-    at = 0
-    g = 0
+    n_out = indptr.shape[0] - 1
     first = indptr[0]
-    for o in range(indptr.shape[0] - 1):
+    to = 0
+    for o in range(n_out):  # what is kept closes up at the front, without a branch that chance decides
         last = indptr[o + 1]
-        k = first
-        row = np.int64(o) * n_in
-        while True:
-            while k < last and not keep[k]:
-                k += 1
-            grows = g < grown.shape[0] and grown[g] - row < n_in
-            if grows and (k == last or grown[g] - row < indices[k]):
-                new_indices[at] = grown[g] - row
-                g += 1
-            elif k < last:
-                new_indices[at] = indices[k]
-                new[0, at] = values[k]
-                new[1, at] = first_moments[k]
-                new[2, at] = second_moments[k]
-                k += 1
-            else:
-                break
-            at += 1
+        indptr[o] = to
+        for k in range(first, last):
+            indices[to] = indices[k]
+            values[to] = values[k]
+            first_moments[to] = first_moments[k]
+            second_moments[to] = second_moments[k]
+            to += np.int64(keep[k])
         first = last
-        indptr[o + 1] = at
-    indices[:] = new_indices
-    values[:] = new[0]
-    first_moments[:] = new[1]
-    second_moments[:] = new[2]
+    k, g, at = to - 1, grown.shape[0] - 1, indices.shape[0] - 1
+    for o in range(n_out - 1, -1, -1):  # and is merged with what grows from the back, so that nothing is overwritten
+        row = np.int64(o) * n_in
+        end = at + 1
+        while g >= 0 and grown[g] >= row:
+            column = grown[g] - row
+            if k < indptr[o]:
+                indices[at] = column
+                values[at] = _ZERO
+                first_moments[at] = _ZERO
+                second_moments[at] = _ZERO
+                g -= 1
+                at -= 1
+                continue
+            kept = np.int64(indices[k] > column)
+            factor = np.float32(kept)
+            indices[at] = column + kept * (indices[k] - column)
+            values[at] = factor * values[k]
+            first_moments[at] = factor * first_moments[k]
+            second_moments[at] = factor * second_moments[k]
+            k -= kept
+            g -= 1 - kept
+            at -= 1
+        while k >= indptr[o]:
+            indices[at] = indices[k]
+            values[at] = values[k]
+            first_moments[at] = first_moments[k]
+            second_moments[at] = second_moments[k]
+            k -= 1
+            at -= 1
+        if o + 1 < n_out:
+            indptr[o + 1] = end
+    indptr[n_out] = indices.shape[0]
 
 
 @kernel
@@ -174,50 +190,56 @@ def collect_largest(
     scores: Floats,
     positions: Ints64,
     size: int,
-) -> int:
+    limit: float,
+) -> tuple[int, float]:
     """Add the free positions of a block of outputs to the candidates for the ``count`` largest magnitudes.
 
-    Candidates gather until their room is full; then only the ``count`` largest stay, and from then on what is not
-    larger than the least of them is passed over.
+    What is not above ``limit`` is passed over, 16 at a time where that settles it. When the room is full, only the
+    ``count`` largest candidates stay, and the least of them becomes the limit.
 
     Args:
-        block: float32 ``(outputs, n_in)``.
+        block: float32 ``(outputs, n_in)``, C order.
         from_output: the output of its first row.
         indptr: of the layer.
         indices: of the layer.
-        count: how many are wanted.
-        scores: float32, room for the magnitudes of candidates, at least ``2 * count``.
+        count: how many are wanted, at least 1.
+        scores: float32, room for the magnitudes of candidates, more than ``count``.
         positions: int64, room for their flat positions.
-        size: how many candidates there are; negative: ``count`` of them, the others fall below their least.
+        size: how many candidates there are.
+        limit: magnitudes up to this one cannot be among the largest.
 
     Returns:
-        The new ``size``.
+        The new ``size`` and ``limit``.
     """
     n_in = block.shape[1]
-    limit = np.float32(-1)
-    if size < 0:
-        size = -size
-        limit = scores[:count].min()
+    bound = np.float32(limit)
     for row in range(block.shape[0]):
         o = from_output + row
         k, last = indptr[o], indptr[o + 1]
-        for i in range(n_in):
-            if k < last and indices[k] == i:
-                k += 1
+        i = 0
+        while i < n_in:
+            until = i + WIDTH
+            if until > n_in:
+                until = n_in
+            elif not vany_above(block, row * n_in + i, bound):
+                i = until
                 continue
-            score = abs(block[row, i])
-            if score > limit:
-                if size == scores.shape[0]:
-                    size = keep_candidates(scores, positions, size, count)
-                    limit = scores[:size].min()
-                    if score <= limit:
-                        continue
-                scores[size] = score
-                positions[size] = np.int64(o) * n_in + i
-                size += 1
-    if limit >= 0 or size > count:
-        size = -keep_candidates(scores, positions, size, count)
-    return size
+            while k < last and indices[k] < i:
+                k += 1
+            while i < until:
+                score = abs(block[row, i])
+                if k < last and indices[k] == i:
+                    k += 1
+                elif score > bound:
+                    if size == scores.shape[0]:
+                        size = keep_candidates(scores, positions, size, count)
+                        bound = scores[:size].min()
+                    if score > bound:
+                        scores[size] = score
+                        positions[size] = np.int64(o) * n_in + i
+                        size += 1
+                i += 1
+    return size, float(bound)
 
 
 @kernel

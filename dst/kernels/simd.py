@@ -228,6 +228,22 @@ def vstore_sums(typingctx: Any, array: Any, offset: Any, a: Any, b: Any, c: Any,
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def vany_above(typingctx: Any, array: Any, offset: Any, limit: Any) -> Any:
+    """Say whether any of ``array.ravel()[offset : offset + 16]`` has a magnitude above ``limit``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        load = builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]))
+        load.align = 4
+        one = builder.insert_element(ir.Constant(_IR, ir.Undefined), args[2], ir.Constant(ir.IntType(32), 0))
+        limits = _shuffled(builder, one, ir.Constant(_IR, ir.Undefined), [0] * WIDTH)
+        above = builder.fcmp_ordered(">", _called(builder, "llvm.fabs.v16f32", _IR, [load]), limits)
+        bits = builder.bitcast(above, ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(array, types.intp, types.float32), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typingctx: Any, word: Any) -> Any:
     """Return the number of the lowest set bit of a word that is not zero."""
 

@@ -11,6 +11,7 @@ from dst.kernels.connections import (
     flat_positions,
     free_positions,
     from_positions,
+    keep_candidates,
     keep_largest,
     move,
     sample_ranks,
@@ -175,7 +176,7 @@ def test_a_move_of_hand_written_connections():
 
 
 @settings(deadline=None)
-@given(st.integers(1, 20), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.data())
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.data())
 def test_the_largest_free_entries_are_collected_over_blocks(n_in, n_out, block, ties, data):
     rng = np.random.default_rng(n_in * n_out)
     dense = rng.normal(size=(n_out, n_in)).astype(np.float32)
@@ -188,10 +189,11 @@ def test_the_largest_free_entries_are_collected_over_blocks(n_in, n_out, block, 
     indptr, indices = from_positions(np.flatnonzero(mask), n_in, n_out)
     scores = np.empty(2 * count + data.draw(st.sampled_from([1, 1000])), np.float32)
     positions = np.empty(scores.size, np.int64)
-    size = 0
+    size, limit = 0, -1.0
     for first in range(0, n_out, block):
         part = dense[first : first + block]
-        size = collect_largest(part, first, indptr, indices, count, scores, positions, size)
+        size, limit = collect_largest(part, first, indptr, indices, count, scores, positions, size, limit)
+    assert keep_candidates(scores, positions, size, count) == count
     found = positions[:count]
     assert len(set(found.tolist())) == count
     assert not mask.ravel()[found].any()

@@ -130,6 +130,14 @@ def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, monkeypat
     assert grow_by_gradient(update, 12).tolist() == sorted(np.argsort(-gradient)[:12].tolist())
 
 
+def test_a_sample_that_misleads_costs_time_not_the_largest(monkeypatch):
+    monkeypatch.setattr(topology, "_too_small", lambda update, count: 1e30)
+    update, _ = an_update(9, 11, 30)
+    misled = grow_by_gradient(update, 12).tolist()
+    monkeypatch.undo()
+    assert grow_by_gradient(update, 12).tolist() == misled
+
+
 def test_random_growth_is_uniform_over_free_positions():
     update, _ = an_update(4, 4, 6)
     occupied = update.layer.positions()
