@@ -102,6 +102,16 @@ class Engine(Protocol):
         """Take over the optimizer's arrays, and note that the model has been replaced."""
 
 
+class _Arrays:
+    """A sparse layer's tensors as arrays; they stay its memory, since everything changes in place."""
+
+    def __init__(self, layer: SparseLinear) -> None:
+        self.indptr: npt.NDArray[np.int64] = layer.indptr.numpy()
+        self.indices: npt.NDArray[np.int32] = layer.indices.numpy()
+        self.values: Floats = layer.values.detach().numpy()
+        self.bias: Floats = layer.bias.detach().numpy()
+
+
 class SparseEngine:
     """Steps on a model of :class:`~dst.layers.SparseLinear` layers, without autograd.
 
@@ -127,6 +137,7 @@ class SparseEngine:
         self._layers = [layer for layer in model.linears if isinstance(layer, SparseLinear)]
         if len(self._layers) < len(model.linears):
             raise TypeError("a SparseEngine needs a model whose layers are all sparse")
+        self._arrays = [_Arrays(layer) for layer in self._layers]
         self._config = config
         self._is_adam = config.optimizer == "adam"
         self._step = 0
@@ -154,8 +165,7 @@ class SparseEngine:
         self._forward(x, self._activations, drop=config.dropout > 0)
         loss, _ = _loss(self._activations[-1], y, self._deltas[-1])
         for index in range(len(self._layers) - 1, 0, -1):
-            layer = self._layers[index]
-            values = layer.values.detach().numpy()
+            values = self._arrays[index].values
             dy, dx = self._deltas[index], self._deltas[index - 1]
             linear.both_gradients(
                 *self._by_input[index - 1],
@@ -167,16 +177,16 @@ class SparseEngine:
                 self._sums,
                 1 / (1 - config.dropout),
             )
-            update(self._is_adam, values, *_pair(self.moments[index]), self._gradient, 0, layer.nnz, hyper)
+            update(self._is_adam, values, *_pair(self.moments[index]), self._gradient, 0, values.size, hyper)
             self._step_biases(index, hyper)
-        first = self._layers[0]
+        first = self._arrays[0]
         update_by_output(
             self._is_adam,
             *self._segments[0],
-            first.indices.numpy(),
+            first.indices,
             x,
             self._deltas[0],
-            first.values.detach().numpy(),
+            first.values,
             *_pair(self.moments[0]),
             self._gradient,
             hyper,
@@ -244,12 +254,12 @@ class SparseEngine:
 
     def _forward(self, x: Floats, outputs: list[Floats], *, drop: bool) -> None:
         last = len(self._layers) - 1
-        for index, layer in enumerate(self._layers):
+        for index, layer in enumerate(self._arrays):
             linear.forward(
                 *self._segments[index],
-                layer.indices.numpy(),
-                layer.values.detach().numpy(),
-                layer.bias.detach().numpy(),
+                layer.indices,
+                layer.values,
+                layer.bias,
                 x,
                 outputs[index],
                 index < last,
@@ -260,10 +270,9 @@ class SparseEngine:
                 dropout(x, self._config.dropout, np.uint64(self._config.seed), draw)
 
     def _step_biases(self, index: int, hyper: Floats) -> None:
-        layer = self._layers[index]
-        bias = layer.bias.detach().numpy()
+        bias = self._arrays[index].bias
         linear.row_sums(self._deltas[index], self._gradient)
-        update(self._is_adam, bias, *_pair(self._bias_moments[index]), self._gradient, 0, layer.out_features, hyper)
+        update(self._is_adam, bias, *_pair(self._bias_moments[index]), self._gradient, 0, bias.size, hyper)
 
     def _zeros(self, n: int) -> tuple[Floats, ...]:
         return tuple(np.zeros(n, np.float32) for _ in range(2 if self._is_adam else 1))

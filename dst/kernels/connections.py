@@ -143,7 +143,7 @@ def move(
             values[to] = values[k]
             first_moments[to] = first_moments[k]
             second_moments[to] = second_moments[k]
-            to += np.int64(keep[k])
+            to += int(keep[k])
         first = last
     k, g, at = to - 1, grown.shape[0] - 1, indices.shape[0] - 1
     for o in range(n_out - 1, -1, -1):  # and is merged with what grows from the back, so that nothing is overwritten
@@ -159,7 +159,7 @@ def move(
                 g -= 1
                 at -= 1
                 continue
-            kept = np.int64(indices[k] > column)
+            kept = int(indices[k] > column)
             factor = np.float32(kept)
             indices[at] = column + kept * (indices[k] - column)
             values[at] = factor * values[k]
