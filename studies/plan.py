@@ -165,6 +165,20 @@ class DatasetPlan:
         self.advance()
         return True
 
+    def may_stop(self, ticket: Ticket) -> bool:
+        """Say whether a trial's method has been heard: a trial of it has finished in an earlier batch.
+
+        Pruners compare losses across methods; without this a method whose losses are high, whatever its rankings are
+        worth, could be stopped every time and drop out of the comparison. Only finished batches count, so that the
+        answer does not depend on the order in which trials end.
+        """
+        return any(
+            entry.state is State.FINISHED
+            and entry.params["method"] == ticket.params["method"]
+            and entry.attrs["batch"] < ticket.attrs["batch"]
+            for entry in self.ledger.entries(SEARCH)
+        )
+
     def progress(self) -> DatasetProgress:
         """Return where the dataset stands; the confirming trials are estimated until they are known."""
         entries = self.ledger.entries()
@@ -282,7 +296,7 @@ class StudyPlan:
         if out.ticket is None:
             return False
         out.reports[step] = value
-        return out.plan.ledger.report(out.ticket.number, step, value)
+        return out.plan.ledger.report(out.ticket.number, step, value) and out.plan.may_stop(out.ticket)
 
     def finished(self, job: Job, output: Output) -> None:
         """Write what came out, then tell the storage."""

@@ -286,6 +286,24 @@ def test_weak_trials_are_stopped_and_never_win(tmp_path):
     assert all(row["params"]["lr"] == 0.01 for row in result.rows)
 
 
+def test_no_method_is_stopped_before_it_was_heard(tmp_path):
+    """With so much dropout a pruner stops the trials of SET that it may; the first of them finishes all the same."""
+    space = {
+        "lr": {"values": [1.0e-2, 1.1e-2, 1.2e-2], "when": {"method": ["static"]}},
+        "dropout": {"values": [0.9, 0.91, 0.92], "when": {"method": ["set"]}},
+    }
+    search = {"trials": 24, "batch": 4, "sampler": "random", "pruner": {"name": "median", "n_startup_trials": 2}}
+    result = run_study(
+        spec_of(tmp_path, methods=["set", "static"], space=space, search=search), out=tmp_path / "out", in_process=True
+    )
+    searched = result.trials[(result.trials["stage"] == "search") & (result.trials["method"] == "set")]
+    assert (searched["state"] == "stopped").sum() > 0
+    for dataset in "ab":
+        states = searched[searched["dataset"] == dataset]["state"]
+        assert (states == "finished").any()
+        assert states.iloc[0] == "finished"
+
+
 def test_a_dataset_on_which_nothing_works_does_not_stop_the_others(tmp_path):
     space = {"lr": 1.0e30}
     spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 2, "batch": 2})
