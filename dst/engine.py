@@ -5,8 +5,9 @@ Both are given a model and its optimizer settings, take steps on feature-major m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -17,15 +18,20 @@ from torch import nn
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam_hyper, sgd_hyper, update
+from dst.kernels.rows import lanes, padded
 from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
+from dst.team import Team
 from dst.topology import DROP_RULES, GROW_RULES, Method, Update, rewire
 
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 _EVALUATE_COLUMNS = 512
+
+_WORTH_SHARING = 2**20
+"""Multiplications in a product from which on threads share it out: calling them takes as long as a good part of it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class StepConfig:
         momentum: of ``sgd``.
         dropout: share of each hidden layer's activations that a step sets to zero.
         seed: of dropout, 64 bits.
+        batch_size: samples in a minibatch.
+        threads: how many share the work of a step, at least 1.
     """
 
     lr: float
@@ -47,6 +55,8 @@ class StepConfig:
     momentum: float = 0.9
     dropout: float = 0.0
     seed: int = 0
+    batch_size: int = 100
+    threads: int = 1
 
 
 OPTIMIZERS = ("adam", "sgd")
@@ -67,12 +77,12 @@ class Engine(Protocol):
         """Take an optimizer step on a minibatch; return its loss before the step.
 
         Args:
-            x: float32 ``(n_features, batch)``, C order; zero columns beyond the n samples where ``pad``.
+            x: float32 ``(n_features, columns)``, C order: the n samples, and zeros up to a multiple of ``width``.
             y: targets of the n samples.
         """
 
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
-        """Return loss and accuracy on samples ``x`` ``(n_features, n)``, padded like a minibatch.
+        """Return loss and accuracy on samples ``x`` ``(n_features, columns)``, padded likewise.
 
         The accuracy of float targets is their share of explained variance (R squared).
         """
@@ -112,18 +122,29 @@ class _Arrays:
         self.bias: Floats = layer.bias.detach().numpy()
 
 
+class _ByInput:
+    """A layer's connections in the order of their inputs, and how these are shared out."""
+
+    def __init__(self, layer: SparseLinear, shares: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]) -> None:
+        indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
+        self.starts, self.outputs, self.slots = linear.by_input(indptr, indices, layer.in_features, layer.out_features)
+        self.bounds = shares(np.diff(self.starts))
+
+
 class SparseEngine:
     """Steps on a model of :class:`~dst.layers.SparseLinear` layers, without autograd.
 
     A step is, layer by layer, a sparse product with its ReLU, and backwards both gradients and Adam on the connections.
     The first layer, which is the largest and whose input needs no gradient, goes by output neuron: gradients of a block
-    of neurons are made and at once spent on the optimizer step. The others go by input neuron
+    of connections are made and at once spent on the optimizer step. The others go by input neuron
     (:func:`dst.kernels.linear.both_gradients`), for which they keep an int32 pair per connection.
 
-    Besides the model it holds two float32 moments per parameter and the activations of one minibatch.
+    Besides the model it holds two float32 moments per parameter and the activations of one minibatch. Several threads
+    share out the neurons of large layers by their connections; the results are the same.
 
     Args:
-        model: all layers sparse; its parameters are changed in place.
+        model: all layers sparse; its parameters are changed in place, and its connections brought into panels that suit
+            the minibatch.
         config: how steps are taken.
 
     Attributes:
@@ -131,78 +152,63 @@ class SparseEngine:
             SGD.
     """
 
-    pad = True
-
     def __init__(self, model: SparseMLP, config: StepConfig) -> None:
         self._layers = [layer for layer in model.linears if isinstance(layer, SparseLinear)]
         if len(self._layers) < len(model.linears):
             raise TypeError("a SparseEngine needs a model whose layers are all sparse")
-        self._arrays = [_Arrays(layer) for layer in self._layers]
         self._config = config
+        self.width = padded(config.batch_size)
+        self._lanes = lanes(self.width)
+        for layer in self._layers:
+            layer.arrange(linear.tile_inputs(layer.in_features, layer.out_features, layer.nnz, self.width))
+        self._arrays = [_Arrays(layer) for layer in self._layers]
         self._is_adam = config.optimizer == "adam"
         self._step = 0
         self.moments = [self._zeros(layer.nnz) for layer in self._layers]
         self._bias_moments = [self._zeros(layer.out_features) for layer in self._layers]
-        self._gradient = np.empty(0, np.float32)
-        self._sums = np.empty(4, np.float32)
-        self._width = 0
-        self._segments: list[tuple[npt.NDArray[np.int64], int]] = []
-        self._by_input = [_by_input(layer) for layer in self._layers[1:]]
-        self._make_room()
-        self._activations: list[Floats] = []
-        self._deltas: list[Floats] = []
+        self._activations = [linear.aligned((layer.out_features, self.width)) for layer in self._layers]
+        self._deltas = [linear.aligned((layer.out_features, self.width)) for layer in self._layers]
+        self._gradient = np.empty(max((layer.nnz for layer in self._layers[1:]), default=0), np.float32)
+        self._bias_gradient = np.empty(max(layer.out_features for layer in self._layers), np.float32)
+        self._team = Team(config.threads)
+        self._scratch = [np.empty(4, np.float32)] * config.threads
+        self._by_output = [np.empty(0, np.int64)] * len(self._layers)
+        self._by_input: dict[int, _ByInput] = {}
+        for index in range(len(self._layers)):
+            self._follow(index)
 
     def step(self, x: Floats, y: Targets) -> float:
-        """See :meth:`Engine.step`."""
+        """See :meth:`Engine.step`.
+
+        Raises:
+            ValueError: the minibatch is not padded to :attr:`width` columns.
+        """
+        if x.shape[1] != self.width:
+            raise ValueError(f"a minibatch must have {self.width} columns, but has {x.shape[1]}")
         self._step += 1
         config = self._config
         if self._is_adam:
             hyper = adam_hyper(self._step, config.lr, config.l2)
         else:
             hyper = sgd_hyper(config.lr, config.l2, config.momentum)
-        self._prepare(x.shape[1])
         inputs = [x, *self._activations[:-1]]
         self._forward(x, self._activations, drop=config.dropout > 0)
         loss, _ = _loss(self._activations[-1], y, self._deltas[-1])
         for index in range(len(self._layers) - 1, 0, -1):
-            values = self._arrays[index].values
-            dy, dx = self._deltas[index], self._deltas[index - 1]
-            linear.both_gradients(
-                *self._by_input[index - 1],
-                values,
-                inputs[index],
-                dy,
-                dx,
-                self._gradient,
-                self._sums,
-                1 / (1 - config.dropout),
-            )
-            update(self._is_adam, values, *_pair(self.moments[index]), self._gradient, 0, values.size, hyper)
+            self._step_inner(index, inputs[index], hyper)
             self._step_biases(index, hyper)
-        first = self._arrays[0]
-        update_by_output(
-            self._is_adam,
-            *self._segments[0],
-            first.indices,
-            x,
-            self._deltas[0],
-            first.values,
-            *_pair(self.moments[0]),
-            self._gradient,
-            hyper,
-        )
+        self._step_first(x, hyper)
         self._step_biases(0, hyper)
         return loss
 
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
         """See :meth:`Engine.evaluate`."""
-        if not self._segments:
-            self._prepare(x.shape[1])
         n = y.shape[-1]
         loss, hits = 0.0, 0.0
-        for first in range(0, n, _EVALUATE_COLUMNS):
-            part = np.ascontiguousarray(x[:, first : first + _EVALUATE_COLUMNS])
-            targets = y[..., first : first + _EVALUATE_COLUMNS]
+        columns = max(1, _EVALUATE_COLUMNS // self.width) * self.width
+        for first in range(0, n, columns):
+            part = np.ascontiguousarray(x[:, first : first + columns])
+            targets = y[..., first : first + columns]
             outputs = [linear.aligned((layer.out_features, part.shape[1])) for layer in self._layers]
             self._forward(part, outputs, drop=False)
             part_loss, part_hits = _loss(outputs[-1], targets, np.empty_like(outputs[-1]))
@@ -224,13 +230,10 @@ class SparseEngine:
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
-            update = Update(layer, rng, gradient, input_importance if index == 0 else None)
+            seen = Update(layer, rng, gradient, input_importance if index == 0 else None)
             drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
-            if rewire(update, self.moments[index], drop=drop, grow=grow, fraction=fraction):
-                self._segments[index] = _segments(layer, self._width)
-                if index > 0:
-                    self._by_input[index - 1] = _by_input(layer)
-        self._make_room()
+            if rewire(seen, self.moments[index], drop=drop, grow=grow, fraction=fraction):
+                self._follow(index)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`Engine.state`."""
@@ -248,51 +251,69 @@ class SparseEngine:
         for name, array in self.state().items():
             if name != "step":
                 array[:] = state[name]
-        self._by_input = [_by_input(layer) for layer in self._layers[1:]]
-        self._segments = []
-        self._make_room()
+        self._arrays = [_Arrays(layer) for layer in self._layers]
+        for index in range(len(self._layers)):
+            self._follow(index)
 
     def _forward(self, x: Floats, outputs: list[Floats], *, drop: bool) -> None:
         last = len(self._layers) - 1
         for index, layer in enumerate(self._arrays):
-            linear.forward(
-                *self._segments[index],
-                layer.indices,
-                layer.values,
-                layer.bias,
-                x,
-                outputs[index],
-                index < last,
-            )
-            x = outputs[index]
+            y = outputs[index]
+            self._team.run(partial(self._forward_part, layer, x, y, index < last), self._by_output[index])
+            x = y
             if drop and index < last:
                 draw = np.uint64(self._step * len(self._layers) + index)
                 dropout(x, self._config.dropout, np.uint64(self._config.seed), draw)
 
+    def _forward_part(self, layer: _Arrays, x: Floats, y: Floats, relu: bool, part: int, start: int, end: int) -> None:
+        arrays = layer.indptr, layer.indices, layer.values, layer.bias
+        linear.forward(*arrays, x, y, relu, start, end, self._lanes)
+
+    def _step_inner(self, index: int, x: Floats, hyper: Floats) -> None:
+        values, moments = self._arrays[index].values, _pair(self.moments[index])
+        lists, dy, dx = self._by_input[index], self._deltas[index], self._deltas[index - 1]
+        scale = 1 / (1 - self._config.dropout)
+        arrays = lists.starts, lists.outputs, lists.slots, values, x, dy, dx, self._gradient
+
+        def gradients(part: int, start: int, end: int) -> None:
+            linear.both_gradients(*arrays, self._scratch[part], scale, start, end, self._lanes)
+
+        self._team.run(gradients, lists.bounds)
+        update(self._is_adam, values, *moments, self._gradient, 0, values.size, hyper)
+
+    def _step_first(self, x: Floats, hyper: Floats) -> None:
+        first = self._arrays[0]
+        arrays = first.indptr, first.indices, x, self._deltas[0], first.values, *_pair(self.moments[0])
+
+        def gradient_and_step(part: int, start: int, end: int) -> None:
+            update_by_output(self._is_adam, *arrays, self._scratch[part], hyper, start, end, self._lanes)
+
+        self._team.run(gradient_and_step, self._by_output[0])
+
     def _step_biases(self, index: int, hyper: Floats) -> None:
         bias = self._arrays[index].bias
-        linear.row_sums(self._deltas[index], self._gradient)
-        update(self._is_adam, bias, *_pair(self._bias_moments[index]), self._gradient, 0, bias.size, hyper)
+        linear.row_sums(self._deltas[index], self._bias_gradient)
+        update(self._is_adam, bias, *_pair(self._bias_moments[index]), self._bias_gradient, 0, bias.size, hyper)
 
     def _zeros(self, n: int) -> tuple[Floats, ...]:
         return tuple(np.zeros(n, np.float32) for _ in range(2 if self._is_adam else 1))
 
-    def _make_room(self) -> None:
-        """Grow the gradient's scratch to what the layers need."""
-        longest_row = int(np.diff(self._layers[0].indptr.numpy()).max())
-        inner = [layer.nnz for layer in self._layers[1:]]
-        needed = max(BLOCK + longest_row, *inner, *(layer.out_features for layer in self._layers))
-        if self._gradient.size < needed:
-            self._gradient = np.empty(needed, np.float32)
+    def _follow(self, index: int) -> None:
+        """Renew what depends on where a layer's connections are."""
+        layer, indptr = self._layers[index], self._arrays[index].indptr
+        self._by_output[index] = self._shares(np.diff(indptr).reshape(-1, layer.out_features).sum(axis=0))
+        if index > 0:
+            self._by_input[index] = _ByInput(layer, self._shares)
+            return
+        needed = BLOCK + int(np.diff(indptr).max())
+        if self._scratch[0].size < needed:
+            self._scratch = [np.empty(needed, np.float32) for _ in self._scratch]
 
-    def _prepare(self, width: int) -> None:
-        """Choose tiles for the first width that is seen, and make room for activations of this one."""
-        if not self._segments:
-            self._width = width
-            self._segments = [_segments(layer, width) for layer in self._layers]
-        if not self._activations or self._activations[0].shape[1] != width:
-            self._activations = [linear.aligned((layer.out_features, width)) for layer in self._layers]
-            self._deltas = [linear.aligned((layer.out_features, width)) for layer in self._layers]
+    def _shares(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return how a layer's neurons with these connections are shared out among the threads."""
+        if self._team.size == 1 or counts.sum() * self.width < _WORTH_SHARING:
+            return np.array([0, len(counts)])
+        return self._team.shares(counts)
 
 
 class TorchEngine:
@@ -304,7 +325,7 @@ class TorchEngine:
         device: where torch computes, e.g. ``cpu`` or ``cuda``; the model moves there.
     """
 
-    pad = False
+    width = 1
 
     def __init__(self, model: SparseMLP, config: StepConfig, device: str = "cpu") -> None:
         self._model = model.to(device)
@@ -379,19 +400,6 @@ class TorchEngine:
             parameter, name = key.split(".")
             by_parameter.setdefault(int(parameter), {})[name] = torch.from_numpy(array.copy())
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": by_parameter})
-
-
-def _segments(layer: SparseLinear, width: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Return a layer's segments for minibatches of about this width, and the number of tiles."""
-    tile = linear.tile_inputs(layer.in_features, layer.out_features, layer.nnz, width)
-    n_tiles = -(-layer.in_features // tile)
-    if n_tiles == 1:
-        return layer.indptr.numpy(), 1
-    return linear.tile_segments(layer.indptr.numpy(), layer.indices.numpy(), tile, n_tiles), n_tiles
-
-
-def _by_input(layer: SparseLinear) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    return linear.by_input(layer.indptr.numpy(), layer.indices.numpy(), layer.in_features)
 
 
 def _pair(moments: tuple[Floats, ...]) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dst.kernels import linear
+from dst.kernels.rows import padded
 from dst.model import SparseMLP
 from dst.training import EpochEnd
 
@@ -47,7 +47,7 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
         rows: float32 ``(n_rows, n_features)``.
     """
     n_rows = len(rows)
-    x = torch.zeros((rows.shape[1], linear.padded(n_rows)))
+    x = torch.zeros((rows.shape[1], padded(n_rows)))
     x[:, :n_rows] = torch.from_numpy(rows).T
     *hidden, last = model.linears
     active = []

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from dst.kernels import linear
-from dst.kernels.connections import flat_positions, from_positions, sample_ranks
-from dst.kernels.simd import WIDTH
+from dst.kernels.connections import from_places, into_panels, places, sample_ranks
+from dst.kernels.rows import lanes, padded
 
 
 class _SparseProduct(torch.autograd.Function):
@@ -29,13 +29,15 @@ class _SparseProduct(torch.autograd.Function):
         y = torch.empty((layer.out_features, x.shape[1]))
         linear.forward(
             layer.indptr.numpy(),
-            1,
             layer.indices.numpy(),
             values.detach().numpy(),
             bias.detach().numpy(),
             x.detach().numpy(),
             y.numpy(),
             False,
+            0,
+            layer.out_features,
+            lanes(x.shape[1]),
         )
         ctx.save_for_backward(x)
         ctx.layer = layer
@@ -50,13 +52,13 @@ class _SparseProduct(torch.autograd.Function):
         dbias = torch.empty_like(layer.bias)
         linear.weight_gradient(
             layer.indptr.numpy(),
-            1,
             layer.indices.numpy(),
             x.detach().numpy(),
             dy.numpy(),
             0,
-            layer.out_features,
+            len(layer.indptr) - 1,
             dvalues.numpy(),
+            lanes(x.shape[1]),
         )
         linear.row_sums(dy.numpy(), dbias.numpy())
         dx = layer.input_gradient(dy) if ctx.needs_input_grad[0] else None
@@ -68,20 +70,22 @@ def _uniform(rng: np.random.Generator, bound: float, count: int) -> torch.Tensor
 
 
 class SparseLinear(nn.Module):
-    """A linear layer that stores its connections only.
+    """A linear layer that stores its connections only, in panels of inputs (:mod:`dst.kernels.linear`).
 
     The first topology is uniform over all sets of ``nnz`` positions. Weights and biases start as in
     ``torch.nn.Linear`` (uniform within ``1 / sqrt(n_in)``), not rescaled for sparsity, as in the paper.
 
     Attributes:
-        values: parameter, float32 ``(nnz,)``, ordered by output neuron, then by input.
+        values: parameter, float32 ``(nnz,)``, ordered by panel, then by output neuron, then by input.
         indices: buffer, int32 ``(nnz,)``: the input of each connection.
-        indptr: buffer, int64 ``(n_out + 1,)``: where each output neuron's connections begin.
+        indptr: buffer, int64 ``(n_panels * n_out + 1,)``: where the connections from a panel to an output neuron begin.
         bias: parameter, float32 ``(n_out,)``; biases stay dense.
+        panel_inputs: buffer, int64 ``()``: inputs of a panel; all of them at first, which is CSR.
     """
 
     indptr: torch.Tensor
     indices: torch.Tensor
+    panel_inputs: torch.Tensor
 
     def __init__(self, in_features: int, out_features: int, nnz: int, rng: np.random.Generator) -> None:
         super().__init__()
@@ -90,9 +94,10 @@ class SparseLinear(nn.Module):
             raise ValueError(f"1 <= nnz <= n_in * n_out must hold, but got nnz={nnz}, n_in * n_out={size}")
         self.in_features = in_features
         self.out_features = out_features
-        indptr, indices = from_positions(sample_ranks(rng, size, nnz), in_features, out_features)
+        indptr, indices = from_places(sample_ranks(rng, size, nnz), in_features, in_features, out_features)
         self.register_buffer("indptr", torch.from_numpy(indptr))
         self.register_buffer("indices", torch.from_numpy(indices))
+        self.register_buffer("panel_inputs", torch.tensor(in_features))
         bound = in_features**-0.5
         self.values = nn.Parameter(_uniform(rng, bound, nnz))
         self.bias = nn.Parameter(_uniform(rng, bound, out_features))
@@ -102,15 +107,42 @@ class SparseLinear(nn.Module):
         """Number of connections."""
         return int(self.values.numel())
 
+    @property
+    def tile(self) -> int:
+        """Inputs of a panel."""
+        return int(self.panel_inputs)
+
+    def arrange(self, tile: int) -> None:
+        """Store the connections in panels of ``tile`` inputs; the function that the layer computes is the same."""
+        if tile == self.tile:
+            return
+        values = self.values.detach().numpy()
+        shape = self.in_features, self.out_features
+        indptr, indices, moved = into_panels(self.indptr.numpy(), self.indices.numpy(), values, tile, *shape)
+        self.indptr, self.indices = torch.from_numpy(indptr), torch.from_numpy(indices)
+        self.values.data = torch.from_numpy(moved)
+        self.panel_inputs = torch.tensor(tile)
+
+    def csr(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return ``indptr``, ``indices`` and ``values`` of the weight as a CSR matrix, by output neuron; copies."""
+        arrays = self.indptr.numpy(), self.indices.numpy(), self.values.detach().numpy()
+        return into_panels(*arrays, self.in_features, self.in_features, self.out_features)
+
+    def places(self) -> npt.NDArray[np.int64]:
+        """Return the place of every connection in the order of storage (:mod:`dst.kernels.connections`), ascending."""
+        return places(self.indptr.numpy(), self.indices.numpy(), self.tile, self.in_features, self.out_features)
+
     def positions(self) -> npt.NDArray[np.int64]:
-        """Return the flat position ``output * n_in + input`` of every connection, ascending."""
-        return flat_positions(self.indptr.numpy(), self.indices.numpy(), self.in_features)
+        """Return ``output * n_in + input`` of every connection, in the order of storage."""
+        rows = np.arange(len(self.indptr) - 1) % self.out_features
+        inputs: npt.NDArray[np.int32] = self.indices.numpy()
+        return np.repeat(rows * self.in_features, np.diff(self.indptr.numpy())) + inputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``(n_in, batch)`` to ``(n_out, batch)``; any batch size (multiples of 16 avoid a copy)."""
+        """Map ``(n_in, batch)`` to ``(n_out, batch)``; any batch size."""
         batch = x.shape[1]
-        if batch % WIDTH:
-            x = nn.functional.pad(x, (0, linear.padded(batch) - batch))
+        if batch != padded(batch):
+            x = nn.functional.pad(x, (0, padded(batch) - batch))
         y = cast("torch.Tensor", _SparseProduct.apply(x.contiguous(), self.values, self.bias, self))  # type: ignore[no-untyped-call]
         return y[:, :batch]
 
@@ -118,13 +150,25 @@ class SparseLinear(nn.Module):
         """Return ``transpose(W) dy``, ``(n_in, batch)``; ``dy`` is ``(n_out, batch)``, batch a multiple of 16."""
         dx = torch.empty((self.in_features, dy.shape[1]))
         linear.input_gradient(
-            self.indptr.numpy(), self.indices.numpy(), self.values.detach().numpy(), dy.numpy(), dx.numpy()
+            self.indptr.numpy(),
+            self.indices.numpy(),
+            self.values.detach().numpy(),
+            dy.numpy(),
+            dx.numpy(),
+            lanes(dy.shape[1]),
         )
         return dx
 
     def input_strength(self) -> npt.NDArray[np.float64]:
         """Return the sum of absolute weights that leave each input, float64 ``(n_in,)``."""
         return linear.input_strength(self.indices.numpy(), self.values.detach().numpy(), self.in_features)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        """Make room for a state in other panels, which has an ``indptr`` of another length."""
+        indptr = state_dict.get(f"{prefix}indptr")
+        if indptr is not None and (len(indptr) - 1) % self.out_features == 0:
+            self.indptr = torch.empty_like(indptr)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def dense_weight(self) -> torch.Tensor:
         """Return W as a dense ``(n_out, n_in)`` tensor (for tests and small networks)."""

@@ -20,15 +20,15 @@ from dst.errors import DivergedError
 from dst.kernels import linear
 from dst.kernels.connections import (
     collect_largest,
-    free_positions,
+    exist,
+    free_places,
     keep_candidates,
     keep_largest,
     move,
     sample_ranks,
 )
+from dst.kernels.rows import lanes
 from dst.layers import SparseLinear
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,22 @@ class Update:
 DropRule = Callable[[Update], npt.NDArray[np.float32]]
 """Returns a score per connection, float32 ``(nnz,)``; the smallest are dropped."""
 
-GrowRule = Callable[[Update, int], Positions]
-"""``grow(update, count)``: that many ascending flat positions that the layer does not have."""
+
+@dataclass(frozen=True)
+class Growth:
+    """Where connections grow.
+
+    Attributes:
+        places: ascending free places of the layer (:mod:`dst.kernels.connections`), int64 ``(count,)``.
+        are_ranks: whether the places are given by their ranks among the free ones.
+    """
+
+    places: npt.NDArray[np.int64]
+    are_ranks: bool = False
+
+
+GrowRule = Callable[[Update, int], Growth]
+"""``grow(update, count)``: that many places that the layer does not have."""
 
 GRADIENT_BLOCK_BYTES = 4 * 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time: what a cache holds."""
@@ -75,62 +89,81 @@ def drop_by_magnitude_and_gradient(update: Update) -> npt.NDArray[np.float32]:
     layer = update.layer
     x, dy = (factor.numpy() for factor in update.gradient)
     gradient = np.empty(layer.nnz, np.float32)
-    linear.weight_gradient(layer.indptr.numpy(), 1, layer.indices.numpy(), x, dy, 0, layer.out_features, gradient)
+    indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
+    linear.weight_gradient(indptr, indices, x, dy, 0, len(indptr) - 1, gradient, lanes(x.shape[1]))
     scores: npt.NDArray[np.float32] = np.abs(layer.values.detach().numpy())
     scores += np.float32(MEST_LAMBDA) * np.abs(gradient)
     return scores
 
 
-def grow_randomly(update: Update, count: int) -> Positions:
+def grow_randomly(update: Update, count: int) -> Growth:
     """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
     layer = update.layer
-    ranks = sample_ranks(update.rng, layer.in_features * layer.out_features - layer.nnz, count)
-    return free_positions(ranks, layer.indptr.numpy(), layer.indices.numpy(), layer.in_features)
+    free = layer.in_features * layer.out_features - layer.nnz
+    return Growth(sample_ranks(update.rng, free, count), are_ranks=True)
 
 
-def grow_by_gradient(update: Update, count: int) -> Positions:
+def grow_by_gradient(update: Update, count: int) -> Growth:
     """Take the free positions with the largest absolute loss gradient on the last minibatch (RigL; Evci et al. 2020).
 
-    The dense gradient ``dy transpose(x)`` is computed in blocks of output neurons of at most
+    The dense gradient ``dy transpose(x)`` is computed panel by panel in blocks of output neurons of at most
     :data:`GRADIENT_BLOCK_BYTES` (at least one neuron), with a running selection of the largest. A sample of the
     gradient says beforehand what is too small to be among them; should it mislead, all is looked at again without it.
     """
     x, dy = update.gradient
     layer = update.layer
     indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
-    rows = min(max(1, GRADIENT_BLOCK_BYTES // (4 * layer.in_features)), layer.out_features)
-    block = torch.empty((rows, layer.in_features))
+    n_in, n_out, tile = layer.in_features, layer.out_features, layer.tile
+    rows = min(max(1, GRADIENT_BLOCK_BYTES // (4 * tile)), n_out)
+    block = torch.empty(rows * tile)
     scores = np.empty(2 * count + 1024, np.float32)
-    positions = np.empty(scores.size, np.int64)
+    found = np.empty(scores.size, np.int64)
     size = 0
     for limit in (_too_small(update, count), -1.0):
         size = 0
-        for first in range(0, layer.out_features, rows):
-            part = dy[first : first + rows]
-            gradient = torch.mm(part, x.T, out=block[: len(part)]).numpy()
-            size, limit = collect_largest(gradient, first, indptr, indices, count, scores, positions, size, limit)
+        for panel, low in enumerate(range(0, n_in, tile)):
+            inputs = x[low : low + tile]
+            for first in range(0, n_out, rows):
+                part = dy[first : first + rows]
+                gradient = block[: len(part) * len(inputs)].view(len(part), len(inputs))
+                torch.mm(part, inputs.T, out=gradient)
+                size, limit = collect_largest(
+                    gradient.numpy(),
+                    panel * n_out + first,
+                    low,
+                    low * n_out + first * len(inputs),
+                    indptr,
+                    indices,
+                    count,
+                    scores,
+                    found,
+                    size,
+                    limit,
+                )
         if size >= count:
             break
-    return positions[: keep_candidates(scores, positions, size, count)]  # candidates stay in their order
+    return Growth(found[: keep_candidates(scores, found, size, count)])  # candidates stay in their order
 
 
 _SAMPLE = 2048
 
 
 def _too_small(update: Update, count: int) -> float:
-    """Return a magnitude that, by a sample of the dense gradient, is below that of the largest free entries."""
+    """Return a magnitude that, by a sample of the free places, is below that of the largest gradients there."""
     x, dy = update.gradient
-    n_in, n_out = update.layer.in_features, update.layer.out_features
+    layer = update.layer
+    n_in, n_out = layer.in_features, layer.out_features
     if n_in * n_out < 100 * _SAMPLE:
         return -1.0
     inputs, outputs = update.rng.integers(n_in, size=_SAMPLE), update.rng.integers(n_out, size=_SAMPLE)
-    sample = np.abs(np.einsum("ij,ij->i", x.numpy()[inputs], dy.numpy()[outputs]))
-    wanted = count / (n_in * n_out - update.layer.nnz)
-    share = wanted + 4 * math.sqrt(wanted * (1 - wanted) / _SAMPLE) + 4 / _SAMPLE
+    free = ~exist(inputs, outputs, layer.indptr.numpy(), layer.indices.numpy(), layer.tile, n_out)
+    sample = np.abs(np.einsum("ij,ij->i", x.numpy()[inputs[free]], dy.numpy()[outputs[free]]))
+    wanted = count / (n_in * n_out - layer.nnz)
+    share = wanted + 4 * math.sqrt(wanted * (1 - wanted) / max(1, sample.size)) + 4 / max(1, sample.size)
     return float(np.quantile(sample, 1 - share)) if share < 1 else -1.0
 
 
-def grow_by_importance(update: Update, count: int) -> Positions:
+def grow_by_importance(update: Update, count: int) -> Growth:
     """Favour inputs by their running importance: the direction that the paper's conclusion names.
 
     The connections that grow are shared out among the inputs at random, with probabilities proportional to half the
@@ -143,7 +176,8 @@ def grow_by_importance(update: Update, count: int) -> Positions:
         return grow_randomly(update, count)
     layer = update.layer
     n_in, n_out = layer.in_features, layer.out_features
-    starts, outputs, _ = linear.by_input(layer.indptr.numpy(), layer.indices.numpy(), n_in)
+    indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
+    starts, outputs, _ = linear.by_input(indptr, indices, n_in, n_out)
     free = n_out - np.diff(starts)
     weight = 0.5 * importance / importance.sum() + 0.5 / n_in
     grown = np.zeros(n_in, np.int64)
@@ -152,8 +186,9 @@ def grow_by_importance(update: Update, count: int) -> Positions:
         grown = np.minimum(grown + update.rng.multinomial(missing, open_weight / open_weight.sum()), free)
     first_rank = np.concatenate([[0], np.cumsum(free)[:-1]])
     ranks = [first_rank[i] + sample_ranks(update.rng, int(free[i]), int(grown[i])) for i in np.flatnonzero(grown)]
-    positions = free_positions(np.concatenate(ranks), starts, outputs, n_out)
-    return np.sort(positions % n_out * n_in + positions // n_out)
+    inputs, to = np.divmod(free_places(np.concatenate(ranks), starts, outputs, n_out, n_out, n_in), n_out)
+    low = inputs // layer.tile * layer.tile
+    return Growth(np.sort(low * n_out + to * np.minimum(layer.tile, n_in - low) + inputs - low))
 
 
 DROP_RULES: dict[str, DropRule] = {
@@ -223,11 +258,15 @@ def rewire(
     count = min(math.ceil(fraction * layer.nnz), free)
     if count == 0:
         return 0
-    scores = drop(update)
-    if not np.isfinite(scores).all():
-        raise DivergedError("weights and gradients must stay finite, but some are not: try a smaller learning rate")
-    keep = keep_largest(scores, count)
-    grown = grow(update, count)
+    try:
+        keep = keep_largest(drop(update), count)
+        grown = grow(update, count)
+    except FloatingPointError as error:
+        raise DivergedError(
+            "weights and gradients must stay finite, but some are not: try a smaller learning rate"
+        ) from error
+    layout = layer.tile, layer.in_features, layer.out_features
     values = layer.values.detach().numpy()
-    move(layer.indptr.numpy(), layer.indices.numpy(), keep, grown, layer.in_features, values, moments[0], moments[-1])
+    arrays = layer.indptr.numpy(), layer.indices.numpy(), keep, grown.places, grown.are_ranks
+    move(*arrays, *layout, values, moments[0], moments[-1])
     return count

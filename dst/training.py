@@ -162,15 +162,14 @@ def training_flops(connections: int, rows: int, epochs: int) -> float:
 class _Batches:
     """A table kept feature-major, from which minibatches are gathered."""
 
-    def __init__(self, part: Part, *, pad: bool) -> None:
+    def __init__(self, part: Part, width: int) -> None:
         self._table = np.ascontiguousarray(part.x.T)
         self._labels = part.y
-        self._pad = pad
+        self._width = width
 
     def rows(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return ``x`` ``(n_features, batch)``, padded with zero columns for sparse layers, and labels."""
-        width = linear.padded(len(rows)) if self._pad else len(rows)
-        x = linear.aligned((self._table.shape[0], width))
+        """Return ``x`` ``(n_features, columns)``, padded with zero columns to a multiple of the width, and labels."""
+        x = linear.aligned((self._table.shape[0], -(-len(rows) // self._width) * self._width))
         linear.gather(self._table, rows, x)
         return x, self._labels[rows]
 
@@ -220,10 +219,11 @@ class Trainer:
             config.momentum,
             config.dropout,
             seed=int(to_init.integers(2**63)),
+            batch_size=config.batch_size,
         )
         self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, steps)
-        self._batches = _Batches(train, pad=self._engine.pad)
-        self._held_out = _Batches(validation, pad=self._engine.pad).rows(np.arange(len(validation.y)))
+        self._batches = _Batches(train, self._engine.width)
+        self._held_out = _Batches(validation, self._engine.width).rows(np.arange(len(validation.y)))
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance

@@ -33,8 +33,8 @@ class Ours:
 
     def __init__(self, work: Workload) -> None:
         batch, n_features = work.x.shape
-        self.engine = SparseEngine(work.model, StepConfig(lr=LR, l2=L2))
-        self.x = linear.aligned((n_features, linear.padded(batch)))
+        self.engine = SparseEngine(work.model, StepConfig(lr=LR, l2=L2, batch_size=batch))
+        self.x = linear.aligned((n_features, self.engine.width))
         self.x[:, :batch] = work.x.T
         self.x[:, batch:] = 0
         self.y = work.y

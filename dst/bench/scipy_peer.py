@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
@@ -58,19 +60,18 @@ class ScipyLayer:
     """A layer of :class:`ScipySparse`.
 
     Attributes:
-        weight: CSR ``(n_out, n_in)`` with int32 indices; its values are ordered as the sparse layer's.
+        weight: CSR ``(n_out, n_in)`` with int32 indices.
         bias: float32 ``(n_out,)``.
     """
 
     def __init__(self, layer: SparseLinear) -> None:
         n_in, n_out = layer.in_features, layer.out_features
-        values = layer.values.detach().numpy().copy()
-        indptr = layer.indptr.numpy().astype(np.int32)
-        self.weight = csr_array((values, layer.indices.numpy().copy(), indptr), shape=(n_out, n_in))
+        indptr, indices, values = layer.csr()
+        self.weight: Any = csr_array((values, indices, indptr.astype(np.int32)), shape=(n_out, n_in))
         self.bias = layer.bias.detach().numpy().copy()
         self._gathers = layer.nnz < _GATHER_BELOW * n_in * n_out
         rows = np.repeat(np.arange(n_out), np.diff(indptr))
-        self._where = rows if self._gathers else rows % _PRODUCT_ROWS * n_in + layer.indices.numpy()
+        self._where = rows if self._gathers else rows % _PRODUCT_ROWS * n_in + indices
         self._gradient = np.empty_like(values)
         self._moments = np.zeros((2, layer.nnz), np.float32)
         self._bias_moments = np.zeros((2, n_out), np.float32)

@@ -121,20 +121,20 @@ class CSRLayer:
     """A layer of :class:`TorchCSR`.
 
     Attributes:
-        values: float32 ``(nnz,)`` with a gradient that is overwritten in every step, ordered as the sparse layer's.
+        values: float32 ``(nnz,)`` with a gradient that is overwritten in every step.
         bias: float32 ``(n_out,)``, likewise.
     """
 
     def __init__(self, layer: SparseLinear, *, inner: bool) -> None:
-        n_in, n_out, indices = layer.in_features, layer.out_features, layer.indices
-        self.values = layer.values.detach().clone()
+        n_in, n_out = layer.in_features, layer.out_features
+        indptr, indices, self.values = map(torch.from_numpy, layer.csr())
         self.bias = layer.bias.detach().clone()
         self.values.grad, self.bias.grad = torch.zeros_like(self.values), torch.zeros_like(self.bias)
-        self._weight = _csr(layer.indptr, indices, self.values, (n_out, n_in))
-        self._gradient = _csr(layer.indptr, indices, self.values.grad, (n_out, n_in))
+        self._weight = _csr(indptr, indices, self.values, (n_out, n_in))
+        self._gradient = _csr(indptr, indices, self.values.grad, (n_out, n_in))
         if inner:
             order = torch.argsort(indices, stable=True)
-            outputs = torch.repeat_interleave(torch.arange(n_out), layer.indptr.diff())[order]
+            outputs = torch.repeat_interleave(torch.arange(n_out), indptr.diff())[order]
             starts = nn.functional.pad(torch.bincount(indices, minlength=n_in).cumsum(0), (1, 0))
             self._order = order.int()
             self._by_input = torch.empty_like(self.values)

@@ -1,4 +1,9 @@
-"""Sets of connections: select, sample, move. A flat position is ``output * n_in + input``.
+"""Sets of connections: select, sample, move.
+
+A layer is stored in panels of ``tile`` inputs (:mod:`dst.kernels.linear`). All its positions, taken and free, are
+numbered in the order of storage, by panel, output and input, from 0 to ``n_in * n_out - 1``: these numbers are called
+places. With one panel the place is ``output * n_in + input``. The rank of a free place is how many free places lie
+before it: the place less the number of connections before it.
 
 Memory and time are proportional to the number of connections, never to ``n_in * n_out``, but for
 :func:`collect_largest`, which reads a dense gradient.
@@ -18,93 +23,162 @@ Ints64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ZERO = np.float32(0)
+_NAN = np.float32(np.nan)
+_U0, _U1 = np.uintp(0), np.uintp(1)  # Numba looks whether an index is negative, unless it is unsigned
+_UWIDTH = np.uintp(WIDTH)
 
 
 @kernel
-def flat_positions(indptr: Ints64, indices: Ints32, n_in: int) -> Ints64:
-    """Return the flat position of every connection, ascending, int64 ``(nnz,)``."""
-    positions = np.empty(indices.shape[0], np.int64)
-    for o in range(indptr.shape[0] - 1):
-        for c in range(indptr[o], indptr[o + 1]):
-            positions[c] = o * n_in + indices[c]
-    return positions
+def places(indptr: Ints64, indices: Ints32, tile: int, n_in: int, n_out: int) -> Ints64:
+    """Return the place of every connection, ascending, int64 ``(nnz,)``."""
+    found = np.empty(indices.shape[0], np.int64)
+    for row in range(indptr.shape[0] - 1):
+        panel = row // n_out
+        low = panel * tile
+        start = low * n_out + (row - panel * n_out) * min(tile, n_in - low) - low
+        for k in range(indptr[row], indptr[row + 1]):
+            found[k] = start + indices[k]
+    return found
 
 
 @kernel
-def from_positions(positions: Ints64, n_in: int, n_out: int) -> tuple[Ints64, Ints32]:
-    """Return ``indptr`` int64 ``(n_out + 1,)`` and ``indices`` int32 ``(nnz,)`` of ascending flat positions."""
-    indptr = np.zeros(n_out + 1, np.int64)
-    indices = np.empty(positions.shape[0], np.int32)
-    for c in range(positions.shape[0]):
-        output = positions[c] // n_in
-        indptr[output + 1] += 1
-        indices[c] = positions[c] - output * n_in
-    for o in range(n_out):
-        indptr[o + 1] += indptr[o]
+def from_places(found: Ints64, tile: int, n_in: int, n_out: int) -> tuple[Ints64, Ints32]:
+    """Return ``indptr`` and ``indices`` of connections at ascending places."""
+    n_panels = (n_in + tile - 1) // tile
+    indptr = np.zeros(n_panels * n_out + 1, np.int64)
+    indices = np.empty(found.shape[0], np.int32)
+    for c in range(found.shape[0]):
+        panel = found[c] // (tile * n_out)
+        low = panel * tile
+        width = min(tile, n_in - low)
+        inside = found[c] - low * n_out
+        output = inside // width
+        indptr[panel * n_out + output + 1] += 1
+        indices[c] = low + inside - output * width
+    for row in range(indptr.shape[0] - 1):
+        indptr[row + 1] += indptr[row]
     return indptr, indices
+
+
+@kernel
+def into_panels(
+    indptr: Ints64, indices: Ints32, values: Floats, tile: int, n_in: int, n_out: int
+) -> tuple[Ints64, Ints32, Floats]:
+    """Return ``indptr``, ``indices`` and ``values`` in panels of ``tile`` inputs, given those in any others."""
+    n_panels = (n_in + tile - 1) // tile
+    starts = np.zeros(n_panels * n_out + 1, np.int64)
+    for row in range(indptr.shape[0] - 1):
+        for k in range(indptr[row], indptr[row + 1]):
+            starts[indices[k] // tile * n_out + row % n_out + 1] += 1
+    for row in range(starts.shape[0] - 1):
+        starts[row + 1] += starts[row]
+    to = starts[:-1].copy()
+    new_indices, new_values = np.empty_like(indices), np.empty_like(values)
+    for row in range(indptr.shape[0] - 1):  # panels come in the order of their inputs, so within a row these ascend
+        for k in range(indptr[row], indptr[row + 1]):
+            new_row = indices[k] // tile * n_out + row % n_out
+            new_indices[to[new_row]] = indices[k]
+            new_values[to[new_row]] = values[k]
+            to[new_row] += 1
+    return starts, new_indices, new_values
 
 
 @kernel
 def keep_largest(scores: Floats, drop: int) -> Bools:
     """Return a mask that drops the ``drop`` smallest scores; of equal scores the first are dropped.
 
-    Scores are finite and not negative, so that they are ordered as their bits are: three counts of 11, 11 and 10 bits
-    find the largest score that is dropped, in linear time.
+    Scores are not negative, so that they are ordered as their bits are. A count of the leading 11 bits leaves the few
+    among which the largest score that is dropped lies; counts of the other bits find it, in linear time.
+
+    Raises:
+        FloatingPointError: a score is not finite.
     """
-    keep = np.ones(scores.shape[0], np.bool_)
-    if drop == 0:
-        return keep
     bits = scores.view(np.uint32)
-    found, known, left = np.uint32(0), np.uint32(0), drop
-    for shift, width in ((21, 11), (10, 11), (0, 10)):
-        counts = np.zeros(2048, np.int64)
+    counts = np.zeros((2, 1024), np.int32)  # two, since equal digits in a row would wait for one another
+    for k in range(0, bits.shape[0] - 1, 2):
+        counts[0, bits[k] >> np.uint32(21)] += 1
+        counts[1, bits[k + 1] >> np.uint32(21)] += 1
+    if bits.shape[0] % 2 == 1:
+        counts[0, bits[bits.shape[0] - 1] >> np.uint32(21)] += 1
+    for digit in range(1020, 1024):  # all bits of the exponent are set
+        if counts[0, digit] + counts[1, digit] > 0:
+            raise FloatingPointError("scores must be finite")
+    if drop == 0:
+        return np.ones(scores.shape[0], np.bool_)
+    left, digit = drop, 0
+    while counts[0, digit] + counts[1, digit] < left:
+        left -= counts[0, digit] + counts[1, digit]
+        digit += 1
+    candidates = np.empty(counts[0, digit] + counts[1, digit] + 1, np.uint32)
+    size = _U0
+    for k in range(bits.shape[0]):
+        candidates[size] = bits[k]
+        size += np.uintp(bits[k] >> np.uint32(21) == digit)
+    found, known = np.uint32(digit) << np.uint32(21), np.uint32(0x7FF) << np.uint32(21)
+    equal = 0
+    for shift, width in ((10, 11), (0, 10)):
+        some = np.zeros(2048, np.int64)
         digits = np.uint32((1 << width) - 1)
-        for k in range(bits.shape[0]):
-            if bits[k] & known == found:
-                counts[(bits[k] >> np.uint32(shift)) & digits] += 1
+        for c in range(size):
+            if candidates[c] & known == found:
+                some[(candidates[c] >> np.uint32(shift)) & digits] += 1
         digit = 0
-        while counts[digit] < left:
-            left -= counts[digit]
+        while some[digit] < left:
+            left -= some[digit]
             digit += 1
+        equal = some[digit]
         found |= np.uint32(digit) << np.uint32(shift)
         known |= digits << np.uint32(shift)
-    for k in range(bits.shape[0]):
-        if bits[k] < found:
-            keep[k] = False
-        elif bits[k] == found and left > 0:
-            keep[k] = False
-            left -= 1
+    keep = bits > found
+    if left < equal:  # more have the score at the border than are dropped: the first ones are
+        for k in range(bits.shape[0]):
+            if bits[k] == found:
+                keep[k] = left <= 0
+                left -= 1
     return keep
 
 
 @kernel
-def free_positions(ranks: Ints64, indptr: Ints64, indices: Ints32, n_in: int) -> Ints64:
-    """Map ranks among the free positions of a layer to flat positions.
+def free_places(ranks: Ints64, indptr: Ints64, indices: Ints32, tile: int, n_in: int, n_out: int) -> Ints64:
+    """Map ascending ranks among the free places of a layer to these places.
 
-    The r-th free position (from 0) of an output is input r plus the number of taken inputs before it; with both lists
-    ascending one pass finds them all, and the free positions are never enumerated.
-
-    Args:
-        ranks: ascending, distinct, each below the number of free positions, int64.
-        indptr: of the layer.
-        indices: of the layer.
-        n_in: its inputs.
+    The r-th free place of a row is column r plus the number of taken columns before it; with both lists ascending one
+    pass finds them all, and the free places are never enumerated.
     """
-    positions = np.empty(ranks.shape[0], np.int64)
+    found = np.empty(ranks.shape[0], np.int64)
     r = 0
-    free_before = 0
-    for o in range(indptr.shape[0] - 1):
-        first, last = indptr[o], indptr[o + 1]
-        free_until = free_before + n_in - (last - first)
+    for row in range(indptr.shape[0] - 1):
+        panel = row // n_out
+        low = panel * tile
+        width = min(tile, n_in - low)
+        start = low * n_out + (row - panel * n_out) * width
+        first, last = indptr[row], indptr[row + 1]
+        free_until = start + width - last
         taken = 0
         while r < ranks.shape[0] and ranks[r] < free_until:
-            rank = ranks[r] - free_before
-            while first + taken < last and indices[first + taken] <= rank + taken:
+            rank = ranks[r] - (start - first)
+            while first + taken < last and indices[first + taken] - low <= rank + taken:
                 taken += 1
-            positions[r] = o * n_in + rank + taken
+            found[r] = start + rank + taken
             r += 1
-        free_before = free_until
-    return positions
+    return found
+
+
+@kernel
+def exist(inputs: Ints64, outputs: Ints64, indptr: Ints64, indices: Ints32, tile: int, n_out: int) -> Bools:
+    """Say of each pair of an input and an output whether a layer has their connection (by bisection)."""
+    found = np.empty(inputs.shape[0], np.bool_)
+    for pair in range(inputs.shape[0]):
+        row = inputs[pair] // tile * n_out + outputs[pair]
+        low, high = indptr[row], indptr[row + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if indices[middle] < inputs[pair]:
+                low = middle + 1
+            else:
+                high = middle
+        found[pair] = low < indptr[row + 1] and indices[low] == inputs[pair]
+    return found
 
 
 @kernel
@@ -113,148 +187,175 @@ def move(
     indices: Ints32,
     keep: Bools,
     grown: Ints64,
+    are_ranks: bool,
+    tile: int,
     n_in: int,
+    n_out: int,
     values: Floats,
     first_moments: Floats,
     second_moments: Floats,
 ) -> None:
     """Replace the connections that are not kept by as many grown ones, in place.
 
-    A kept connection takes its value and moments along; those of a grown one are zero.
+    A kept connection takes its value and moments along; those of a grown one are zero. Row by row, what is kept and
+    what grows are merged into scratch of a row's length and copied to where the row goes. That may be once nothing of
+    other rows is left there: a row waits for the next one where that moves to the right.
 
     Args:
         indptr: of the layer, changed.
         indices: changed.
         keep: bool ``(nnz,)``.
-        grown: ascending flat positions that are free, as many as are not kept.
+        grown: ascending free places, as many as are not kept.
+        are_ranks: whether they are given by their ranks among the free places.
+        tile: inputs of a panel.
         n_in: inputs of the layer.
+        n_out: outputs of the layer.
         values: float32 ``(nnz,)``, changed.
         first_moments: float32 ``(nnz,)``, changed.
         second_moments: float32 ``(nnz,)``, changed; may be ``first_moments`` itself.
     """
-    n_out = indptr.shape[0] - 1
-    first = indptr[0]
-    to = 0
-    for o in range(n_out):  # what is kept closes up at the front, without a branch that chance decides
-        last = indptr[o + 1]
-        indptr[o] = to
-        for k in range(first, last):
-            indices[to] = indices[k]
-            values[to] = values[k]
-            first_moments[to] = first_moments[k]
-            second_moments[to] = second_moments[k]
-            to += int(keep[k])
-        first = last
-    k, g, at = to - 1, grown.shape[0] - 1, indices.shape[0] - 1
-    for o in range(n_out - 1, -1, -1):  # and is merged with what grows from the back, so that nothing is overwritten
-        row = np.int64(o) * n_in
-        end = at + 1
-        while g >= 0 and grown[g] >= row:
-            column = grown[g] - row
-            if k < indptr[o]:
-                indices[at] = column
-                values[at] = _ZERO
-                first_moments[at] = _ZERO
-                second_moments[at] = _ZERO
-                g -= 1
-                at -= 1
-                continue
-            kept = int(indices[k] > column)
-            factor = np.float32(kept)
-            indices[at] = column + kept * (indices[k] - column)
-            values[at] = factor * values[k]
-            first_moments[at] = factor * first_moments[k]
-            second_moments[at] = factor * second_moments[k]
-            k -= kept
-            g -= 1 - kept
-            at -= 1
-        while k >= indptr[o]:
-            indices[at] = indices[k]
-            values[at] = values[k]
-            first_moments[at] = first_moments[k]
-            second_moments[at] = second_moments[k]
-            k -= 1
-            at -= 1
-        if o + 1 < n_out:
-            indptr[o + 1] = end
-    indptr[n_out] = indices.shape[0]
+    n_rows = indptr.shape[0] - 1
+    before = int(are_ranks)  # a free place is its rank and the number of connections before it
+    moved = np.zeros(n_rows + 1, np.int64)
+    growth = np.zeros(n_rows + 1, np.int64)
+    g, longest = _U0, 0
+    for row in range(n_rows):
+        panel = row // n_out
+        width = min(tile, n_in - panel * tile)
+        until = panel * tile * n_out + (row - panel * n_out + 1) * width - before * indptr[row + 1]
+        while g < grown.shape[0] and grown[g] < until:
+            g += _U1
+        growth[row + 1] = g
+        count = growth[row + 1] - growth[row]
+        for c in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
+            count += int(keep[c])
+        moved[row + 1] = moved[row] + count
+        longest = max(longest, count)
+    new_indices = np.empty(longest + 1, np.int32)
+    new_values = np.empty(longest + 1, np.float32)
+    new_first = np.empty(longest + 1, np.float32)
+    new_second = np.empty(longest + 1, np.float32)
+    next_row = 0
+    while next_row < n_rows:
+        from_row = next_row
+        while next_row + 1 < n_rows and moved[next_row + 1] > indptr[next_row + 1]:
+            next_row += 1
+        for row in range(next_row, from_row - 1, -1):
+            panel = row // n_out
+            low = panel * tile
+            first, last = np.uintp(indptr[row]), np.uintp(indptr[row + 1])
+            offset = low - low * n_out - (row - panel * n_out) * min(tile, n_in - low)
+            k, to = first, _U0
+            g, g_end = np.uintp(growth[row]), np.uintp(growth[row + 1])
+            while k < last and g < g_end:  # without a branch that chance decides
+                column = grown[g] + offset + before * np.intp(k)
+                beyond = np.intp(indices[k]) - column
+                old = np.uintp(beyond <= 0)
+                factor = np.float32(old)
+                new_indices[to] = column + np.intp(old) * beyond
+                new_values[to] = factor * values[k]
+                new_first[to] = factor * first_moments[k]
+                new_second[to] = factor * second_moments[k]
+                to += (np.uintp(keep[k]) & old) + (_U1 - old)
+                k += old
+                g += _U1 - old
+            while k < last:
+                new_indices[to] = indices[k]
+                new_values[to] = values[k]
+                new_first[to] = first_moments[k]
+                new_second[to] = second_moments[k]
+                to += np.uintp(keep[k])
+                k += _U1
+            while g < g_end:
+                new_indices[to] = grown[g] + offset + before * np.intp(last)
+                new_values[to] = _ZERO
+                new_first[to] = _ZERO
+                new_second[to] = _ZERO
+                to += _U1
+                g += _U1
+            start = np.uintp(moved[row])
+            for c in range(to):
+                indices[start + c] = new_indices[c]
+                values[start + c] = new_values[c]
+                first_moments[start + c] = new_first[c]
+                second_moments[start + c] = new_second[c]
+        next_row += 1
+    indptr[:] = moved
 
 
 @kernel
 def collect_largest(
     block: Floats,
-    from_output: int,
+    from_row: int,
+    low: int,
+    first_place: int,
     indptr: Ints64,
     indices: Ints32,
     count: int,
     scores: Floats,
-    positions: Ints64,
+    found: Ints64,
     size: int,
     limit: float,
 ) -> tuple[int, float]:
-    """Add the free positions of a block of outputs to the candidates for the ``count`` largest magnitudes.
+    """Add the free places of some rows of a panel to the candidates for the ``count`` largest magnitudes.
 
     What is not above ``limit`` is passed over, 16 at a time where that settles it. When the room is full, only the
     ``count`` largest candidates stay, and the least of them becomes the limit.
 
     Args:
-        block: float32 ``(outputs, n_in)``, C order.
-        from_output: the output of its first row.
+        block: float32 ``(rows, inputs of the panel)``, C order; overwritten where there are connections.
+        from_row: the first of the rows in ``indptr``.
+        low: the panel's first input.
+        first_place: the place of ``block[0, 0]``.
         indptr: of the layer.
         indices: of the layer.
         count: how many are wanted, at least 1.
-        scores: float32, room for the magnitudes of candidates, more than ``count``.
-        positions: int64, room for their flat positions.
+        scores: float32, room for the magnitudes of candidates, at least ``count + 16``.
+        found: int64, room for their places.
         size: how many candidates there are.
         limit: magnitudes up to this one cannot be among the largest.
 
     Returns:
         The new ``size`` and ``limit``.
+
+    Raises:
+        FloatingPointError: a gradient is not finite.
     """
-    n_in = block.shape[1]
+    width, room = np.uintp(block.shape[1]), np.uintp(scores.shape[0])
     bound = np.float32(limit)
-    for row in range(block.shape[0]):
-        o = from_output + row
-        k, last = indptr[o], indptr[o + 1]
-        i = 0
-        while i < n_in:
-            until = i + WIDTH
-            if until > n_in:
-                until = n_in
-            elif not vany_above(block, row * n_in + i, bound):
-                i = until
+    filled = np.uintp(size)
+    for row in range(np.uintp(block.shape[0])):
+        connections = np.uintp(from_row) + row
+        for k in range(np.uintp(indptr[connections]), np.uintp(indptr[connections + _U1])):
+            block[row, np.uintp(indices[k] - low)] = _NAN  # which is above nothing
+        place = first_place + np.intp(row * width)
+        for i in range(_U0, width, _UWIDTH):
+            until = min(i + _UWIDTH, width)
+            if until == i + _UWIDTH and not vany_above(block, np.intp(row * width + i), bound):
                 continue
-            while k < last and indices[k] < i:
-                k += 1
-            while i < until:
-                score = abs(block[row, i])
-                if k < last and indices[k] == i:
-                    k += 1
-                elif score > bound:
-                    if size == scores.shape[0]:
-                        size = keep_candidates(scores, positions, size, count)
-                        bound = scores[:size].min()
-                    if score > bound:
-                        scores[size] = score
-                        positions[size] = np.int64(o) * n_in + i
-                        size += 1
-                i += 1
-    return size, float(bound)
+            if filled + _UWIDTH > room:
+                filled = np.uintp(keep_candidates(scores, found, int(np.intp(filled)), count))
+                bound = scores[:filled].min()
+            for column in range(i, until):
+                score = abs(block[row, column])
+                scores[filled] = score
+                found[filled] = place + np.intp(column)
+                filled += np.uintp(score > bound)
+    return int(np.intp(filled)), float(bound)
 
 
 @kernel
-def keep_candidates(scores: Floats, positions: Ints64, size: int, count: int) -> int:
+def keep_candidates(scores: Floats, found: Ints64, size: int, count: int) -> int:
     """Move the ``count`` candidates with the largest scores to the front, in their order; return how many there are."""
     if size <= count:
         return size
     keep = keep_largest(scores[:size], size - count)
-    to = 0
+    to = _U0
     for c in range(size):
-        if keep[c]:
-            scores[to] = scores[c]
-            positions[to] = positions[c]
-            to += 1
-    return to
+        scores[to] = scores[c]
+        found[to] = found[c]
+        to += np.uintp(keep[c])
+    return int(np.intp(to))
 
 
 @kernel
@@ -271,9 +372,8 @@ def _marked(population: int, count: int, seed: int) -> npt.NDArray[np.uint64]:
         z = z ^ (z >> np.uint64(31))
         rank = np.int64(np.float64(z >> np.uint64(11)) * 2.0**-53 * population)
         bit = one << np.uint64(rank & 63)
-        if words[rank >> 6] & bit == 0:
-            words[rank >> 6] |= bit
-            left -= 1
+        left -= int(words[rank >> 6] & bit == 0)
+        words[rank >> 6] |= bit
     return words
 
 

@@ -1,13 +1,21 @@
 """The products of a sparse linear layer ``Y = W X + b``.
 
 Everything is feature-major: a matrix of activations has one row a feature and one column a sample of the batch, so
-that a connection touches two contiguous rows and the batch fills the vector registers. W of shape ``(n_out, n_in)`` is
-CSR by output neuron: ``indptr`` int64 ``(n_out + 1,)``, ``indices`` int32 ``(nnz,)`` sorted within each row, ``values``
-float32 ``(nnz,)``.
+that a connection touches two contiguous rows and the batch fills the vector registers.
 
-Every matrix must be C-contiguous float32 with a number of columns that is a multiple of :data:`dst.kernels.simd.WIDTH`
-(pad with zeros: columns whose output gradient is zero add nothing to any result). Kernels write into arrays that the
-caller owns and allocate nothing.
+W of shape ``(n_out, n_in)`` is stored in panels: panel p holds the connections from inputs ``p * tile`` to
+``(p + 1) * tile``, and within it connections are ordered by output, then by input. Going through all outputs panel by
+panel keeps the activations of a tile in the cache, and all arrays are read from front to back. With one panel this is
+CSR.
+
+- ``indptr`` int64 ``(n_panels * n_out + 1,)``: the connections from panel p to output o begin at ``[p * n_out + o]``
+- ``indices`` int32 ``(nnz,)``: the input of each
+- ``values`` float32 ``(nnz,)``
+
+Every matrix must be C-contiguous float32 with a number of columns that is a multiple of the length of ``lanes``
+vectors (:mod:`dst.kernels.rows`; pad with zeros: columns whose output gradient is zero add nothing to any result).
+Kernels write into arrays that the caller owns and allocate nothing. Those that take a range of outputs or inputs write
+nothing that belongs to others, and their results do not depend on the range: threads may share out a layer.
 """
 
 from __future__ import annotations
@@ -16,29 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.kernels.jit import kernel
-from dst.kernels.simd import (
-    WIDTH,
-    vadd,
-    vfma,
-    vload,
-    vmul,
-    vsplat,
-    vstore,
-    vstore_sums,
-    vsum,
-    vwhere_positive,
-)
+from dst.kernels.rows import row_add, row_dot, row_fma, row_load, row_splat, row_store, row_where_positive
+from dst.kernels.simd import WIDTH, vadd, vload, vsplat, vstore_sums, vsum
 
 Floats = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
+Lanes = tuple[int, ...]
 
 _ZERO = np.float32(0)
-
-
-def padded(columns: int) -> int:
-    """Return the smallest multiple of the vector width that is at least ``columns``."""
-    return -(-columns // WIDTH) * WIDTH
+# Numba looks at each use of an index whether it is negative, unless it is unsigned.
+_U1, _U2, _U3, _U4 = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
 
 
 def aligned(shape: tuple[int, int]) -> Floats:
@@ -53,17 +49,17 @@ def aligned(shape: tuple[int, int]) -> Floats:
 
 
 def tile_inputs(n_in: int, n_out: int, nnz: int, batch: int) -> int:
-    """Return how many inputs make a tile: as many as fit a cache, as long as the tiles keep the loops long.
+    """Return how many inputs make a panel: as many as fit a cache, as long as the panels keep the loops long.
 
-    A tile's activations should fill the first-level cache (32 KB), a part of the second (128 KB) or all of it (512 KB);
-    the smallest wins whose segments hold at least 192 vector operations on average. A tile costs a load and a store of
-    the output row, so shorter segments lose more than the cache gains.
+    The activations of a tile should fill a small part of the second-level cache (64 KB), or more of it; the smallest
+    wins whose panels hold at least 80 vector operations an output on average. A panel costs a load and a store of the
+    output row, so shorter loops lose more than the cache gains.
     """
-    for cache_bytes in (2**15, 2**17, 2**19):
+    for cache_bytes in (2**16, 2**17, 2**18, 2**19):
         tile = max(1, cache_bytes // (4 * batch))
         if tile >= n_in:
             break
-        if nnz / n_out * tile / n_in * batch / WIDTH >= 192:
+        if nnz / n_out * tile / n_in * batch / WIDTH >= 80:
             return tile
     return n_in
 
@@ -83,88 +79,49 @@ def gather(table: Floats, rows: Ints64, out: Floats) -> None:
 
 @kernel
 def forward(
-    segments: Ints64,
-    n_tiles: int,
+    indptr: Ints64,
     indices: Ints32,
     values: Floats,
     bias: Floats,
     x: Floats,
     y: Floats,
     relu: bool,
+    from_output: int,
+    to_output: int,
+    lanes: Lanes,
 ) -> None:
-    """Write ``W x + b``, or ``max(W x + b, 0)``, to ``y``: ``x`` is ``(n_in, batch)``, ``y`` is ``(n_out, batch)``.
+    """Write ``W x + b``, or ``max(W x + b, 0)``, to some rows of ``y``.
 
-    Four sums at a time stay in registers over all connections of a segment (:func:`tile_segments`; ``indptr`` and 1 for
-    a layer that is not tiled), so that four multiplications are under way at once: those of four vectors of the batch
-    with one connection while there are as many, then of two vectors with two, then of one with four.
+    ``x`` is ``(n_in, batch)``, ``y`` is ``(n_out, batch)``.
+    A row of ``y`` stays in registers over all connections of a panel. Four or more vectors keep as many multiplications
+    under way; with fewer, two connections at a time have sums of their own.
     """
     batch = np.intp(x.shape[1])
-    zero = vsplat(_ZERO)
-    for tile in range(n_tiles):
-        opening, closing = tile == 0, relu and tile == n_tiles - 1
-        for o in range(y.shape[0]):
-            first, last = segments[o * n_tiles + tile], segments[o * n_tiles + tile + 1]
-            start = vsplat(bias[o])
-            to = o * batch
-            column = np.intp(0)
-            while column + 4 * WIDTH <= batch:
-                if opening:
-                    a, b, c, d = start, start, start, start
+    n_out = y.shape[0]
+    n_panels = (indptr.shape[0] - 1) // n_out
+    for panel in range(n_panels):
+        for o in range(from_output, to_output):
+            first, last = np.uintp(indptr[panel * n_out + o]), np.uintp(indptr[panel * n_out + o + 1])
+            for column in range(0, batch, WIDTH * len(lanes)):
+                to = o * batch + column
+                total = row_splat(bias[o], lanes) if panel == 0 else row_load(y, to, lanes)
+                if len(lanes) >= 4:
+                    for k in range(first, last):
+                        total = row_fma(values[k], row_load(x, np.intp(indices[k]) * batch + column, lanes), total)
                 else:
-                    a, b = vload(y, to + column), vload(y, to + column + WIDTH)
-                    c, d = vload(y, to + column + 2 * WIDTH), vload(y, to + column + 3 * WIDTH)
-                for k in range(first, last):
-                    weight = vsplat(values[k])
-                    at = np.intp(indices[k]) * batch + column
-                    a = vfma(weight, vload(x, at), a)
-                    b = vfma(weight, vload(x, at + WIDTH), b)
-                    c = vfma(weight, vload(x, at + 2 * WIDTH), c)
-                    d = vfma(weight, vload(x, at + 3 * WIDTH), d)
-                if closing:
-                    a, b = vwhere_positive(a, a), vwhere_positive(b, b)
-                    c, d = vwhere_positive(c, c), vwhere_positive(d, d)
-                vstore(y, to + column, a)
-                vstore(y, to + column + WIDTH, b)
-                vstore(y, to + column + 2 * WIDTH, c)
-                vstore(y, to + column + 3 * WIDTH, d)
-                column += 4 * WIDTH
-            while column + 2 * WIDTH <= batch:
-                if opening:
-                    a, b = start, start
-                else:
-                    a, b = vload(y, to + column), vload(y, to + column + WIDTH)
-                c, d = zero, zero
-                pairs = first + (last - first) // 2 * 2
-                for k in range(first, pairs, 2):
-                    weight, other = vsplat(values[k]), vsplat(values[k + 1])
-                    at, beside = np.intp(indices[k]) * batch + column, np.intp(indices[k + 1]) * batch + column
-                    a, b = vfma(weight, vload(x, at), a), vfma(weight, vload(x, at + WIDTH), b)
-                    c, d = vfma(other, vload(x, beside), c), vfma(other, vload(x, beside + WIDTH), d)
-                if pairs < last:
-                    weight = vsplat(values[pairs])
-                    at = np.intp(indices[pairs]) * batch + column
-                    a, b = vfma(weight, vload(x, at), a), vfma(weight, vload(x, at + WIDTH), b)
-                a, b = vadd(a, c), vadd(b, d)
-                if closing:
-                    a, b = vwhere_positive(a, a), vwhere_positive(b, b)
-                vstore(y, to + column, a)
-                vstore(y, to + column + WIDTH, b)
-                column += 2 * WIDTH
-            if column < batch:
-                a = start if opening else vload(y, to + column)
-                b, c, d = zero, zero, zero
-                fours = first + (last - first) // 4 * 4
-                for k in range(first, fours, 4):
-                    a = vfma(vsplat(values[k]), vload(x, np.intp(indices[k]) * batch + column), a)
-                    b = vfma(vsplat(values[k + 1]), vload(x, np.intp(indices[k + 1]) * batch + column), b)
-                    c = vfma(vsplat(values[k + 2]), vload(x, np.intp(indices[k + 2]) * batch + column), c)
-                    d = vfma(vsplat(values[k + 3]), vload(x, np.intp(indices[k + 3]) * batch + column), d)
-                for k in range(fours, last):
-                    a = vfma(vsplat(values[k]), vload(x, np.intp(indices[k]) * batch + column), a)
-                a = vadd(vadd(a, b), vadd(c, d))
-                if closing:
-                    a = vwhere_positive(a, a)
-                vstore(y, to + column, a)
+                    other = row_splat(_ZERO, lanes)
+                    pairs = first + ((last - first) & ~_U1)
+                    for k in range(first, pairs, _U2):
+                        total = row_fma(values[k], row_load(x, np.intp(indices[k]) * batch + column, lanes), total)
+                        at = np.intp(indices[k + _U1]) * batch + column
+                        other = row_fma(values[k + _U1], row_load(x, at, lanes), other)
+                    if pairs < last:
+                        at = np.intp(indices[pairs]) * batch + column
+                        total = row_fma(values[pairs], row_load(x, at, lanes), total)
+                    total = row_add(total, other)
+                if relu and panel == n_panels - 1:
+                    total = row_where_positive(total, total)
+                row_store(y, to, total)
 
 
 @kernel
@@ -180,68 +137,48 @@ def row_sums(dy: Floats, sums: Floats) -> None:
 
 @kernel
 def weight_gradient(
-    segments: Ints64,
-    n_tiles: int,
+    indptr: Ints64,
     indices: Ints32,
     x: Floats,
     dy: Floats,
-    from_output: int,
-    to_output: int,
+    from_row: int,
+    to_row: int,
     dvalues: Floats,
+    lanes: Lanes,
 ) -> None:
-    """Write the loss gradient of the connections of some outputs, given activations ``x`` and output gradient ``dy``.
+    """Write the loss gradient of the connections of some rows, given activations ``x`` and output gradient ``dy``.
 
-    ``dvalues[k - k0] = sum_j dy[o, j] x[i, j]`` for connection ``k`` from input ``i`` to output ``o``, with
-    ``from_output <= o < to_output`` and ``k0`` the first of these connections. Connections are taken four at a time:
-    they share the loads of ``dy`` and the summing up.
+    ``dvalues[k - k0] = sum_j dy[o, j] x[i, j]`` for connection ``k`` from input ``i`` to output ``o``, in the rows
+    ``from_row`` to ``to_row`` of ``indptr``, ``k0`` being the first of these connections. The row of ``dy`` stays in
+    registers; four connections at a time share the summing up.
     """
     batch = np.intp(x.shape[1])
-    offset = segments[from_output * n_tiles]
-    zero = vsplat(_ZERO)
-    for tile in range(n_tiles):
-        for o in range(from_output, to_output):
-            first, last = segments[o * n_tiles + tile], segments[o * n_tiles + tile + 1]
-            row = o * batch
-            fours = first + (last - first) // 4 * 4
-            for k in range(first, fours, 4):
-                at0 = np.intp(indices[k]) * batch
-                at1 = np.intp(indices[k + 1]) * batch
-                at2 = np.intp(indices[k + 2]) * batch
-                at3 = np.intp(indices[k + 3]) * batch
-                a, b, c, d = zero, zero, zero, zero
-                for column in range(0, batch, WIDTH):
-                    gradient = vload(dy, row + column)
-                    a = vfma(gradient, vload(x, at0 + column), a)
-                    b = vfma(gradient, vload(x, at1 + column), b)
-                    c = vfma(gradient, vload(x, at2 + column), c)
-                    d = vfma(gradient, vload(x, at3 + column), d)
-                vstore_sums(dvalues, k - offset, a, b, c, d)
+    n_out = dy.shape[0]
+    offset = indptr[from_row]
+    for row in range(from_row, to_row):
+        first, last = np.uintp(indptr[row]), np.uintp(indptr[row + 1])
+        fours = first + ((last - first) & ~_U3)
+        for column in range(0, batch, WIDTH * len(lanes)):
+            gradient = row_load(dy, np.intp(row % n_out) * batch + column, lanes)
+            for k in range(first, fours, _U4):
+                a = row_dot(gradient, row_load(x, np.intp(indices[k]) * batch + column, lanes))
+                b = row_dot(gradient, row_load(x, np.intp(indices[k + _U1]) * batch + column, lanes))
+                c = row_dot(gradient, row_load(x, np.intp(indices[k + _U2]) * batch + column, lanes))
+                d = row_dot(gradient, row_load(x, np.intp(indices[k + _U3]) * batch + column, lanes))
+                at = np.intp(k) - offset
+                if column == 0:
+                    vstore_sums(dvalues, at, a, b, c, d)
+                else:
+                    before0, before1, before2, before3 = dvalues[at], dvalues[at + 1], dvalues[at + 2], dvalues[at + 3]
+                    vstore_sums(dvalues, at, a, b, c, d)
+                    dvalues[at] += before0
+                    dvalues[at + 1] += before1
+                    dvalues[at + 2] += before2
+                    dvalues[at + 3] += before3
             for k in range(fours, last):
-                at0 = np.intp(indices[k]) * batch
-                a = zero
-                for column in range(0, batch, WIDTH):
-                    a = vfma(vload(dy, row + column), vload(x, at0 + column), a)
-                dvalues[k - offset] = vsum(a)
-
-
-@kernel
-def tile_segments(indptr: Ints64, indices: Ints32, tile: int, n_tiles: int) -> Ints64:
-    """Return where the connections from each tile of inputs to each output begin, int64 ``(n_out * n_tiles + 1,)``.
-
-    Inputs ``t * tile .. (t + 1) * tile`` are tile t; ``[o * n_tiles + t]`` is its first connection to output o. As
-    indices ascend within an output, a segment is a run of connections. Going through all outputs tile by tile keeps the
-    tile's activations in the cache.
-    """
-    n_out = indptr.shape[0] - 1
-    segments = np.empty(n_out * n_tiles + 1, np.int64)
-    for o in range(n_out):
-        k = indptr[o]
-        for t in range(n_tiles):
-            segments[o * n_tiles + t] = k
-            while k < indptr[o + 1] and indices[k] < (t + 1) * tile:
-                k += 1
-    segments[n_out * n_tiles] = indptr[n_out]
-    return segments
+                one = vsum(row_dot(gradient, row_load(x, np.intp(indices[k]) * batch + column, lanes)))
+                at = np.intp(k) - offset
+                dvalues[at] = one if column == 0 else dvalues[at] + one
 
 
 @kernel
@@ -256,12 +193,15 @@ def both_gradients(
     dvalues: Floats,
     sums: Floats,
     scale: float,
+    from_input: int,
+    to_input: int,
+    lanes: Lanes,
 ) -> None:
-    """Write the loss gradients of a layer's connections and of its input, by input neuron.
+    """Write the loss gradients of the connections that leave some inputs, and of these inputs.
 
-    One load of ``dy`` serves both, and four connections share a load and a store of ``dx``; this needs the connections
-    in the order of their inputs as well (:func:`by_input`). ``dx`` is zero where ``x`` is: the input is the output of a
-    ReLU, whose mask is applied here.
+    One load of a row of ``dy`` serves both, and the rows of ``x`` and ``dx`` stay in registers; this needs the
+    connections in the order of their inputs as well (:func:`by_input`). ``dx`` is zero where ``x`` is: the input is the
+    output of a ReLU, whose mask is applied here.
 
     Args:
         starts: int64 ``(n_in + 1,)``: where each input's connections begin in the two lists below.
@@ -274,47 +214,54 @@ def both_gradients(
         dvalues: written, float32 ``(nnz,)``, in the order of ``values``.
         sums: scratch, float32 ``(4,)``.
         scale: ``dx`` is multiplied by it: what dropout multiplied the values with that it kept, else 1.
+        from_input: the first of the inputs.
+        to_input: the one behind the last.
+        lanes: see :mod:`dst.kernels.rows`.
     """
     batch = np.intp(x.shape[1])
-    zero, scaled = vsplat(_ZERO), vsplat(np.float32(scale))
-    for i in range(x.shape[0]):
-        first, last = starts[i], starts[i + 1]
-        row = i * batch
-        for column in range(0, batch, WIDTH):
-            vstore(dx, row + column, zero)
-        fours = first + (last - first) // 4 * 4
-        for k in range(first, fours, 4):
-            slot0, slot1, slot2, slot3 = slots[k], slots[k + 1], slots[k + 2], slots[k + 3]
-            w0, w1, w2, w3 = vsplat(values[slot0]), vsplat(values[slot1]), vsplat(values[slot2]), vsplat(values[slot3])
-            of0, of1 = np.intp(outputs[k]) * batch, np.intp(outputs[k + 1]) * batch
-            of2, of3 = np.intp(outputs[k + 2]) * batch, np.intp(outputs[k + 3]) * batch
-            a, b, c, d = zero, zero, zero, zero
-            for column in range(0, batch, WIDTH):
-                value = vload(x, row + column)
-                g0, g1 = vload(dy, of0 + column), vload(dy, of1 + column)
-                g2, g3 = vload(dy, of2 + column), vload(dy, of3 + column)
-                a, b, c, d = vfma(value, g0, a), vfma(value, g1, b), vfma(value, g2, c), vfma(value, g3, d)
-                half = vfma(w0, g0, vmul(w1, g1))
-                vstore(dx, row + column, vfma(w2, g2, vfma(w3, g3, vadd(half, vload(dx, row + column)))))
-            vstore_sums(sums, 0, a, b, c, d)
-            dvalues[slot0], dvalues[slot1], dvalues[slot2], dvalues[slot3] = sums[0], sums[1], sums[2], sums[3]
-        for k in range(fours, last):
-            slot0 = slots[k]
-            w0 = vsplat(values[slot0])
-            of0 = np.intp(outputs[k]) * batch
-            a = zero
-            for column in range(0, batch, WIDTH):
-                g0 = vload(dy, of0 + column)
-                a = vfma(vload(x, row + column), g0, a)
-                vstore(dx, row + column, vfma(w0, g0, vload(dx, row + column)))
-            dvalues[slot0] = vsum(a)
-        for column in range(0, batch, WIDTH):
-            total = vmul(scaled, vload(dx, row + column))
-            vstore(dx, row + column, vwhere_positive(vload(x, row + column), total))
+    factor = np.float32(scale)
+    for i in range(from_input, to_input):
+        first, last = np.uintp(starts[i]), np.uintp(starts[i + 1])
+        fours = first + ((last - first) & ~_U3)
+        for column in range(0, batch, WIDTH * len(lanes)):
+            at = i * batch + column
+            activation = row_load(x, at, lanes)
+            total = row_splat(_ZERO, lanes)
+            for k in range(first, fours, _U4):
+                slot0, slot1 = np.uintp(slots[k]), np.uintp(slots[k + _U1])
+                slot2, slot3 = np.uintp(slots[k + _U2]), np.uintp(slots[k + _U3])
+                gradient = row_load(dy, np.intp(outputs[k]) * batch + column, lanes)
+                total = row_fma(values[slot0], gradient, total)
+                a = row_dot(activation, gradient)
+                gradient = row_load(dy, np.intp(outputs[k + _U1]) * batch + column, lanes)
+                total = row_fma(values[slot1], gradient, total)
+                b = row_dot(activation, gradient)
+                gradient = row_load(dy, np.intp(outputs[k + _U2]) * batch + column, lanes)
+                total = row_fma(values[slot2], gradient, total)
+                c = row_dot(activation, gradient)
+                gradient = row_load(dy, np.intp(outputs[k + _U3]) * batch + column, lanes)
+                total = row_fma(values[slot3], gradient, total)
+                d = row_dot(activation, gradient)
+                vstore_sums(sums, 0, a, b, c, d)
+                if column == 0:
+                    dvalues[slot0], dvalues[slot1], dvalues[slot2], dvalues[slot3] = sums[0], sums[1], sums[2], sums[3]
+                else:
+                    dvalues[slot0] += sums[0]
+                    dvalues[slot1] += sums[1]
+                    dvalues[slot2] += sums[2]
+                    dvalues[slot3] += sums[3]
+            for k in range(fours, last):
+                slot0 = np.uintp(slots[k])
+                gradient = row_load(dy, np.intp(outputs[k]) * batch + column, lanes)
+                total = row_fma(values[slot0], gradient, total)
+                one = vsum(row_dot(activation, gradient))
+                dvalues[slot0] = one if column == 0 else dvalues[slot0] + one
+            total = row_fma(factor, total, row_splat(_ZERO, lanes))
+            row_store(dx, at, row_where_positive(activation, total))
 
 
 @kernel
-def by_input(indptr: Ints64, indices: Ints32, n_in: int) -> tuple[Ints64, Ints32, Ints32]:
+def by_input(indptr: Ints64, indices: Ints32, n_in: int, n_out: int) -> tuple[Ints64, Ints32, Ints32]:
     """Return ``starts``, ``outputs`` and ``slots`` of :func:`both_gradients`: the connections by their inputs."""
     starts = np.zeros(n_in + 1, np.int64)
     for k in range(indices.shape[0]):
@@ -324,8 +271,9 @@ def by_input(indptr: Ints64, indices: Ints32, n_in: int) -> tuple[Ints64, Ints32
     outputs = np.empty(indices.shape[0], np.int32)
     slots = np.empty(indices.shape[0], np.int32)
     to = starts[:-1].copy()
-    for o in range(indptr.shape[0] - 1):
-        for k in range(indptr[o], indptr[o + 1]):
+    for row in range(indptr.shape[0] - 1):
+        o = row % n_out
+        for k in range(indptr[row], indptr[row + 1]):
             at = to[indices[k]]
             outputs[at] = o
             slots[at] = k
@@ -334,27 +282,17 @@ def by_input(indptr: Ints64, indices: Ints32, n_in: int) -> tuple[Ints64, Ints32
 
 
 @kernel
-def input_gradient(indptr: Ints64, indices: Ints32, values: Floats, dy: Floats, dx: Floats) -> None:
+def input_gradient(indptr: Ints64, indices: Ints32, values: Floats, dy: Floats, dx: Floats, lanes: Lanes) -> None:
     """Write ``transpose(W) dy`` to ``dx``: ``dy`` is ``(n_out, batch)``, ``dx`` is ``(n_in, batch)``."""
     batch = np.intp(dy.shape[1])
+    n_out = dy.shape[0]
     dx[:] = _ZERO
-    for o in range(dy.shape[0]):
-        first, last = indptr[o], indptr[o + 1]
-        column = np.intp(0)
-        while column + 2 * WIDTH <= batch:
-            low = vload(dy, o * batch + column)
-            high = vload(dy, o * batch + column + WIDTH)
-            for c in range(first, last):
-                weight = vsplat(values[c])
-                at = np.intp(indices[c]) * batch + column
-                vstore(dx, at, vfma(weight, low, vload(dx, at)))
-                vstore(dx, at + WIDTH, vfma(weight, high, vload(dx, at + WIDTH)))
-            column += 2 * WIDTH
-        if column < batch:
-            low = vload(dy, o * batch + column)
-            for c in range(first, last):
-                at = np.intp(indices[c]) * batch + column
-                vstore(dx, at, vfma(vsplat(values[c]), low, vload(dx, at)))
+    for row in range(indptr.shape[0] - 1):
+        for column in range(0, batch, WIDTH * len(lanes)):
+            gradient = row_load(dy, np.intp(row % n_out) * batch + column, lanes)
+            for k in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
+                at = np.intp(indices[k]) * batch + column
+                row_store(dx, at, row_fma(values[k], gradient, row_load(dx, at, lanes)))
 
 
 @kernel

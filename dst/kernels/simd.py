@@ -22,14 +22,14 @@ class _Float32x16(types.Type):
         super().__init__(name="float32x16")
 
 
-_VECTOR = _Float32x16()
-_IR = ir.VectorType(ir.FloatType(), WIDTH)
+VECTOR = _Float32x16()
+VECTOR_IR = ir.VectorType(ir.FloatType(), WIDTH)
 
 
 @register_model(_Float32x16)
 class _Float32x16Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, _IR)
+        super().__init__(dmm, fe_type, VECTOR_IR)
 
 
 _LANES = ir.VectorType(ir.IntType(32), WIDTH)
@@ -49,14 +49,22 @@ def _first(builder: Any, count: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(_LANES, list(range(WIDTH))), limits)
 
 
-def _called(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def splatted(builder: Any, value: Any) -> Any:
+    """Emit a vector whose values all equal ``value``."""
+    one = builder.insert_element(ir.Constant(VECTOR_IR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return _shuffled(builder, one, ir.Constant(VECTOR_IR, ir.Undefined), [0] * WIDTH)
+
+
+def called(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Emit a call of an LLVM intrinsic."""
     function = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+def pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Emit the address of the vector ``array.ravel()[offset : offset + 16]``."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [offset]), _IR.as_pointer())
+    return builder.bitcast(builder.gep(data, [offset]), VECTOR_IR.as_pointer())
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -64,11 +72,11 @@ def vload(typingctx: Any, array: Any, offset: Any) -> Any:
     """Load ``array.ravel()[offset : offset + 16]`` of a C-contiguous float32 array."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        load = builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]))
+        load = builder.load(pointer(context, builder, signature.args[0], args[0], args[1]))
         load.align = 4
         return load
 
-    return _VECTOR(array, types.intp), codegen
+    return VECTOR(array, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -76,11 +84,11 @@ def vstore(typingctx: Any, array: Any, offset: Any, vector: Any) -> Any:
     """Store a vector to ``array.ravel()[offset : offset + 16]`` of a C-contiguous float32 array."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        store = builder.store(args[2], _pointer(context, builder, signature.args[0], args[0], args[1]))
+        store = builder.store(args[2], pointer(context, builder, signature.args[0], args[0], args[1]))
         store.align = 4
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, _VECTOR), codegen
+    return types.void(array, types.intp, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -88,10 +96,9 @@ def vsplat(typingctx: Any, value: Any) -> Any:
     """Return a vector whose 16 values all equal ``value``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        one = builder.insert_element(ir.Constant(_IR, ir.Undefined), args[0], ir.Constant(ir.IntType(32), 0))
-        return _shuffled(builder, one, ir.Constant(_IR, ir.Undefined), [0] * WIDTH)
+        return splatted(builder, args[0])
 
-    return _VECTOR(types.float32), codegen
+    return VECTOR(types.float32), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -99,9 +106,9 @@ def vfma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Return ``a * b + c`` with one rounding."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _called(builder, "llvm.fma.v16f32", _IR, list(args))
+        return called(builder, "llvm.fma.v16f32", VECTOR_IR, list(args))
 
-    return _VECTOR(_VECTOR, _VECTOR, _VECTOR), codegen
+    return VECTOR(VECTOR, VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -109,12 +116,12 @@ def vload_first(typingctx: Any, array: Any, offset: Any, count: Any) -> Any:
     """Load the first ``count`` of 16 values, below 16; the other lanes are zero and their memory is not touched."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        align, zero = ir.Constant(ir.IntType(32), 4), ir.Constant(_IR, [0.0] * WIDTH)
+        source = pointer(context, builder, signature.args[0], args[0], args[1])
+        align, zero = ir.Constant(ir.IntType(32), 4), ir.Constant(VECTOR_IR, [0.0] * WIDTH)
         mask = _first(builder, args[2])
-        return _called(builder, "llvm.masked.load.v16f32.p0", _IR, [pointer, align, mask, zero])
+        return called(builder, "llvm.masked.load.v16f32.p0", VECTOR_IR, [source, align, mask, zero])
 
-    return _VECTOR(array, types.intp, types.intp), codegen
+    return VECTOR(array, types.intp, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -122,12 +129,12 @@ def vstore_first(typingctx: Any, array: Any, offset: Any, count: Any, vector: An
     """Store the first ``count`` lanes, below 16; other memory is not touched."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        arguments = [args[3], pointer, ir.Constant(ir.IntType(32), 4), _first(builder, args[2])]
-        _called(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), arguments)
+        source = pointer(context, builder, signature.args[0], args[0], args[1])
+        arguments = [args[3], source, ir.Constant(ir.IntType(32), 4), _first(builder, args[2])]
+        called(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), arguments)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, _VECTOR), codegen
+    return types.void(array, types.intp, types.intp, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -137,7 +144,7 @@ def vadd(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(args[0], args[1])
 
-    return _VECTOR(_VECTOR, _VECTOR), codegen
+    return VECTOR(VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -147,7 +154,7 @@ def vmul(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fmul(args[0], args[1])
 
-    return _VECTOR(_VECTOR, _VECTOR), codegen
+    return VECTOR(VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -157,7 +164,7 @@ def vdiv(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fdiv(args[0], args[1])
 
-    return _VECTOR(_VECTOR, _VECTOR), codegen
+    return VECTOR(VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -165,9 +172,9 @@ def vsqrt(typingctx: Any, a: Any) -> Any:
     """Return the square root of each value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _called(builder, "llvm.sqrt.v16f32", _IR, [args[0]])
+        return called(builder, "llvm.sqrt.v16f32", VECTOR_IR, [args[0]])
 
-    return _VECTOR(_VECTOR), codegen
+    return VECTOR(VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -175,10 +182,10 @@ def vwhere_positive(typingctx: Any, a: Any, b: Any) -> Any:
     """Return ``b`` where ``a > 0``, else 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        zero = ir.Constant(_IR, [0.0] * WIDTH)
+        zero = ir.Constant(VECTOR_IR, [0.0] * WIDTH)
         return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], zero)
 
-    return _VECTOR(_VECTOR, _VECTOR), codegen
+    return VECTOR(VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -193,7 +200,7 @@ def vsum(typingctx: Any, a: Any) -> Any:
             value = builder.fadd(_shuffled(builder, value, value, low), _shuffled(builder, value, value, high))
         return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
-    return types.float32(_VECTOR), codegen
+    return types.float32(VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -224,7 +231,7 @@ def vstore_sums(typingctx: Any, array: Any, offset: Any, a: Any, b: Any, c: Any,
         store.align = 4
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, _VECTOR, _VECTOR, _VECTOR, _VECTOR), codegen
+    return types.void(array, types.intp, VECTOR, VECTOR, VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -232,11 +239,10 @@ def vany_above(typingctx: Any, array: Any, offset: Any, limit: Any) -> Any:
     """Say whether any of ``array.ravel()[offset : offset + 16]`` has a magnitude above ``limit``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        load = builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]))
+        load = builder.load(pointer(context, builder, signature.args[0], args[0], args[1]))
         load.align = 4
-        one = builder.insert_element(ir.Constant(_IR, ir.Undefined), args[2], ir.Constant(ir.IntType(32), 0))
-        limits = _shuffled(builder, one, ir.Constant(_IR, ir.Undefined), [0] * WIDTH)
-        above = builder.fcmp_ordered(">", _called(builder, "llvm.fabs.v16f32", _IR, [load]), limits)
+        limits = splatted(builder, args[2])
+        above = builder.fcmp_ordered(">", called(builder, "llvm.fabs.v16f32", VECTOR_IR, [load]), limits)
         bits = builder.bitcast(above, ir.IntType(WIDTH))
         return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
 
@@ -249,6 +255,6 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         defined = ir.Constant(ir.IntType(1), 1)
-        return _called(builder, "llvm.cttz.i64", ir.IntType(64), [args[0], defined])
+        return called(builder, "llvm.cttz.i64", ir.IntType(64), [args[0], defined])
 
     return types.int64(types.uint64), codegen

@@ -12,16 +12,16 @@ from dst.kernels.optimizers import update
 Floats = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
+Lanes = tuple[int, ...]
 
-BLOCK = 16384
+BLOCK = 4096
 """Gradients that gather before their optimizer step: enough for long vector loops, few enough for the cache."""
 
 
 @kernel
 def update_by_output(
     is_adam: bool,
-    segments: Ints64,
-    n_tiles: int,
+    indptr: Ints64,
     indices: Ints32,
     x: Floats,
     dy: Floats,
@@ -30,13 +30,15 @@ def update_by_output(
     second_moments: Floats,
     gradient: Floats,
     hyper: Floats,
+    from_output: int,
+    to_output: int,
+    lanes: Lanes,
 ) -> None:
-    """Take an optimizer step on all connections of a layer, a block of output neurons after the other.
+    """Take an optimizer step on the connections to some outputs, panel by panel, a block of rows after the other.
 
     Args:
         is_adam: Adam, else gradient descent with momentum.
-        segments: int64, of :func:`dst.kernels.linear.tile_segments`.
-        n_tiles: tiles of inputs.
+        indptr: int64, of panels (:mod:`dst.kernels.linear`).
         indices: int32 ``(nnz,)``.
         x: input of the layer, float32 ``(n_in, batch)``.
         dy: gradient of its output, float32 ``(n_out, batch)``.
@@ -45,13 +47,17 @@ def update_by_output(
         second_moments: float32 ``(nnz,)``, changed by Adam only.
         gradient: scratch, float32, at least :data:`BLOCK` and the longest row of connections together.
         hyper: settings of the optimizer.
+        from_output: the first of the outputs.
+        to_output: the one behind the last.
+        lanes: see :mod:`dst.kernels.rows`.
     """
     n_out = dy.shape[0]
-    start = 0
-    for o in range(n_out):
-        k0 = segments[start * n_tiles]
-        count = segments[(o + 1) * n_tiles] - k0
-        if count >= BLOCK or o == n_out - 1:
-            weight_gradient(segments, n_tiles, indices, x, dy, start, o + 1, gradient)
-            update(is_adam, values, first_moments, second_moments, gradient, k0, count, hyper)
-            start = o + 1
+    for panel_row in range(0, indptr.shape[0] - 1, n_out):
+        start = panel_row + from_output
+        end = panel_row + to_output
+        for row in range(start, end):
+            count = indptr[row + 1] - indptr[start]
+            if count >= BLOCK or row == end - 1:
+                weight_gradient(indptr, indices, x, dy, start, row + 1, gradient, lanes)
+                update(is_adam, values, first_moments, second_moments, gradient, indptr[start], count, hyper)
+                start = row + 1

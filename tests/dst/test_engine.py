@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,15 +12,18 @@ from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam, adam_hyper, sgd, sgd_hyper
+from dst.kernels.rows import lanes, padded
 from dst.kernels.simd import WIDTH
 from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
+from dst.team import Team
 from dst.topology import METHODS
 
 
-def batch(rng, n_features, n, n_classes):
-    x = np.zeros((n_features, linear.padded(n)), np.float32)
+def batch(rng, n_features, n, n_classes, width=WIDTH):
+    """Samples padded with zeros to a multiple of ``width``, and labels."""
+    x = np.zeros((n_features, -(-n // width) * width), np.float32)
     x[:, :n] = rng.normal(size=(n_features, n))
     return x, rng.integers(0, n_classes, n)
 
@@ -27,21 +32,21 @@ def batch(rng, n_features, n, n_classes):
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 0.98])
 @pytest.mark.parametrize("hidden", [(), (60,), (60, 20), (30, 30, 30)])
 def test_fifty_steps_match_torch_on_the_masked_oracle(optimizer, sparsity, hidden):
-    """Static topology, L2, batches of changing width: the same losses and weights to float32 tolerance."""
-    steps = StepConfig(lr=1e-3 if optimizer == "adam" else 1e-2, l2=1e-3, optimizer=optimizer)
+    """Static topology, L2, batches that are not all full: the same losses and weights to float32 tolerance."""
+    steps = StepConfig(lr=1e-3 if optimizer == "adam" else 1e-2, l2=1e-3, optimizer=optimizer, batch_size=45)
     rng = np.random.default_rng(2)
     model = SparseMLP(40, 3, hidden=hidden, sparsity=sparsity, rng=rng)
     oracle = model.masked()
     engine, torch_engine = (kind(one, steps) for kind, one in ((SparseEngine, model), (TorchEngine, oracle)))
     for step in range(50):
-        n = 37 if step % 5 else 1 + step
-        x, y = batch(rng, 40, n, 3)
+        n = 37 if step % 5 else min(1 + step, 45)
+        x, y = batch(rng, 40, n, 3, engine.width)
         ours, theirs = engine.step(x, y), torch_engine.step(np.ascontiguousarray(x[:, :n]), y)
         assert ours == pytest.approx(theirs, rel=1e-5)
     for sparse, masked in zip(model.linears, oracle.linears, strict=True):
         torch.testing.assert_close(sparse.dense_weight(), masked.masked_weight().detach(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(sparse.bias, masked.bias, rtol=1e-4, atol=1e-5)
-    x, y = batch(rng, 40, 1000, 3)
+    x, y = batch(rng, 40, 1000, 3, engine.width)
     ours, theirs = engine.evaluate(x, y), torch_engine.evaluate(np.ascontiguousarray(x[:, :1000]), y)
     assert ours == pytest.approx(theirs, rel=1e-5)
 
@@ -51,16 +56,16 @@ def test_training_goes_on_over_topology_updates_as_the_oracle_would(method):
     """After a move, the next step equals torch's on the masked copy with the moments carried over."""
     rng = np.random.default_rng(3)
     model = SparseMLP(30, 4, hidden=(40, 20), sparsity=0.8, rng=rng)
-    engine = SparseEngine(model, StepConfig(lr=1e-2, l2=1e-3))
+    engine = SparseEngine(model, StepConfig(lr=1e-2, l2=1e-3, batch_size=20))
     nnz = model.nnz
     for _ in range(6):
-        x, y = batch(rng, 30, 20, 4)
+        x, y = batch(rng, 30, 20, 4, engine.width)
         engine.step(x, y)
         engine.rewire(METHODS[method], 0.3, rng, x, rng.random(30))
     assert model.nnz == nnz
     oracle = model.masked()
     before = [layer.dense_weight().clone() for layer in model.linears]
-    x, y = batch(rng, 30, 20, 4)
+    x, y = batch(rng, 30, 20, 4, engine.width)
     loss = torch.nn.functional.cross_entropy(oracle.columns(torch.from_numpy(x[:, :20].copy())).T, torch.from_numpy(y))
     loss.backward()
     old = [[moment.copy() for moment in pair] for pair in engine.moments]
@@ -100,17 +105,19 @@ def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
     rng = np.random.default_rng(4)
     n_in = 1000 * n_tiles
     layer = SparseLinear(n_in, 70, 3 * BLOCK, rng)
+    layer.arrange(1000)
     indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
     x, dy = (rng.normal(size=(n, WIDTH)).astype(np.float32) for n in (n_in, 70))
     whole, blocks = layer.values.detach().numpy().copy(), layer.values.detach().numpy()
     moments = np.zeros((4, layer.nnz), np.float32)
     gradient = np.empty(layer.nnz, np.float32)
     hyper = adam_hyper(1, 1e-2, 1e-3)
-    linear.weight_gradient(indptr, 1, indices, x, dy, 0, 70, gradient)
+    linear.weight_gradient(indptr, indices, x, dy, 0, 70 * n_tiles, gradient, lanes(WIDTH))
     adam(whole, moments[0], moments[1], gradient, 0, layer.nnz, hyper)
     scratch = np.empty(BLOCK + int(np.diff(indptr).max()), np.float32)
-    segments = linear.tile_segments(indptr, indices, 1000, n_tiles)
-    update_by_output(True, segments, n_tiles, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper)
+    for start, end in ((0, 41), (41, 70)):
+        arrays = indptr, indices, x, dy, blocks, moments[2], moments[3], scratch, hyper
+        update_by_output(True, *arrays, start, end, lanes(WIDTH))
     np.testing.assert_array_equal(blocks, whole)
     np.testing.assert_array_equal(moments[:2], moments[2:])
 
@@ -119,7 +126,7 @@ def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
 @given(st.integers(1, 12), st.integers(1, 40), st.floats(0.1, 100))
 def test_cross_entropy_matches_torch(n_classes, n, spread):
     rng = np.random.default_rng(n)
-    logits = np.full((n_classes, linear.padded(n)), 7.0, np.float32)
+    logits = np.full((n_classes, padded(n)), 7.0, np.float32)
     logits[:, :n] = spread * rng.normal(size=(n_classes, n))
     labels = rng.integers(0, n_classes, n)
     gradient = np.full_like(logits, np.nan)
@@ -133,6 +140,50 @@ def test_cross_entropy_matches_torch(n_classes, n, spread):
     assert hits == int((reference.argmax(dim=1).numpy() == labels).sum())
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_any_number_of_threads_gives_the_same_result(threads, monkeypatch):
+    monkeypatch.setattr("dst.engine._WORTH_SHARING", 0)
+    trained = []
+    for count in (1, threads):
+        rng = np.random.default_rng(7)
+        model = SparseMLP(50, 3, hidden=(40, 3, 20), sparsity=0.7, rng=rng)
+        engine = SparseEngine(model, StepConfig(lr=1e-2, batch_size=20, threads=count))
+        losses = []
+        for _ in range(5):
+            x, y = batch(rng, 50, 20, 3, engine.width)
+            losses.append(engine.step(x, y))
+            engine.rewire(METHODS["set"], 0.3, rng, x)
+        trained.append((losses, engine.evaluate(x, y), [layer.values.tolist() for layer in model.linears]))
+    assert trained[0] == trained[1]
+
+
+def test_what_a_thread_raises_is_raised():
+    def work(part, start, end):
+        if part == 1:
+            raise ArithmeticError(f"{start} to {end}")
+
+    with pytest.raises(ArithmeticError, match="2 to 5"):
+        Team(3).run(work, np.array([0, 2, 5, 6]))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30).filter(any), st.integers(1, 6))
+def test_shares_are_near_equal(counts, size):
+    bounds = Team(size).shares(np.array(counts))
+    assert len(bounds) == size + 1
+    assert bounds[0] == 0
+    assert bounds[-1] == len(counts)
+    for start, end in itertools.pairwise(bounds.tolist()):
+        assert start <= end
+        assert sum(counts[start:end]) <= sum(counts) / size + max(counts)
+
+
+def test_a_minibatch_of_another_width_is_refused():
+    model = SparseMLP(4, 2, hidden=(3,), sparsity=0.5, rng=np.random.default_rng(0))
+    engine = SparseEngine(model, StepConfig(lr=1e-3, batch_size=20))
+    with pytest.raises(ValueError, match="a minibatch must have 32 columns, but has 16"):
+        engine.step(*batch(np.random.default_rng(0), 4, 10, 2))
+
+
 def test_a_dense_layer_is_refused():
     with pytest.raises(TypeError, match="all sparse"):
         SparseEngine(SparseMLP(4, 2, hidden=(3,), sparsity=None, rng=np.random.default_rng(0)), StepConfig(lr=1e-3))
@@ -143,11 +194,11 @@ def test_reconstruction_matches_torch():
     rng = np.random.default_rng(5)
     model = SparseMLP(20, 20, hidden=(30,), sparsity=0.6, rng=rng)
     oracle = model.masked()
-    steps = StepConfig(lr=1e-2, l2=1e-4)
+    steps = StepConfig(lr=1e-2, l2=1e-4, batch_size=25)
     engine, torch_engine = SparseEngine(model, steps), TorchEngine(oracle, steps)
     losses = []
     for _ in range(30):
-        x, _ = batch(rng, 20, 25, 2)
+        x, _ = batch(rng, 20, 25, 2, engine.width)
         targets = np.ascontiguousarray(x[:, :25])
         losses.append(engine.step(x, targets))
         assert losses[-1] == pytest.approx(torch_engine.step(targets, targets), rel=1e-4)
@@ -179,7 +230,7 @@ def test_sgd_matches_torch_on_any_run(count, start, steps):
 @given(st.integers(1, 5), st.integers(1, 20))
 def test_squared_error_by_hand(n_outputs, n):
     rng = np.random.default_rng(n)
-    outputs, targets = (rng.normal(size=(n_outputs, linear.padded(n))).astype(np.float32) for _ in range(2))
+    outputs, targets = (rng.normal(size=(n_outputs, padded(n))).astype(np.float32) for _ in range(2))
     gradient = np.full_like(outputs, np.nan)
     difference = (outputs - targets)[:, :n]
     assert squared_error(outputs, targets, n, gradient) == pytest.approx(
@@ -208,7 +259,7 @@ def test_a_step_with_dropout_is_torchs_on_the_thinned_network():
     x, y = batch(rng, 8, 12, 3)
     model = SparseMLP(8, 3, hidden=(10, 6), sparsity=0.3, rng=rng)
     oracle = model.masked()
-    steps = StepConfig(lr=1.0, optimizer="sgd", momentum=0.0, dropout=0.4, seed=11)
+    steps = StepConfig(lr=1.0, optimizer="sgd", momentum=0.0, dropout=0.4, seed=11, batch_size=12)
     before = [layer.dense_weight() for layer in model.linears]
     loss = SparseEngine(model, steps).step(x, y)
 

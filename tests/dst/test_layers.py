@@ -63,6 +63,28 @@ def test_weights_start_as_in_torch_linear():
     assert layer.bias.abs().max() <= 0.1
 
 
+def test_panels_change_the_order_of_storage_only():
+    layer, other = (SparseLinear(20, 7, 40, np.random.default_rng(1)) for _ in range(2))
+    other.arrange(6)
+    assert other.tile == 6
+    assert other.positions().tolist() != layer.positions().tolist()
+    torch.testing.assert_close(other.dense_weight(), layer.dense_weight(), rtol=0, atol=0)
+    x = torch.randn(20, 9, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(other(x), layer(x))
+    for mine, theirs in zip(other.csr(), layer.csr(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_state_in_other_panels_is_taken_over():
+    layer, other = (SparseLinear(20, 7, 40, np.random.default_rng(seed)) for seed in (1, 2))
+    layer.arrange(6)
+    other.load_state_dict(layer.state_dict())
+    assert other.tile == 6
+    torch.testing.assert_close(other.dense_weight(), layer.dense_weight(), rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="size mismatch for values"):
+        other.load_state_dict(SparseLinear(20, 7, 41, np.random.default_rng(1)).state_dict())
+
+
 @pytest.mark.parametrize("nnz", [0, 13])
 def test_impossible_numbers_of_connections_are_refused(nnz):
     with pytest.raises(ValueError, match=f"1 <= nnz <= n_in \\* n_out must hold, but got nnz={nnz}"):

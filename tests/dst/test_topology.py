@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dst import topology
+from dst.kernels.connections import free_places, from_places
 from dst.layers import SparseLinear
 from dst.topology import (
     DROP_RULES,
@@ -27,13 +28,26 @@ from dst.topology import (
 )
 
 
-def an_update(n_in: int, n_out: int, nnz: int, seed: int = 0, importance: bool = True):
+def an_update(n_in: int, n_out: int, nnz: int, seed: int = 0, importance: bool = True, tile: int | None = None):
     """A layer with the two factors of its gradient, and optimizer moments."""
     rng = np.random.default_rng(seed)
     layer = SparseLinear(n_in, n_out, nnz, rng)
+    layer.arrange(tile or n_in)
     moments = [rng.normal(size=nnz).astype(np.float32) for _ in range(2)]
     gradient = tuple(torch.from_numpy(rng.normal(size=(n, 16)).astype(np.float32)) for n in (n_in, n_out))
     return Update(layer, np.random.default_rng(seed), gradient, rng.random(n_in) if importance else None), moments
+
+
+def grown_positions(update: Update, growth):
+    """``output * n_in + input`` of what grows, ascending."""
+    layer = update.layer
+    shape = layer.tile, layer.in_features, layer.out_features
+    places = growth.places
+    if growth.are_ranks:
+        places = free_places(places, layer.indptr.numpy(), layer.indices.numpy(), *shape)
+    indptr, inputs = from_places(places, *shape)
+    outputs = np.repeat(np.arange(len(indptr) - 1) % layer.out_features, np.diff(indptr))
+    return np.sort(outputs * layer.in_features + inputs)
 
 
 @settings(deadline=None)
@@ -50,7 +64,8 @@ def test_an_update_keeps_what_it_must(n_in, n_out, drop, grow, importance, fract
     """Every pair of rules: nnz exact, indices sorted and unique, survivors with their moments, grown ones at zero."""
     size = n_in * n_out
     nnz = data.draw(st.integers(1, size))
-    update, moments = an_update(n_in, n_out, nnz, seed=size, importance=importance)
+    tile = data.draw(st.integers(1, n_in))
+    update, moments = an_update(n_in, n_out, nnz, seed=size, importance=importance, tile=tile)
     layer = update.layer
     before = dict(zip(layer.positions().tolist(), layer.values.tolist(), strict=True))
     first, second = (dict(zip(before, moment.tolist(), strict=True)) for moment in moments)
@@ -62,9 +77,10 @@ def test_an_update_keeps_what_it_must(n_in, n_out, drop, grow, importance, fract
     positions = layer.positions()
     assert layer.nnz == len(positions) == nnz
     assert layer.indices.dtype == torch.int32
-    assert (np.diff(positions) > 0).all()
-    assert positions[0] >= 0
-    assert positions[-1] < size
+    places = layer.places()
+    assert (np.diff(places) > 0).all(), "sorted and unique"
+    assert places[0] >= 0
+    assert places[-1] < size
     kept = [position for position in positions.tolist() if position in before]
     assert len(kept) == nnz - moved
     dropped = [scores[position] for position in before if position not in set(kept)]
@@ -119,29 +135,32 @@ def test_mest_scores_by_hand():
     np.testing.assert_allclose(drop_by_magnitude_and_gradient(update), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("tile", [1, 4, 9])
 @pytest.mark.parametrize("block_bytes", [1, 100, 64 * 2**20])
-def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, monkeypatch):
+def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, tile, monkeypatch):
     monkeypatch.setattr(topology, "GRADIENT_BLOCK_BYTES", block_bytes)
-    update, _ = an_update(9, 11, 30)
+    update, _ = an_update(9, 11, 30, tile=tile)
     x, dy = update.gradient
     gradient = (dy @ x.T).abs().view(-1).numpy().copy()
     occupied = update.layer.positions()
     gradient[occupied] = -1
-    assert grow_by_gradient(update, 12).tolist() == sorted(np.argsort(-gradient)[:12].tolist())
+    grown = grown_positions(update, grow_by_gradient(update, 12))
+    assert grown.tolist() == sorted(np.argsort(-gradient)[:12].tolist())
 
 
 def test_a_sample_that_misleads_costs_time_not_the_largest(monkeypatch):
     monkeypatch.setattr(topology, "_too_small", lambda update, count: 1e30)
     update, _ = an_update(9, 11, 30)
-    misled = grow_by_gradient(update, 12).tolist()
+    misled = grow_by_gradient(update, 12).places.tolist()
     monkeypatch.undo()
-    assert grow_by_gradient(update, 12).tolist() == misled
+    assert grow_by_gradient(update, 12).places.tolist() == misled
 
 
 def test_random_growth_is_uniform_over_free_positions():
     update, _ = an_update(4, 4, 6)
     occupied = update.layer.positions()
-    hits = np.bincount(np.concatenate([grow_randomly(update, 3) for _ in range(10_000)]), minlength=16)
+    grown = [grown_positions(update, grow_randomly(update, 3)) for _ in range(10_000)]
+    hits = np.bincount(np.concatenate(grown), minlength=16)
     assert not hits[occupied].any()
     free = np.setdiff1d(np.arange(16), occupied)
     assert np.abs(hits[free] - 3000).max() < 5 * np.sqrt(3000)
@@ -149,12 +168,12 @@ def test_random_growth_is_uniform_over_free_positions():
 
 def test_growth_by_importance_follows_importance_and_shuts_nobody_out():
     """One input of 20 has all importance: it is due 52.5% of the growth, each other input 2.5%."""
-    update, _ = an_update(20, 1000, 40)
+    update, _ = an_update(20, 1000, 40, tile=6)
     importance = np.zeros(20)
     importance[7] = 1.0
     update = dataclasses.replace(update, input_importance=importance)
     occupied = update.layer.positions()
-    grown = grow_by_importance(update, 1000)
+    grown = grown_positions(update, grow_by_importance(update, 1000))
     assert len(np.intersect1d(grown, occupied)) == 0
     per_input = np.bincount(grown % 20, minlength=20)
     assert abs(per_input[7] - 525) < 5 * np.sqrt(1000 * 0.525 * 0.475)
@@ -164,4 +183,4 @@ def test_growth_by_importance_follows_importance_and_shuts_nobody_out():
 def test_without_importance_growth_is_random():
     update, _ = an_update(6, 5, 9, importance=False)
     other, _ = an_update(6, 5, 9, importance=False)
-    assert grow_by_importance(update, 5).tolist() == grow_randomly(other, 5).tolist()
+    assert grow_by_importance(update, 5).places.tolist() == grow_randomly(other, 5).places.tolist()
