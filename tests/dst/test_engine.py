@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
+from dst.engine import OPTIMIZERS, SparseEngine, StepConfig
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam, adam_hyper, sgd, sgd_hyper
@@ -15,6 +15,7 @@ from dst.kernels.steps import BLOCK, update_by_output
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
 from dst.topology import METHODS
+from dst.torch_engine import TorchEngine
 
 
 def batch(rng, n_features, n, n_classes):
