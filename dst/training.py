@@ -39,7 +39,8 @@ class EpochEnd:
             explains (R squared).
         improved: whether this is the lowest validation loss so far.
         model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
-        state: returns all that the rest of the training depends on, to be saved or not.
+        state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
+            callback, all that the rest of the ranking or trial depends on.
     """
 
     epoch: int
@@ -101,8 +102,9 @@ def training_flops(connections: int, rows: int, epochs: int) -> float:
 class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
-    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every ``update_interval`` optimizer steps, the
-    connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
+    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
+    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.rewire`) where the
+    method says so.
 
     Args:
         train: rows to train on.

@@ -96,7 +96,7 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
     assert status == 0
     document = json.loads(out)
     keys = "dataset method sparsity l2 seed split k epochs best_epoch val_loss val_accuracy nnz sparsity_actual flops"
-    keys += " flops_ratio_to_dense engine seconds peak_rss_bytes importances"
+    keys += " flops_ratio_to_dense engine device bytes seconds peak_rss_bytes importances"
     assert set(document) == set(keys.split())
     assert set(document["importances"]) == {"neuron_strength", "neuron_attribution"}
     for one in document["importances"].values():
