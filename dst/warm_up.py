@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from dst.data.dataset import Part
-from dst.engines import check_device
+from dst.engines import check_device, choose_engine
 from dst.importance import METRICS
 from dst.topology import METHODS
 from dst.training import Trainer, TrainingConfig
@@ -15,30 +17,53 @@ from dst.training import Trainer, TrainingConfig
 _ROWS, _FEATURES = 512, 64
 """Enough samples a minibatch for the first layer to be computed in tiles, by a step that is still short."""
 
+_MANY = 2**40
+"""Weights of a network that is large enough for any engine."""
+
+_SPARSE_WAYS: tuple[Mapping[str, Any], ...] = (
+    *({"method": name, "dropout": 0.5} for name, method in METHODS.items() if method.sparse),
+    {"method": "set", "optimizer": "sgd"},
+    {"method": "static", "loss": "reconstruction"},
+)
+_DENSE_WAYS: tuple[Mapping[str, Any], ...] = ({"method": "dense", "dropout": 0.5}, {"method": "set", "engine": "dense"})
+
 
 def warm_up(config: TrainingConfig) -> None:
     """Run every compiled kernel that a training with these settings can call, once per process and thread count.
 
     Kernels are compiled for the types of their arguments, not for sizes, so that training tiny networks in every way
-    serves all. The first process on a machine compiles for some seconds; later ones load the cache.
+    serves all. The first process on a machine compiles for some seconds; later ones load the cache in about half a
+    second. Where the dense engine may train, torch's optimizers are loaded too, which takes longer than that.
 
     Raises:
         InputError: the device is not there.
     """
     check_device(config.device)
-    _train_in_every_way(config.threads)
+    _train_sparse(config.threads)
+    at_most = {"connections": int((1 - config.sparsity) * _MANY), "weights": _MANY}
+    if not METHODS[config.method].sparse or choose_engine(config.engine, config.device, **at_most) == "dense":
+        _train_dense(config.threads)
 
 
 @functools.cache
-def _train_in_every_way(threads: int) -> None:
+def _train_sparse(threads: int) -> None:
+    for way in _SPARSE_WAYS:
+        _train({**way, "engine": "sparse"}, threads)
+
+
+@functools.cache
+def _train_dense(threads: int) -> None:
+    for way in _DENSE_WAYS:
+        _train(way, threads)
+
+
+def _train(way: Mapping[str, Any], threads: int) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((_ROWS, _FEATURES), dtype=np.float32)
-    codes = Part(x, (x[:, 0] > 0).astype(np.int64), 2)
-    small = {"hidden": (8, 4), "epochs": 1, "batch_size": _ROWS, "update_interval": 1, "threads": threads}
-    ways = [{"method": method, "dropout": 0.5} for method in METHODS]
-    ways += [{"method": "set", "optimizer": "sgd"}, {"method": "static", "loss": "reconstruction"}]
-    for way in ways:
-        config = TrainingConfig(**{"sparsity": 0.1, **small, **way})  # type: ignore[arg-type]
-        end = Trainer(codes, codes, config, np.random.default_rng(0), lambda: np.ones(_FEATURES)).run_epoch()
-        for metric in METRICS.values():
-            metric(end.model, x[:1])
+    part = Part(x, (x[:, 0] > 0).astype(np.int64), 2)
+    config = TrainingConfig(
+        sparsity=0.1, hidden=(8, 4), epochs=1, batch_size=_ROWS, update_interval=1, threads=threads, **way
+    )
+    end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
+    for metric in METRICS.values():
+        metric(end.model, x[:1])
