@@ -113,25 +113,19 @@ class TorchEngine:
         if method.grow is None:
             return
         drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
-        for index, layer in enumerate(self._layers):
-            if self._masks[index] is None:
+        for index, (layer, mask) in enumerate(zip(self._layers, self._masks, strict=True)):
+            if mask is None or layer.mask is None:
                 continue  # a full layer has nowhere to grow
             connections = SparseLinear.of(layer)
-            before = connections.positions()
             gradient = (_padded(self._inputs[index]), _padded(self._deltas[index]))
             update = Update(connections, rng, gradient, input_importance if index == 0 else None)
-            dense = [layer.weight.data, *self._moments_of(layer.weight)]
-            moments = [_taken(tensor, before) for tensor in dense[1:]]
-            # Gradient descent without momentum has no moments; the update then moves zeros of nobody.
-            carried = moments or [np.zeros(len(before), np.float32)]
-            if rewire(update, carried, drop=drop, grow=grow, fraction=fraction):
-                after = connections.positions()
-                values = connections.values.detach().numpy()
-                for tensor, moved in zip(dense, [values, *moments], strict=True):
-                    _put(tensor, after, moved)
-                for mask in (layer.mask, self._masks[index]):
-                    if mask is not None:
-                        _put(mask, after, np.ones(len(after), np.float32))
+            nobody = [np.zeros(connections.nnz, np.float32)]  # here moments stay at their places
+            if rewire(update, nobody, drop=drop, grow=grow, fraction=fraction):
+                layer.mask.zero_().view(-1)[torch.from_numpy(connections.positions()).to(self._device)] = True
+                mask.copy_(layer.mask)
+                # What was dropped becomes zero; what has grown is zero, as all outside the mask was.
+                for tensor in (layer.weight.data, *self._moments_of(layer.weight)):
+                    tensor *= mask
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`dst.engine.Engine.state`."""
@@ -200,18 +194,6 @@ def _padded(tensor: torch.Tensor) -> torch.Tensor:
     """Return a copy on the CPU, with zero columns up to the width that kernels take."""
     columns = tensor.shape[1]
     return torch.nn.functional.pad(tensor.cpu(), (0, linear.padded(columns) - columns)).contiguous()
-
-
-def _taken(tensor: torch.Tensor, positions: npt.NDArray[np.int64]) -> Floats:
-    taken: Floats = tensor.view(-1)[torch.from_numpy(positions).to(tensor.device)].cpu().numpy()
-    return taken
-
-
-def _put(tensor: torch.Tensor, positions: npt.NDArray[np.int64], values: Floats) -> None:
-    """Write values to flat positions, and zero everywhere else."""
-    tensor.zero_()
-    at = torch.from_numpy(positions).to(tensor.device)
-    tensor.view(-1)[at] = torch.from_numpy(values).to(tensor.device, tensor.dtype)
 
 
 def _nbytes(tensors: Iterable[torch.Tensor]) -> int:
