@@ -16,37 +16,43 @@ from dst.torch_engine import TorchEngine
 ENGINES = ("auto", "sparse", "dense")
 DEVICES = ("cpu", "cuda")
 
-DENSE_FROM_DENSITY = 0.8
-"""Density from which a dense step is the faster one, in networks of :data:`DENSE_FROM_WEIGHTS` or more.
+DENSE_FROM_DENSITY = 0.9
+"""Density from which a dense step is the faster one, given the next two.
 
-With one thread, a step of the sparse engine took 0.97 to 1.2 times as long as :class:`~dst.torch_engine.TorchEngine`'s
-at density 0.8 in networks D-1000-100-C (D from 500 to 4862, batches of 32 and 100), 0.6 of it at 0.5, and 1.2 to 1.6
-times at density 1.
+With one thread, networks D-1000-100-C (D from 500 to 4862) and batches of 100 and 256, a step of
+:class:`~dst.torch_engine.TorchEngine` took 0.74 to 0.93 times as long as the sparse engine's at density 0.9, 0.84 to
+1.35 times at 0.8, 1.3 to 2.2 times at 0.5.
 """
 
 DENSE_FROM_WEIGHTS = 250_000
 """Weights of the dense network below which its matrix products are too short to pay for their calls: with 175,000
-weights the sparse engine is as fast at density 1, with 80,000 faster, with 2000 five times as fast."""
+weights and batches of 100 the sparse engine is as fast at density 1, with 2000 five times as fast."""
+
+DENSE_FROM_BATCH = 64
+"""Rows in a minibatch below which dense products wait for the weights: with 32 rows the sparse engine is as fast at
+density 1 (1.0 to 1.2 times)."""
 
 
-def choose_engine(engine: str, device: str, *, connections: int, weights: int) -> str:
+def choose_engine(engine: str, device: str, *, connections: int, weights: int, batch_size: int) -> str:
     """Return ``sparse`` or ``dense``: which of them trains a network with masks or connection lists.
 
     ``auto`` is decided by numbers that are known beforehand, never by a measurement, so that a study chooses alike on
     every machine: ``dense`` on a GPU, and on a CPU where at least :data:`DENSE_FROM_DENSITY` of at least
-    :data:`DENSE_FROM_WEIGHTS` weights exist.
+    :data:`DENSE_FROM_WEIGHTS` weights exist and minibatches have :data:`DENSE_FROM_BATCH` rows or more.
 
     Args:
         engine: a name in :data:`ENGINES`.
         device: a name in :data:`DEVICES`.
         connections: of the network.
         weights: that the dense network of its shape has.
+        batch_size: rows in a minibatch.
     """
     if engine != "auto":
         return engine
     if device != "cpu":
         return "dense"
-    return "dense" if weights >= DENSE_FROM_WEIGHTS and connections >= DENSE_FROM_DENSITY * weights else "sparse"
+    large = weights >= DENSE_FROM_WEIGHTS and batch_size >= DENSE_FROM_BATCH
+    return "dense" if large and connections >= DENSE_FROM_DENSITY * weights else "sparse"
 
 
 def check_device(device: str) -> None:

@@ -154,9 +154,8 @@ class Trainer:
         )
         self.engine = "dense"
         if self._method.sparse:
-            self.engine = choose_engine(
-                config.engine, config.device, connections=sum(model.nnz), weights=model.dense_size
-            )
+            size = {"connections": sum(model.nnz), "weights": model.dense_size, "batch_size": config.batch_size}
+            self.engine = choose_engine(config.engine, config.device, **size)
         self.model, self._engine = make_engine(model, steps, self.engine, config.device)
         self._batches = Batches(train, config.loss, pad=self._engine.pad)
         self._held_out = Batches(validation, config.loss, pad=self._engine.pad).rows(np.arange(len(validation.y)))

@@ -40,7 +40,8 @@ def warm_up(config: TrainingConfig) -> None:
     """
     check_device(config.device)
     _train_sparse(config.threads)
-    at_most = {"connections": int((1 - config.sparsity) * _MANY), "weights": _MANY}
+    connections = int((1 - config.sparsity) * _MANY)
+    at_most = {"connections": connections, "weights": _MANY, "batch_size": config.batch_size}
     if not METHODS[config.method].sparse or choose_engine(config.engine, config.device, **at_most) == "dense":
         _train_dense(config.threads)
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dst.engines import DENSE_FROM_DENSITY, DENSE_FROM_WEIGHTS, check_device, choose_engine, torch_threads
+from dst.engines import (
+    DENSE_FROM_BATCH,
+    DENSE_FROM_DENSITY,
+    DENSE_FROM_WEIGHTS,
+    check_device,
+    choose_engine,
+    torch_threads,
+)
 from dst.errors import InputError
 from dst.training import Trainer, TrainingConfig
 from tests.dst.test_training import SMALL, parts
@@ -27,7 +34,10 @@ MANY = DENSE_FROM_WEIGHTS
     ],
 )
 def test_the_rule(engine, device, density, weights, chosen):
-    assert choose_engine(engine, device, connections=round(density * weights), weights=weights) == chosen
+    size = {"connections": round(density * weights), "weights": weights}
+    assert choose_engine(engine, device, **size, batch_size=DENSE_FROM_BATCH) == chosen
+    small = "sparse" if (engine, device) == ("auto", "cpu") else chosen
+    assert choose_engine(engine, device, **size, batch_size=DENSE_FROM_BATCH - 1) == small
 
 
 @pytest.mark.parametrize(
@@ -36,8 +46,9 @@ def test_the_rule(engine, device, density, weights, chosen):
         ({"method": "dense"}, "dense"),
         ({"method": "dense", "engine": "sparse"}, "dense"),  # it has no sparsity
         ({"method": "set", "sparsity": 0.0}, "sparse"),  # a small network
-        ({"method": "set", "sparsity": 0.1, "hidden": (9000,)}, "dense"),
-        ({"method": "set", "sparsity": 0.5, "hidden": (9000,)}, "sparse"),
+        ({"method": "set", "sparsity": 0.1, "hidden": (9000,), "batch_size": 100}, "dense"),
+        ({"method": "set", "sparsity": 0.1, "hidden": (9000,), "batch_size": 32}, "sparse"),
+        ({"method": "set", "sparsity": 0.5, "hidden": (9000,), "batch_size": 100}, "sparse"),
         ({"method": "set", "engine": "dense"}, "dense"),
     ],
 )
