@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,22 @@ class State:
 
     arrays: dict[str, npt.NDArray[Any]]
     progress: dict[str, Any]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, State]) -> State:
+        """Return one state that holds several by name; names have no ``/``."""
+        arrays = {f"{name}/{key}": array for name, part in parts.items() for key, array in part.arrays.items()}
+        return cls(arrays, {name: part.progress for name, part in parts.items()})
+
+    def part(self, name: str) -> State:
+        """Return the state that :meth:`of` took under this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        prefix = f"{name}/"
+        arrays = {key.removeprefix(prefix): array for key, array in self.arrays.items() if key.startswith(prefix)}
+        return State(arrays, self.progress[name])
 
 
 class CheckpointError(ValueError):

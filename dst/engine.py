@@ -1,11 +1,12 @@
-"""What takes training steps: compiled kernels on sparse layers, or torch on dense ones.
+"""What takes training steps, and the engine whose compiled kernels take them on sparse layers.
 
-Both are given a model and its optimizer settings, take steps on feature-major minibatches and evaluate.
+An engine is given a model and its optimizer settings, takes steps on feature-major minibatches and evaluates. The one
+for dense and masked layers is :class:`dst.torch_engine.TorchEngine`; :mod:`dst.engines` chooses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
@@ -13,8 +14,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
+from dst.errors import InputError
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam_hyper, sgd_hyper, update
@@ -58,6 +59,11 @@ class StepConfig:
     batch_size: int = 100
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        for name, value in (("batch_size", self.batch_size), ("threads", self.threads)):
+            if value < 1:
+                raise InputError(f"{name} >= 1 must hold, but got {name}={value}")
+
 
 OPTIMIZERS = ("adam", "sgd")
 """Optimizers by name."""
@@ -70,8 +76,8 @@ class Engine(Protocol):
     (regression, or the reconstruction of an autoencoder).
     """
 
-    pad: bool
-    """Whether minibatches are padded with zero columns to a multiple of the vector width."""
+    width: int
+    """Minibatches are padded with zero columns to a multiple of this."""
 
     def step(self, x: Floats, y: Targets) -> float:
         """Take an optimizer step on a minibatch; return its loss before the step.
@@ -110,6 +116,14 @@ class Engine(Protocol):
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over the optimizer's arrays, and note that the model has been replaced."""
+
+    def memory(self) -> dict[str, int]:
+        """Return the bytes that are held, by kind.
+
+        ``parameters`` (weights and biases), ``indices`` (what says where connections are: index arrays or masks),
+        ``moments`` (of the optimizer), ``activations`` (of one minibatch, with their gradients; 0 before the first
+        step) and ``gradients`` (of parameters).
+        """
 
 
 class _Arrays:
@@ -208,13 +222,13 @@ class SparseEngine:
         columns = max(1, _EVALUATE_COLUMNS // self.width) * self.width
         for first in range(0, n, columns):
             part = np.ascontiguousarray(x[:, first : first + columns])
-            targets = y[..., first : first + columns]
+            targets = cast("Targets", np.ascontiguousarray(y[..., first : first + columns]))
             outputs = [linear.aligned((layer.out_features, part.shape[1])) for layer in self._layers]
             self._forward(part, outputs, drop=False)
             part_loss, part_hits = _loss(outputs[-1], targets, np.empty_like(outputs[-1]))
             loss += part_loss * targets.shape[-1]
             hits += part_hits
-        return loss / n, _accuracy(loss / n, hits / n, y)
+        return loss / n, accuracy(loss / n, hits / n, y)
 
     def rewire(
         self,
@@ -254,6 +268,22 @@ class SparseEngine:
         self._arrays = [_Arrays(layer) for layer in self._layers]
         for index in range(len(self._layers)):
             self._follow(index)
+
+    def memory(self) -> dict[str, int]:
+        """See :meth:`Engine.memory`; arrays that serve twice count once."""
+        layers = self._arrays
+        lists = [
+            one for each in self._by_input.values() for one in (each.starts, each.outputs, each.slots, each.bounds)
+        ]
+        scratch = {id(one): one for one in (*self._scratch, self._gradient, self._bias_gradient)}
+        return {
+            "parameters": _nbytes(array for layer in layers for array in (layer.values, layer.bias)),
+            "indices": _nbytes([*(one for layer in layers for one in (layer.indptr, layer.indices)), *lists])
+            + _nbytes(self._by_output),
+            "moments": _nbytes(array for arrays in (*self.moments, *self._bias_moments) for array in arrays),
+            "activations": _nbytes([*self._activations, *self._deltas]),
+            "gradients": _nbytes(scratch.values()),
+        }
 
     def _forward(self, x: Floats, outputs: list[Floats], *, drop: bool) -> None:
         last = len(self._layers) - 1
@@ -316,92 +346,6 @@ class SparseEngine:
         return self._team.shares(counts)
 
 
-class TorchEngine:
-    """Steps by torch's autograd and its own optimizers, for dense (or masked dense) layers.
-
-    Args:
-        model: its parameters are changed in place.
-        config: how steps are taken.
-        device: where torch computes, e.g. ``cpu`` or ``cuda``; the model moves there.
-    """
-
-    width = 1
-
-    def __init__(self, model: SparseMLP, config: StepConfig, device: str = "cpu") -> None:
-        self._model = model.to(device)
-        self._device = device
-        self._dropout = config.dropout
-        self._generator = torch.Generator(device).manual_seed(config.seed)
-        self._optimizer: torch.optim.Optimizer
-        if config.optimizer == "adam":
-            self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.l2, fused=True)
-        else:
-            self._optimizer = torch.optim.SGD(
-                model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.l2
-            )
-
-    def step(self, x: Floats, y: Targets) -> float:
-        """See :meth:`Engine.step`."""
-        *hidden, last = self._model.linears
-        value = torch.from_numpy(x).to(self._device)
-        for layer in hidden:
-            value = torch.relu(layer(value))
-            if self._dropout > 0:
-                kept = torch.rand(value.shape, generator=self._generator, device=self._device) >= self._dropout
-                value = value * kept / (1 - self._dropout)
-        loss = self._loss(last(value), y)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        return loss.item()
-
-    def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
-        """See :meth:`Engine.evaluate`."""
-        with torch.no_grad():
-            outputs = self._model.columns(torch.from_numpy(x).to(self._device))
-            loss = self._loss(outputs, y).item()
-        hits = 0.0 if y.dtype == np.float32 else float((outputs.argmax(dim=0).cpu().numpy() == y).mean())
-        return loss, _accuracy(loss, hits, y)
-
-    def _loss(self, outputs: torch.Tensor, y: Targets) -> torch.Tensor:
-        targets = torch.from_numpy(y).to(self._device)
-        if y.dtype == np.float32:
-            return nn.functional.mse_loss(outputs, targets)
-        return nn.functional.cross_entropy(outputs.T, targets)
-
-    def rewire(
-        self,
-        method: Method,
-        fraction: float,
-        rng: np.random.Generator,
-        x: Floats,
-        input_importance: npt.NDArray[np.float64] | None = None,
-    ) -> None:
-        """See :meth:`Engine.rewire`; dense connections never move."""
-        if method.grow is not None:
-            raise TypeError("connections move in sparse layers only")
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """See :meth:`Engine.state`."""
-        arrays = {
-            f"{parameter}.{name}": np.asarray(tensor.cpu().numpy())
-            for parameter, state in self._optimizer.state_dict()["state"].items()
-            for name, tensor in state.items()
-        }
-        return {"generator": self._generator.get_state().numpy(), **arrays}
-
-    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """See :meth:`Engine.load_state`."""
-        self._generator.set_state(torch.from_numpy(state["generator"].copy()))
-        by_parameter: dict[int, dict[str, torch.Tensor]] = {}
-        for key, array in state.items():
-            if key == "generator":
-                continue
-            parameter, name = key.split(".")
-            by_parameter.setdefault(int(parameter), {})[name] = torch.from_numpy(array.copy())
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": by_parameter})
-
-
 def _pair(moments: tuple[Floats, ...]) -> tuple[Floats, Floats]:
     """Return the two arrays that compiled steps take; an optimizer with one leaves the second alone."""
     return moments[0], moments[-1]
@@ -416,7 +360,18 @@ def _loss(outputs: Floats, y: Targets, gradient: Floats) -> tuple[float, float]:
     return float(loss), float(hits)
 
 
-def _accuracy(loss: float, hits: float, y: Targets) -> float:
+def _nbytes(arrays: Iterable[npt.NDArray[Any]]) -> int:
+    return sum(array.nbytes for array in arrays)
+
+
+def accuracy(loss: float, hits: float, y: Targets) -> float:
+    """Return the share of hits of class codes, or for float targets their share of explained variance (R squared).
+
+    Args:
+        loss: mean squared error; not used for class codes.
+        hits: share of class codes that were hit; not used for float targets.
+        y: targets, as engines take them.
+    """
     if y.dtype == np.float32:
         spread = float(np.mean((y - y.mean(axis=1, keepdims=True)) ** 2))
         return 1 - loss / spread if spread > 0 else 0.0

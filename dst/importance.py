@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dst.checkpoint import State
 from dst.kernels.rows import padded
 from dst.model import SparseMLP
 from dst.training import EpochEnd
@@ -47,7 +48,7 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
         rows: float32 ``(n_rows, n_features)``.
     """
     n_rows = len(rows)
-    x = torch.zeros((rows.shape[1], padded(n_rows)))
+    x = torch.zeros((rows.shape[1], padded(n_rows)), device=model.device)
     x[:, :n_rows] = torch.from_numpy(rows).T
     *hidden, last = model.linears
     active = []
@@ -55,8 +56,8 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
         for layer in hidden:
             x = torch.relu(layer(x))
             active.append(x > 0)
-        total = torch.zeros(rows.shape[1], dtype=torch.float64)
-        seed = torch.zeros((last.out_features, x.shape[1]))
+        total = torch.zeros(rows.shape[1], dtype=torch.float64, device=model.device)
+        seed = torch.zeros((last.out_features, x.shape[1]), device=model.device)
         for output in range(last.out_features):
             seed.zero_()
             seed[output, :n_rows] = 1.0
@@ -64,7 +65,7 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
             for layer, mask in zip(reversed(hidden), reversed(active), strict=True):
                 gradient = layer.input_gradient(gradient * mask)
             total += gradient.abs().sum(dim=1)
-    return (total / n_rows).numpy()
+    return (total / n_rows).cpu().numpy()
 
 
 METRICS: dict[str, Callable[[SparseMLP, Rows], Scores]] = {
@@ -104,3 +105,21 @@ class ImportanceHistory:
     def scores(self) -> dict[str, Scores]:
         """Return each metric's sum up to the best epoch, float64 ``(n_features,)``."""
         return {name: scores.copy() for name, scores in self._at_best.items()}
+
+    def state_dict(self) -> State:
+        """Return the sums; the rows come from the generator that the constructor was given."""
+        both = (("sum", self._sums), ("best", self._at_best))
+        return State({f"{kind}.{name}": one.copy() for kind, sums in both for name, one in sums.items()}, {})
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: the state is of another number of features.
+        """
+        for kind, sums in (("sum", self._sums), ("best", self._at_best)):
+            for name, one in sums.items():
+                theirs = state.arrays[f"{kind}.{name}"]
+                if theirs.shape != one.shape:
+                    raise ValueError(f"the state is of {theirs.size} features, but there are {one.size}")
+                one[:] = theirs

@@ -2,7 +2,7 @@
 
 Both map ``x`` float32 ``(n_in, batch)`` to ``(n_out, batch)``. :class:`SparseLinear` holds the values of its
 connections and their int32 indices and never a dense matrix. :class:`MaskedLinear` multiplies a dense matrix with a
-mask: the oracle in tests, and without a mask the ordinary dense layer.
+mask: the oracle in tests, what a GPU or a low sparsity trains with, and without a mask the ordinary dense layer.
 """
 
 from __future__ import annotations
@@ -102,6 +102,25 @@ class SparseLinear(nn.Module):
         self.values = nn.Parameter(_uniform(rng, bound, nnz))
         self.bias = nn.Parameter(_uniform(rng, bound, out_features))
 
+    @classmethod
+    def of(cls, masked: MaskedLinear) -> SparseLinear:
+        """Return the sparse layer that computes what ``masked`` computes, on the CPU; :meth:`MaskedLinear.like` back.
+
+        Raises:
+            ValueError: the layer has no mask.
+        """
+        layer = cls.__new__(cls)
+        nn.Module.__init__(layer)
+        layer.in_features, layer.out_features = masked.in_features, masked.out_features
+        positions = masked.positions()
+        indptr, indices = from_places(positions, layer.in_features, layer.in_features, layer.out_features)
+        layer.register_buffer("indptr", torch.from_numpy(indptr))
+        layer.register_buffer("indices", torch.from_numpy(indices))
+        layer.register_buffer("panel_inputs", torch.tensor(layer.in_features))
+        layer.values = nn.Parameter(masked.weight.detach().view(-1).cpu()[torch.from_numpy(positions)])
+        layer.bias = nn.Parameter(masked.bias.detach().cpu().clone())
+        return layer
+
     @property
     def nnz(self) -> int:
         """Number of connections."""
@@ -178,7 +197,7 @@ class SparseLinear(nn.Module):
 
 
 class MaskedLinear(nn.Module):
-    """A dense linear layer whose weight is multiplied with a fixed mask (none: an ordinary dense layer).
+    """A dense linear layer whose weight is multiplied with a mask (none: an ordinary dense layer).
 
     Attributes:
         weight: parameter, float32 ``(n_out, n_in)``.
@@ -215,6 +234,16 @@ class MaskedLinear(nn.Module):
         """Number of connections."""
         return int(self.weight.numel() if self.mask is None else self.mask.sum())
 
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Return the flat position ``output * n_in + input`` of every connection, ascending.
+
+        Raises:
+            ValueError: the layer has no mask: all its weights are connections.
+        """
+        if self.mask is None:
+            raise ValueError("a layer without a mask does not list its connections: it has them all")
+        return np.flatnonzero(self.mask.cpu().numpy())
+
     def masked_weight(self) -> torch.Tensor:
         """Return the weight that the layer computes with."""
         return self.weight if self.mask is None else self.weight * self.mask
@@ -229,4 +258,4 @@ class MaskedLinear(nn.Module):
 
     def input_strength(self) -> npt.NDArray[np.float64]:
         """Return the sum of absolute weights that leave each input, float64 ``(n_in,)``."""
-        return self.masked_weight().detach().abs().sum(dim=0, dtype=torch.float64).numpy()
+        return self.masked_weight().detach().abs().sum(dim=0, dtype=torch.float64).cpu().numpy()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -68,17 +69,28 @@ class SparseMLP(nn.Module):
         """Connections that the dense network of this shape has."""
         return sum(layer.in_features * layer.out_features for layer in self.linears)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
     def masked(self) -> SparseMLP:
         """Return a copy with masked dense layers that computes the same function: the oracle."""
-        copy = SparseMLP.__new__(SparseMLP)
-        nn.Module.__init__(copy)
-        copy.layers = nn.ModuleList(
+        return _of_layers(
             MaskedLinear.like(layer)
             if isinstance(layer, SparseLinear)
             else MaskedLinear(layer.weight.detach().clone(), layer.bias.detach().clone(), layer.mask)
             for layer in self.linears
         )
-        return copy
+
+    def sparse(self) -> SparseMLP:
+        """Return a copy on the CPU that holds connections only where layers have masks, and computes the same."""
+        return _of_layers(
+            SparseLinear.of(layer)
+            if isinstance(layer, MaskedLinear) and layer.mask is not None
+            else copy.deepcopy(layer).cpu()
+            for layer in self.linears
+        )
 
     def columns(self, x: torch.Tensor) -> torch.Tensor:
         """Map feature-major ``(n_features, batch)`` to logits ``(n_classes, batch)``."""
@@ -90,3 +102,10 @@ class SparseMLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows ``(batch, n_features)`` to logits ``(batch, n_classes)``."""
         return self.columns(x.T).T
+
+
+def _of_layers(layers: Iterable[Layer]) -> SparseMLP:
+    model = SparseMLP.__new__(SparseMLP)
+    nn.Module.__init__(model)
+    model.layers = nn.ModuleList(layers)
+    return model

@@ -13,86 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dst.batches import Batches, output_width
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
-from dst.errors import DivergedError, InputError, unknown_name
-from dst.kernels import linear
+from dst.engine import StepConfig
+from dst.engines import check_device, choose_engine, make_engine, torch_threads
+from dst.errors import DivergedError
 from dst.model import SparseMLP
 from dst.schedules import SCHEDULES, share
-from dst.sparsity import DISTRIBUTIONS
 from dst.topology import METHODS
+from dst.training_config import TrainingConfig
 
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is built and trained; the defaults are the paper's.
-
-    Attributes:
-        method: a name in :data:`dst.topology.METHODS`.
-        sparsity: share of connections that do not exist, in [0, 1); ignored by ``dense``.
-        l2: coefficient of the L2 penalty, added to the gradient of every active weight and bias (coupled weight decay).
-        lr: learning rate.
-        optimizer: ``adam`` or ``sgd`` (with momentum).
-        momentum: of ``sgd``.
-        dropout: share of each hidden layer's activations that a step sets to zero.
-        drop_fraction: share of a layer's connections that moves in the first topology update.
-        distribution: how connections are shared out among layers, a name in :data:`dst.sparsity.DISTRIBUTIONS`.
-        schedule: how the share that moves falls, a name in :data:`dst.schedules.SCHEDULES`.
-        stop_fraction: share of all optimizer steps after which connections stay where they are.
-        hidden: sizes of the hidden layers.
-        epochs: the most epochs that are trained.
-        patience: epochs without a new lowest validation loss after which training stops.
-        batch_size: rows in a minibatch.
-        update_interval: optimizer steps between topology updates, counted over epochs.
-        final_drop_fraction: share that moves at the end of a schedule that falls.
-    """
-
-    method: str = "set"
-    sparsity: float = 0.9
-    l2: float = 1e-4
-    lr: float = 1e-3
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    dropout: float = 0.0
-    drop_fraction: float = 0.3
-    distribution: str = "er"
-    schedule: str = "cosine"
-    stop_fraction: float = 1.0
-    hidden: tuple[int, ...] = (1000, 100)
-    epochs: int = 200
-    patience: int = 50
-    batch_size: int = 100
-    update_interval: int = 10
-    final_drop_fraction: float = 0.005
-
-    def __post_init__(self) -> None:
-        for kind, name, valid in (
-            ("method", self.method, METHODS.keys()),
-            ("distribution", self.distribution, DISTRIBUTIONS.keys()),
-            ("schedule", self.schedule, SCHEDULES.keys()),
-            ("optimizer", self.optimizer, OPTIMIZERS),
-        ):
-            if name not in valid:
-                raise InputError(unknown_name(kind, name, valid))
-        for rule, holds, given in (
-            ("0 <= sparsity < 1", 0 <= self.sparsity < 1, self.sparsity),
-            ("0 <= l2 < inf", 0 <= self.l2 < math.inf, self.l2),
-            ("0 < lr < inf", 0 < self.lr < math.inf, self.lr),
-            ("0 <= momentum < 1", 0 <= self.momentum < 1, self.momentum),
-            ("0 <= dropout < 1", 0 <= self.dropout < 1, self.dropout),
-            ("0 < drop_fraction < 1", 0 < self.drop_fraction < 1, self.drop_fraction),
-            ("0 <= final_drop_fraction < 1", 0 <= self.final_drop_fraction < 1, self.final_drop_fraction),
-            ("0 <= stop_fraction <= 1", 0 <= self.stop_fraction <= 1, self.stop_fraction),
-            ("every hidden size >= 1", all(width >= 1 for width in self.hidden), self.hidden),
-            ("epochs >= 1", self.epochs >= 1, self.epochs),
-            ("patience >= 1", self.patience >= 1, self.patience),
-            ("batch_size >= 1", self.batch_size >= 1, self.batch_size),
-            ("update_interval >= 1", self.update_interval >= 1, self.update_interval),
-        ):
-            if not holds:
-                name = next(word for word in rule.split() if word.isidentifier() and word in vars(self))
-                raise InputError(f"{rule} must hold, but got {name}={given}")
+__all__ = ["Curves", "EpochEnd", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
 
 
 @dataclass(frozen=True)
@@ -101,11 +33,14 @@ class EpochEnd:
 
     Attributes:
         epoch: 1 for the first.
-        train_loss: mean cross-entropy over the epoch's minibatches, before each step.
-        val_loss: mean cross-entropy on the validation rows.
-        val_accuracy: the network's accuracy on the validation rows.
+        train_loss: mean loss over the epoch's minibatches, before each step.
+        val_loss: mean loss on the validation rows.
+        val_accuracy: the network's accuracy on the validation rows; for losses on floats the share of variance that it
+            explains (R squared).
         improved: whether this is the lowest validation loss so far.
-        model: the network as it is now; not to be changed.
+        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
+        state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
+            callback, all that the rest of the ranking or trial depends on.
     """
 
     epoch: int
@@ -114,6 +49,7 @@ class EpochEnd:
     val_accuracy: float
     improved: bool
     model: SparseMLP
+    state: Callable[[], State]
 
 
 @dataclass
@@ -130,14 +66,16 @@ class FitResult:
     """A trained network and how it came about.
 
     Attributes:
-        model: the network at its best epoch.
+        model: the network at its best epoch, on the CPU; layers with a sparsity are sparse, whatever the engine was.
         best_epoch: the epoch (from 1) with the lowest validation loss.
         val_loss: the validation loss of that epoch.
-        val_accuracy: the network's validation accuracy at that epoch.
+        val_accuracy: the network's validation accuracy (or R squared) at that epoch.
         epochs: how many were trained.
         curves: one value an epoch.
         flops: theoretical training FLOPs (:func:`training_flops`).
         seconds: wall time by phase: ``train`` (minibatch steps), ``topology``, ``evaluate``.
+        engine: what trained it: ``sparse`` or ``dense``.
+        memory: bytes that the engine held at the end, by kind (:meth:`dst.engine.Engine.memory`).
     """
 
     model: SparseMLP
@@ -148,6 +86,8 @@ class FitResult:
     curves: Curves
     flops: float
     seconds: dict[str, float]
+    engine: str
+    memory: dict[str, int]
 
 
 def training_flops(connections: int, rows: int, epochs: int) -> float:
@@ -159,38 +99,28 @@ def training_flops(connections: int, rows: int, epochs: int) -> float:
     return 6.0 * connections * rows * epochs
 
 
-class _Batches:
-    """A table kept feature-major, from which minibatches are gathered."""
-
-    def __init__(self, part: Part, width: int) -> None:
-        self._table = np.ascontiguousarray(part.x.T)
-        self._labels = part.y
-        self._width = width
-
-    def rows(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return ``x`` ``(n_features, columns)``, padded with zero columns to a multiple of the width, and labels."""
-        x = linear.aligned((self._table.shape[0], -(-len(rows) // self._width) * self._width))
-        linear.gather(self._table, rows, x)
-        return x, self._labels[rows]
-
-
 class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
-    Cross-entropy on logits over the classes, L2 as coupled weight decay. Every ``update_interval`` optimizer steps, the
-    connections of each layer move (:func:`dst.topology.rewire`) where the method says so.
+    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
+    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.rewire`) where the
+    method says so.
 
     Args:
         train: rows to train on.
         validation: rows that decide when to stop.
         config: the network and its training.
-        rng: draws the network, the order of rows and grown connections, each from a stream of its own.
+        rng: draws the network, the order of rows, grown connections and noise, each from a stream of its own.
         input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
             importance; None while it is not known.
 
     Attributes:
         model: the network as it is now.
         epoch: how many epochs were trained.
+        engine: what trains it: ``sparse`` or ``dense``.
+
+    Raises:
+        InputError: the targets are not what the loss compares with, or the device is not there.
     """
 
     def __init__(
@@ -201,12 +131,13 @@ class Trainer:
         rng: np.random.Generator,
         input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
     ) -> None:
+        check_device(config.device)
         self._config = config
         self._method = METHODS[config.method]
-        to_init, self._to_shuffle, self._to_grow = rng.spawn(3)
-        self.model = SparseMLP(
+        to_init, self._to_shuffle, self._to_grow, self._to_noise = rng.spawn(4)
+        model = SparseMLP(
             train.x.shape[1],
-            train.n_classes,
+            output_width(train, config.loss),
             hidden=config.hidden,
             sparsity=config.sparsity if self._method.sparse else None,
             distribution=config.distribution,
@@ -220,10 +151,15 @@ class Trainer:
             config.dropout,
             seed=int(to_init.integers(2**63)),
             batch_size=config.batch_size,
+            threads=config.threads,
         )
-        self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, steps)
-        self._batches = _Batches(train, self._engine.width)
-        self._held_out = _Batches(validation, self._engine.width).rows(np.arange(len(validation.y)))
+        self.engine = "dense"
+        if self._method.sparse:
+            size = {"connections": sum(model.nnz), "weights": model.dense_size, "batch_size": config.batch_size}
+            self.engine = choose_engine(config.engine, config.device, **size)
+        self.model, self._engine = make_engine(model, steps, self.engine, config.device)
+        self._batches = Batches(train, config.loss, self._engine.width)
+        self._held_out = Batches(validation, config.loss, self._engine.width).rows(np.arange(len(validation.y)))
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
@@ -246,27 +182,15 @@ class Trainer:
         Raises:
             DivergedError: a loss or a weight is not finite.
         """
-        config = self._config
-        order = self._to_shuffle.permutation(self._n_rows)
-        loss_sum = 0.0
-        for first in range(0, self._n_rows, config.batch_size):
+        with torch_threads(self._config.threads):
+            train_loss = self._train_on_all_rows()
             started = time.perf_counter()
-            self._step += 1
-            x, y = self._batches.rows(order[first : first + config.batch_size])
-            loss_sum += self._engine.step(x, y) * len(y)
-            stepped = time.perf_counter()
-            self._seconds["train"] += stepped - started
-            if self._step % config.update_interval == 0 and self._step <= config.stop_fraction * self._total_steps:
-                self._move_connections(x)
-                self._seconds["topology"] += time.perf_counter() - stepped
-        started = time.perf_counter()
-        self.epoch += 1
-        val_loss, val_accuracy = self._engine.evaluate(*self._held_out)
-        train_loss = loss_sum / self._n_rows
+            self.epoch += 1
+            val_loss, val_accuracy = self._engine.evaluate(*self._held_out)
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
             raise DivergedError(
                 f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
-                f"val_loss={val_loss} (lr={config.lr}, l2={config.l2})"
+                f"val_loss={val_loss} (lr={self._config.lr}, l2={self._config.l2})"
             )
         self._curves.train_loss.append(train_loss)
         self._curves.val_loss.append(val_loss)
@@ -276,13 +200,15 @@ class Trainer:
             self._best_epoch, self._best_loss = self.epoch, val_loss
             self._best_state = self._copy_of_model()
         self._seconds["evaluate"] += time.perf_counter() - started
-        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model)
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model, self.state_dict)
 
     def result(self) -> FitResult:
         """Return what was trained, with the network as it was at its best epoch; training is over then."""
+        memory = self._engine.memory()
         self.model.load_state_dict(self._best_state)
+        self.model.zero_grad()  # frees the gradients
         return FitResult(
-            model=self.model,
+            model=self.model.sparse() if self._method.sparse and self.engine == "dense" else self.model.cpu(),
             best_epoch=self._best_epoch,
             val_loss=self._best_loss,
             val_accuracy=self._curves.val_accuracy[self._best_epoch - 1],
@@ -290,6 +216,8 @@ class Trainer:
             curves=self._curves,
             flops=training_flops(sum(self.model.nnz), self._n_rows, self.epoch),
             seconds=self._seconds,
+            engine=self.engine,
+            memory=memory,
         )
 
     def state_dict(self) -> State:
@@ -300,7 +228,7 @@ class Trainer:
         """
         arrays = {f"optimizer.{name}": array.copy() for name, array in self._engine.state().items()}
         for prefix, tensors in (("model", self._copy_of_model()), ("best", self._best_state)):
-            arrays |= {f"{prefix}.{name}": tensor.numpy() for name, tensor in tensors.items()}
+            arrays |= {f"{prefix}.{name}": tensor.cpu().numpy() for name, tensor in tensors.items()}
         progress = {
             "config": dataclasses.asdict(self._config),
             "epoch": self.epoch,
@@ -309,7 +237,7 @@ class Trainer:
             "best_loss": self._best_loss,
             "curves": dataclasses.asdict(self._curves),
             "seconds": dict(self._seconds),
-            "rng": {"shuffle": self._to_shuffle.bit_generator.state, "grow": self._to_grow.bit_generator.state},
+            "rng": {name: stream.bit_generator.state for name, stream in self._streams().items()},
         }
         return State(arrays, progress)
 
@@ -344,8 +272,29 @@ class Trainer:
         self._best_epoch, self._best_loss = progress["best_epoch"], progress["best_loss"]
         self._curves = Curves(**{name: list(values) for name, values in progress["curves"].items()})
         self._seconds = dict(progress["seconds"])
-        self._to_shuffle.bit_generator.state = progress["rng"]["shuffle"]
-        self._to_grow.bit_generator.state = progress["rng"]["grow"]
+        for name, stream in self._streams().items():
+            stream.bit_generator.state = progress["rng"][name]
+
+    def _train_on_all_rows(self) -> float:
+        """Train one epoch and return its mean loss."""
+        config = self._config
+        order = self._to_shuffle.permutation(self._n_rows)
+        loss_sum = 0.0
+        for first in range(0, self._n_rows, config.batch_size):
+            started = time.perf_counter()
+            self._step += 1
+            x, y = self._batches.rows(order[first : first + config.batch_size])
+            n = y.shape[-1]
+            if config.input_noise > 0:
+                noise = self._to_noise.standard_normal((len(x), n), dtype=np.float32)
+                x[:, :n] += np.float32(config.input_noise) * noise
+            loss_sum += self._engine.step(x, y) * n
+            stepped = time.perf_counter()
+            self._seconds["train"] += stepped - started
+            if self._step % config.update_interval == 0 and self._step <= config.stop_fraction * self._total_steps:
+                self._move_connections(x)
+                self._seconds["topology"] += time.perf_counter() - stepped
+        return loss_sum / self._n_rows
 
     def _move_connections(self, x: npt.NDArray[np.float32]) -> None:
         config = self._config
@@ -357,6 +306,9 @@ class Trainer:
             final=min(config.final_drop_fraction, config.drop_fraction),
         )
         self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance())
+
+    def _streams(self) -> dict[str, np.random.Generator]:
+        return {"shuffle": self._to_shuffle, "grow": self._to_grow, "noise": self._to_noise}
 
     def _copy_of_model(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}

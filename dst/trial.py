@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dst.checkpoint import State
 from dst.data import default_count, make_splits, prepare, prepare_test
 from dst.data.dataset import Dataset
 from dst.errors import InputError
@@ -17,6 +19,7 @@ from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import rank_columns, svm_accuracy
 from dst.training import EpochEnd
+from dst.trial_progress import TrialProgress, identity
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class TrialResult:
         importances: by metric.
         rankings: what the ranker returned for each inner split.
         k: how many columns were scored.
-        seconds: wall time by phase and in ``total``.
+        seconds: wall time by phase and in ``total``, which does not count ``warm_up``: loading or compiling kernels
+            before the trial began, once in a process.
         peak_rss_bytes: peak resident memory of the process while the trial ran.
     """
 
@@ -83,7 +87,7 @@ class TrialResult:
         """Return plain data: the fields of ``dst trial --json`` that a trial determines.
 
         ``epochs``, ``flops`` and ``seconds`` are totals over inner splits, losses, accuracies and ``best_epoch`` means;
-        ``nnz`` is the same in each.
+        ``nnz`` is the same in each, and ``bytes`` (what training holds, by kind) is the first's.
         """
         first = self.rankings[0]
         epochs = [ranking.epochs for ranking in self.rankings]
@@ -98,6 +102,8 @@ class TrialResult:
             "flops": _total([ranking.flops for ranking in self.rankings]),
             "flops_ratio_to_dense": _mean([ranking.flops_ratio for ranking in self.rankings]),
             "engine": first.engine,
+            "device": first.device,
+            "bytes": dict(first.memory),
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
             "importances": {
@@ -113,20 +119,38 @@ OnTrialEpoch = Callable[[int, EpochEnd], None]
 """``on_epoch(inner_split, end)``, called at the end of every epoch; what it raises ends the trial."""
 
 
-def run_trial(dataset: Dataset, spec: TrialSpec, on_epoch: OnTrialEpoch = lambda split, end: None) -> TrialResult:
+def run_trial(
+    dataset: Dataset,
+    spec: TrialSpec,
+    on_epoch: OnTrialEpoch = lambda split, end: None,
+    state: State | None = None,
+) -> TrialResult:
     """Rank the columns of a dataset and score the top K on validation rows. Test rows are not read.
+
+    Args:
+        dataset: the table.
+        spec: all else that decides the result.
+        on_epoch: called at the end of every epoch; ``end.state()`` is the trial's state there, for
+            :func:`dst.checkpoint.save_state`.
+        state: where to go on from; the trial ends with the same result as if it had not been interrupted, bit by bit
+            (on the same machine), except for what it measured of the machine.
 
     Raises:
         InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns.
         DivergedError: training diverged.
+        ValueError: the state is of another trial.
     """
-    started = time.perf_counter()
-    reset_peak_rss()
     k = dataset.k if spec.k is None else spec.k
     if not 1 <= k <= dataset.n_features:
         raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {dataset.n_features} columns")
     config = make_config(spec.method, {"batch_size": dataset.batch_size, **spec.settings})
     rank = RANKERS[spec.method].rank
+    warming = time.perf_counter()
+    RANKERS[spec.method].warm_up(config)
+    warm = time.perf_counter() - warming
+    reset_peak_rss()
+    progress = TrialProgress(identity(dataset, spec))
+    ranking_state = None if state is None else progress.load(state)
     splits = make_splits(
         dataset,
         spec.split,
@@ -134,30 +158,34 @@ def run_trial(dataset: Dataset, spec: TrialSpec, on_epoch: OnTrialEpoch = lambda
         test_seed=spec.test_seed,
         count=default_count(dataset, spec.split) if spec.inner_splits is None else spec.inner_splits,
     )
-    rankings: list[FeatureScores] = []
-    accuracies: dict[str, list[float]] = {}
-    seconds: dict[str, float] = {"score": 0.0}
     for number, split in enumerate(splits):
+        if number < len(progress.rankings):
+            continue
+
+        def at_epoch(end: EpochEnd, number: int = number) -> None:
+            ranking = end.state
+            on_epoch(number, dataclasses.replace(end, state=lambda: progress.state(ranking())))
+
         train, validation = prepare(dataset, split)
         rng = np.random.default_rng([spec.seed, number])
-        ranking = rank(train, validation, config, rng, lambda end, number=number: on_epoch(number, end))  # type: ignore[misc]
-        rankings.append(ranking)
-        for phase, spent in ranking.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + spent
+        ranking = rank(train, validation, config, rng, at_epoch, ranking_state)
+        ranking_state = None
         scored = time.perf_counter()
+        accuracies = {}
         for name, scores in ranking.scores.items():
             columns = rank_columns(scores, np.random.default_rng([spec.seed, number, _TIES]))[:k]
-            accuracies.setdefault(name, []).append(svm_accuracy(train, validation, columns))
-        seconds["score"] += time.perf_counter() - scored
+            accuracies[name] = svm_accuracy(train, validation, columns)
+        progress.add(ranking, accuracies, time.perf_counter() - scored)
 
     importances = {}
-    for name, values in accuracies.items():
+    rankings = tuple(progress.rankings)
+    for name, values in progress.accuracies.items():
         scores = np.mean([_normalised(ranking.scores[name]) for ranking in rankings], axis=0)
         ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
         selected = tuple(int(column) for column in ranked[:k])
         importances[name] = Importance(scores, selected, float(np.mean(values)))
-    seconds["total"] = time.perf_counter() - started
-    return TrialResult(importances, tuple(rankings), k, seconds, peak_rss_bytes())
+    seconds = {**progress.seconds, "warm_up": warm, "total": progress.elapsed}
+    return TrialResult(importances, rankings, k, seconds, peak_rss_bytes())
 
 
 def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tuple[int, ...]]) -> dict[str, float]:

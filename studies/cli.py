@@ -141,6 +141,11 @@ def trial(
         int | None,
         typer.Option(min=1, help="Draws of validation rows [default: 5 below 500 rows unless paper, else 1]."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="auto, sparse or dense (masked matrices): what trains layers with a sparsity.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, or cuda (a GPU).")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1,
     test: Annotated[bool, typer.Option("--test", help="Open the test rows and score the selection on them.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -155,7 +160,8 @@ def trial(
     if not 0 <= sparsity < 1:
         raise InputError(f"0 <= sparsity < 1 must hold, but got sparsity={sparsity}")
     dataset = load_dataset(data, target=target, k=k, batch_size=batch_size)
-    settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs}
+    machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
+    settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs, **machine}
     spec = TrialSpec(method, settings, split=split, seed=seed, inner_splits=inner_splits)
     result = run_trial(dataset, spec)
     document: dict[str, Any] = {

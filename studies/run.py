@@ -188,6 +188,7 @@ def _run(
                 shared,
                 workers=workers,
                 cpus_per_job=spec.resources.cpus,
+                gpus_per_job=spec.resources.gpus,
                 memory_per_job=spec.resources.memory or 0,
                 seconds_per_job=spec.resources.trial_seconds,
                 address=address,

@@ -89,6 +89,9 @@ class TrainingSpec(_Section):
     distribution: Literal["uniform", "er", "erk"] | None = None
     schedule: Literal["cosine", "linear", "constant"] | None = None
     stop_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    engine: Literal["auto", "sparse", "dense"] | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    threads: PositiveInt | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""
@@ -147,12 +150,14 @@ class ResourcesSpec(_Section):
 
     Attributes:
         cpus: cores of a trial.
+        gpus: GPUs of a trial, or a share of one; a trial sees no more than it asked for.
         memory: bytes that a machine must have free for a trial; None: whatever there is.
         trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
         retries: how often a trial is tried again whose process died.
     """
 
     cpus: PositiveInt = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
     memory: PositiveInt | None = None
     trial_seconds: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2
@@ -219,6 +224,25 @@ class StudySpec(_Section):
     def _objective_fits_methods(self) -> StudySpec:
         if self.objective.metric == "val_loss" and "random" in self.methods:
             raise ValueError("objective.metric val_loss needs a model's loss, but method 'random' has no model")
+        return self
+
+    @model_validator(mode="after")
+    def _resources_fit_training(self) -> StudySpec:
+        device, gpus, threads, cpus = (
+            self.training.device,
+            self.resources.gpus,
+            self.training.threads,
+            self.resources.cpus,
+        )
+        if device == "cuda" and gpus == 0:
+            raise ValueError("training.device cuda needs resources.gpus above 0, but got resources.gpus=0")
+        if device == "cuda" and self.training.engine == "sparse":
+            raise ValueError("training.engine sparse runs on training.device cpu only, but got training.device=cuda")
+        if threads is not None and threads > cpus:
+            raise ValueError(
+                "training.threads <= resources.cpus must hold, "
+                f"but got training.threads={threads}, resources.cpus={cpus}"
+            )
         return self
 
 

@@ -165,7 +165,8 @@ def _summary(record: Row, test: Row | None) -> dict[str, Any]:
     summary: dict[str, Any] = {key: record.get(key) for key in ("state", *results, *also)}
     summary["nnz"] = sum(record["nnz"]) if record.get("nnz") else None
     summary["error"] = last_line(record.get("error"))
-    summary |= {f"seconds/{phase}": value for phase, value in (record.get("seconds") or {}).items()}
+    for key in ("seconds", "bytes"):
+        summary |= {f"{key}/{kind}": value for kind, value in (record.get(key) or {}).items()}
     for part in (record, test or {}):
         for metric, result in (part.get("importances") or {}).items():
             accuracies = {key: value for key, value in result.items() if key.endswith("accuracy")}

@@ -38,7 +38,7 @@ def run_job(payload: Mapping[str, Any], dataset: Dataset, report: Report) -> Out
     Raises:
         NoScoreError: the objective is not a finite number.
     """
-    torch.set_num_threads(1)  # trials run side by side; the sparse kernels use one thread
+    torch.set_num_threads(1)  # trials run side by side; training takes its own setting
     spec = TrialSpec(**payload["trial"])
     if payload["kind"] == "test":
         accuracies = score_on_test(dataset, spec, payload["selected"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
 from dst.topology import METHODS
 from dst.training import TrainingConfig
+from dst.warm_up import warm_up
 
 __all__ = ["RANKERS", "FeatureScores", "OnEpoch", "Ranker", "RankerEntry", "make_config", "parameters"]
 
@@ -26,14 +27,16 @@ class RankerEntry:
     Attributes:
         rank: the ranker.
         config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
+        warm_up: takes the settings; does what only the first ranking in a process waits for.
     """
 
     rank: Ranker
     config: type[Any]
+    warm_up: Callable[[Any], None] = lambda config: None
 
 
 RANKERS: dict[str, RankerEntry] = {
-    **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig) for name in METHODS},
+    **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up) for name in METHODS},
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
     "random": RankerEntry(rank_randomly, RandomConfig),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.training import Curves, EpochEnd
 
@@ -23,7 +25,8 @@ class FeatureScores:
         scores: metric name to float64 ``(n_features,)``, larger is better.
         engine: what computed the model: ``sparse`` or ``dense`` for networks, ``scikit-learn``, or ``none``.
         seconds: wall time by phase.
-        val_loss: mean cross-entropy of the ranker's own model on the validation rows, where it has one.
+        val_loss: mean loss (cross-entropy, unless its settings say otherwise) of the ranker's own model on the
+            validation rows, where it has one.
         val_accuracy: accuracy of that model, where it has one.
         epochs: trained epochs, 0 for rankers without.
         best_epoch: the epoch that the scores belong to, 0 for rankers without.
@@ -32,6 +35,8 @@ class FeatureScores:
         flops: theoretical training FLOPs, where there is a count.
         flops_ratio: ``flops`` over that of the dense model for the same epochs.
         curves: one value an epoch.
+        device: where the model was trained.
+        memory: bytes that training held, by kind (:meth:`dst.engine.Engine.memory`), where they are known.
     """
 
     scores: dict[str, npt.NDArray[np.float64]]
@@ -46,6 +51,22 @@ class FeatureScores:
     flops: float | None = None
     flops_ratio: float | None = None
     curves: Curves = field(default_factory=Curves)
+    device: str = "cpu"
+    memory: dict[str, int] = field(default_factory=dict)
+
+    def to_state(self) -> State:
+        """Return what a checkpoint can hold."""
+        progress = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.name != "scores"}
+        return State(dict(self.scores), progress | {"curves": dataclasses.asdict(self.curves)})
+
+    @classmethod
+    def from_state(cls, state: State) -> FeatureScores:
+        """Return the scores that :meth:`to_state` took apart."""
+        progress = state.progress
+        return cls(
+            scores=dict(state.arrays),
+            **progress | {"nnz": tuple(progress["nnz"]), "curves": Curves(**progress["curves"])},
+        )
 
 
 class Ranker(Protocol):
@@ -55,6 +76,22 @@ class Ranker(Protocol):
     """
 
     def __call__(
-        self, train: Part, validation: Part, config: Any, rng: np.random.Generator, on_epoch: OnEpoch
+        self,
+        train: Part,
+        validation: Part,
+        config: Any,
+        rng: np.random.Generator,
+        on_epoch: OnEpoch,
+        state: State | None = None,
     ) -> FeatureScores:
-        """Return a score for each column of ``train.x``."""
+        """Return a score for each column of ``train.x``.
+
+        Args:
+            train: rows to fit on.
+            validation: rows that decide when to stop.
+            config: the ranker's settings.
+            rng: draws.
+            on_epoch: called at the end of every epoch; what its ``state`` returns is what a ranker that is given the
+                same other arguments goes on from, to end bitwise equal. A ranker without epochs never calls it.
+            state: where to go on from; None: from the beginning.
+        """

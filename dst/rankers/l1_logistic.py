@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.rankers.base import FeatureScores, OnEpoch
@@ -28,7 +29,12 @@ class L1LogisticConfig:
 
 
 def rank_by_l1_logistic(
-    train: Part, validation: Part, config: L1LogisticConfig, rng: np.random.Generator, on_epoch: OnEpoch
+    train: Part,
+    validation: Part,
+    config: L1LogisticConfig,
+    rng: np.random.Generator,
+    on_epoch: OnEpoch,
+    state: State | None = None,
 ) -> FeatureScores:
     """Rank by the sum over classes of absolute coefficients, one-vs-rest, solved by liblinear.
 

@@ -2,46 +2,105 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 
+from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.importance import ImportanceHistory
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.topology import METHODS
-from dst.training import EpochEnd, TrainingConfig, fit, training_flops
+from dst.training import EpochEnd, Trainer, TrainingConfig, training_flops
+
+
+class NetworkRanking:
+    """A ranking by a network that goes epoch by epoch and can be saved between any two.
+
+    Args:
+        train: see :class:`dst.rankers.base.Ranker`, also for the others.
+        validation: -
+        config: -
+        rng: -
+    """
+
+    def __init__(self, train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator) -> None:
+        to_train, to_sample = rng.spawn(2)
+        self._history = ImportanceHistory(train.x, to_sample)
+        self._trainer = Trainer(
+            train, validation, config, to_train, lambda: self._history.running("neuron_attribution")
+        )
+        self._config = config
+        self._n_rows = len(train.y)
+        self._seconds = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether training is over."""
+        return self._trainer.done
+
+    def run_epoch(self) -> EpochEnd:
+        """Train one epoch and take the importance of the inputs.
+
+        Raises:
+            DivergedError: a loss or a weight is not finite.
+        """
+        end = self._trainer.run_epoch()
+        started = time.perf_counter()
+        self._history.add(end)
+        self._seconds += time.perf_counter() - started
+        return dataclasses.replace(end, state=self.state_dict)
+
+    def scores(self) -> FeatureScores:
+        """Return neuron strength and neuron attribution, summed over the epochs up to the best one."""
+        result = self._trainer.result()
+        dense_size = result.model.dense_size
+        return FeatureScores(
+            scores=self._history.scores(),
+            engine=result.engine,
+            seconds={**result.seconds, "rank": self._seconds},
+            val_loss=result.val_loss,
+            val_accuracy=result.val_accuracy,
+            epochs=result.epochs,
+            best_epoch=result.best_epoch,
+            nnz=tuple(result.model.nnz),
+            dense_size=dense_size,
+            flops=result.flops,
+            flops_ratio=result.flops / training_flops(dense_size, self._n_rows, result.epochs),
+            curves=result.curves,
+            device=self._config.device,
+            memory=result.memory,
+        )
+
+    def state_dict(self) -> State:
+        """Return all that the rest of the ranking depends on, besides what the constructor was given."""
+        seconds = State({}, {"rank": self._seconds})
+        parts = {"training": self._trainer.state_dict(), "importance": self._history.state_dict(), "seconds": seconds}
+        return State.of(parts)
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state, to end bitwise equal (on the same machine, with the same number of threads).
+
+        Raises:
+            ValueError: the state is of a ranking with other settings or another table's shape.
+        """
+        self._trainer.load_state_dict(state.part("training"))
+        self._history.load_state_dict(state.part("importance"))
+        self._seconds = state.part("seconds").progress["rank"]
 
 
 def rank_by_sparse_mlp(
-    train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator, on_epoch: OnEpoch
+    train: Part,
+    validation: Part,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    on_epoch: OnEpoch,
+    state: State | None = None,
 ) -> FeatureScores:
     """Rank by neuron strength and neuron attribution, summed over the epochs up to the best one."""
-    to_train, to_sample = rng.spawn(2)
-    history = ImportanceHistory(train.x, to_sample)
-    rank_seconds = 0.0
-
-    def observe(end: EpochEnd) -> None:
-        nonlocal rank_seconds
-        started = time.perf_counter()
-        history.add(end)
-        rank_seconds += time.perf_counter() - started
-        on_epoch(end)
-
-    result = fit(train, validation, config, to_train, observe, lambda: history.running("neuron_attribution"))
-    nnz = result.model.nnz
-    dense_size = result.model.dense_size
-    return FeatureScores(
-        scores=history.scores(),
-        engine="sparse" if METHODS[config.method].sparse else "dense",
-        seconds={**result.seconds, "rank": rank_seconds},
-        val_loss=result.val_loss,
-        val_accuracy=result.val_accuracy,
-        epochs=result.epochs,
-        best_epoch=result.best_epoch,
-        nnz=tuple(nnz),
-        dense_size=dense_size,
-        flops=result.flops,
-        flops_ratio=result.flops / training_flops(dense_size, len(train.y), result.epochs),
-        curves=result.curves,
-    )
+    ranking = NetworkRanking(train, validation, config, rng)
+    if state is not None:
+        ranking.load_state_dict(state)
+    while not ranking.done:
+        on_epoch(ranking.run_epoch())
+    return ranking.scores()

@@ -16,11 +16,12 @@ def arrays_of(trainer):
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("engine", ["sparse", "dense"])
 @pytest.mark.parametrize("epoch", [0, 1, 5])
-def test_a_resumed_training_ends_bitwise_equal(method, epoch, tmp_path):
+def test_a_resumed_training_ends_bitwise_equal(method, engine, epoch, tmp_path):
     train, validation = parts()
-    other = {"optimizer": "sgd", "lr": 0.05} if method in ("static", "mest") else {"dropout": 0.2}
-    config = TrainingConfig(method=method, sparsity=0.7, **{**SMALL, **other})
+    other = {"optimizer": "sgd", "lr": 0.05} if method in ("static", "mest") else {"dropout": 0.2, "input_noise": 0.1}
+    config = TrainingConfig(method=method, engine=engine, sparsity=0.7, **{**SMALL, **other})
 
     def importance():
         return np.arange(30.0) if method == "set_attr" else None
@@ -48,7 +49,7 @@ def test_a_resumed_training_ends_bitwise_equal(method, epoch, tmp_path):
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
-    results = [dataclasses.replace(one.result(), model=None, seconds={}) for one in (resumed, undisturbed)]
+    results = [dataclasses.replace(one.result(), model=None, seconds={}, memory={}) for one in (resumed, undisturbed)]
     assert results[0] == results[1]
 
 
@@ -73,6 +74,17 @@ def test_files_that_are_no_checkpoints(tmp_path):
     for name in ("missing", "text", "arrays", "pickled", "cut"):
         with pytest.raises(CheckpointError, match=f"{name}.npz: cannot be read as a checkpoint"):
             read_state(tmp_path / f"{name}.npz")
+
+
+def test_states_nest(tmp_path):
+    inner = State.of({"a": State({"x": np.arange(3)}, {"n": 1}), "b": State({}, {"n": 2})})
+    save_state(tmp_path / "state.npz", State.of({"inner": inner, "other": State({"x": np.zeros(2)}, {})}))
+    read = read_state(tmp_path / "state.npz")
+    assert read.part("inner").part("a").arrays["x"].tolist() == [0, 1, 2]
+    assert read.part("inner").part("b") == State({}, {"n": 2})
+    assert read.part("other").arrays["x"].tolist() == [0, 0]
+    with pytest.raises(KeyError):
+        read.part("x")
 
 
 def test_floats_come_back_bit_by_bit(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
+from dst.engine import OPTIMIZERS, SparseEngine, StepConfig
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam, adam_hyper, sgd, sgd_hyper
@@ -19,6 +19,7 @@ from dst.layers import SparseLinear
 from dst.model import SparseMLP
 from dst.team import Team
 from dst.topology import METHODS
+from dst.torch_engine import TorchEngine
 
 
 def batch(rng, n_features, n, n_classes, width=WIDTH):

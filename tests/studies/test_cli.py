@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from studies.cli import main
@@ -96,7 +97,7 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
     assert status == 0
     document = json.loads(out)
     keys = "dataset method sparsity l2 seed split k epochs best_epoch val_loss val_accuracy nnz sparsity_actual flops"
-    keys += " flops_ratio_to_dense engine seconds peak_rss_bytes importances"
+    keys += " flops_ratio_to_dense engine device bytes seconds peak_rss_bytes importances"
     assert set(document) == set(keys.split())
     assert set(document["importances"]) == {"neuron_strength", "neuron_attribution"}
     for one in document["importances"].values():
@@ -104,6 +105,32 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
         assert len(one["selected"]) == 2
     assert len(document["nnz"]) == 3
     assert document["sparsity_actual"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_trial_names_its_engine_and_counts_its_bytes(capsys, tables):
+    arguments = ["--data", tables / "good.csv", "--target", "y", "--epochs", 2, "--k", 2, "--json"]
+    documents = {}
+    for engine in ("auto", "sparse", "dense"):
+        _, out, _ = call(capsys, "trial", *arguments, "--engine", engine, "--threads", 2)
+        documents[engine] = json.loads(out)
+    assert {asked: one["engine"] for asked, one in documents.items()} == {
+        "auto": "sparse",
+        "sparse": "sparse",
+        "dense": "dense",
+    }
+    held = {engine: one["bytes"] for engine, one in documents.items()}
+    assert held["dense"].keys() == held["sparse"].keys()
+    assert held["sparse"]["parameters"] < held["dense"]["parameters"] / 5
+    assert documents["dense"]["val_loss"] == pytest.approx(documents["sparse"]["val_loss"], rel=1e-3)
+    assert {"warm_up", "train", "topology", "evaluate", "rank", "score", "total"} <= documents["auto"]["seconds"].keys()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_in_one_line(capsys):
+    status, out, err = call(capsys, "trial", "--data", "wine", "--device", "cuda", "--json")
+    assert (status, out) == (2, "")
+    assert "device cuda needs a GPU" in err
+    assert err.count("\n") == 1
 
 
 def test_test_rows_stay_closed_unless_asked_for(capsys):

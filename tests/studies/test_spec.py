@@ -45,12 +45,26 @@ def test_packaged_specs_are_valid(name):
         ({"seed": -1}, "seed: .*, but got -1"),
         ({"objective": {"metric": "test_accuracy"}}, "objective.metric: .*, but got 'test_accuracy'"),
         ({"objective": {"metric": "val_loss"}, "methods": ["random"]}, "val_loss needs a model's loss"),
+        ({"training": {"engine": "fast"}}, "training.engine: .*'auto', 'sparse' or 'dense', but got 'fast'"),
+        ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
+        (
+            {"training": {"device": "cuda", "engine": "sparse"}, "resources": {"gpus": 1}},
+            "training.engine sparse runs on training.device cpu only",
+        ),
+        ({"training": {"threads": 2}}, "training.threads <= resources.cpus must hold, but got .*=2, resources.cpus=1"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, changes, message):
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(write(tmp_path, **changes))
     assert "\n" not in str(caught.value)
+
+
+def test_training_says_what_it_runs_on(tmp_path):
+    training = {"engine": "dense", "device": "cuda", "threads": 2}
+    spec = load_spec(write(tmp_path, training=training, resources={"gpus": 0.5, "cpus": 2}))
+    assert training.items() <= spec.training.settings().items()
+    assert "engine" not in load_spec(write(tmp_path)).training.settings(), "the ranker's default"
 
 
 def test_required_keys(tmp_path):

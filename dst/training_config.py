@@ -1,0 +1,107 @@
+"""The settings of a training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dst.batches import LOSSES
+from dst.engine import OPTIMIZERS
+from dst.engines import DEVICES, ENGINES
+from dst.errors import InputError, unknown_name
+from dst.schedules import SCHEDULES
+from dst.sparsity import DISTRIBUTIONS
+from dst.topology import METHODS
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is built and trained; the defaults are the paper's.
+
+    Attributes:
+        method: a name in :data:`dst.topology.METHODS`.
+        sparsity: share of connections that do not exist, in [0, 1); ignored by ``dense``.
+        l2: coefficient of the L2 penalty, added to the gradient of every active weight and bias (coupled weight decay).
+        lr: learning rate.
+        optimizer: ``adam`` or ``sgd`` (with momentum).
+        momentum: of ``sgd``.
+        dropout: share of each hidden layer's activations that a step sets to zero.
+        drop_fraction: share of a layer's connections that moves in the first topology update.
+        distribution: how connections are shared out among layers, a name in :data:`dst.sparsity.DISTRIBUTIONS`.
+        schedule: how the share that moves falls, a name in :data:`dst.schedules.SCHEDULES`.
+        stop_fraction: share of all optimizer steps after which connections stay where they are.
+        hidden: sizes of the hidden layers.
+        epochs: the most epochs that are trained.
+        patience: epochs without a new lowest validation loss after which training stops.
+        batch_size: rows in a minibatch.
+        update_interval: optimizer steps between topology updates, counted over epochs.
+        final_drop_fraction: share that moves at the end of a schedule that falls.
+        loss: ``cross_entropy`` on class codes, ``squared_error`` on float targets, or ``reconstruction`` of the input
+            (squared error, as many outputs as features).
+        input_noise: standard deviation of the normal noise that a step adds to its inputs (a denoising autoencoder,
+            with ``reconstruction``); validation rows have none.
+        engine: what computes layers with a sparsity: ``sparse``, ``dense`` (masked matrices) or ``auto``, which
+            :func:`dst.engines.choose_engine` decides. The method ``dense`` has no sparsity and is always ``dense``.
+        device: ``cpu``, or ``cuda``: a GPU, where the engine is ``dense``.
+        threads: cores that training may use.
+    """
+
+    method: str = "set"
+    sparsity: float = 0.9
+    l2: float = 1e-4
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    dropout: float = 0.0
+    drop_fraction: float = 0.3
+    distribution: str = "er"
+    schedule: str = "cosine"
+    stop_fraction: float = 1.0
+    hidden: tuple[int, ...] = (1000, 100)
+    epochs: int = 200
+    patience: int = 50
+    batch_size: int = 100
+    update_interval: int = 10
+    final_drop_fraction: float = 0.005
+    loss: str = "cross_entropy"
+    input_noise: float = 0.0
+    engine: str = "auto"
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for kind, name, valid in (
+            ("method", self.method, METHODS.keys()),
+            ("distribution", self.distribution, DISTRIBUTIONS.keys()),
+            ("schedule", self.schedule, SCHEDULES.keys()),
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("loss", self.loss, LOSSES),
+            ("engine", self.engine, ENGINES),
+            ("device", self.device, DEVICES),
+        ):
+            if name not in valid:
+                raise InputError(unknown_name(kind, name, valid))
+        for rule, holds, given in (
+            ("0 <= sparsity < 1", 0 <= self.sparsity < 1, self.sparsity),
+            ("0 <= l2 < inf", 0 <= self.l2 < math.inf, self.l2),
+            ("0 < lr < inf", 0 < self.lr < math.inf, self.lr),
+            ("0 <= momentum < 1", 0 <= self.momentum < 1, self.momentum),
+            ("0 <= dropout < 1", 0 <= self.dropout < 1, self.dropout),
+            ("0 < drop_fraction < 1", 0 < self.drop_fraction < 1, self.drop_fraction),
+            ("0 <= final_drop_fraction < 1", 0 <= self.final_drop_fraction < 1, self.final_drop_fraction),
+            ("0 <= stop_fraction <= 1", 0 <= self.stop_fraction <= 1, self.stop_fraction),
+            ("every hidden size >= 1", all(width >= 1 for width in self.hidden), self.hidden),
+            ("epochs >= 1", self.epochs >= 1, self.epochs),
+            ("patience >= 1", self.patience >= 1, self.patience),
+            ("batch_size >= 1", self.batch_size >= 1, self.batch_size),
+            ("update_interval >= 1", self.update_interval >= 1, self.update_interval),
+            ("0 <= input_noise < inf", 0 <= self.input_noise < math.inf, self.input_noise),
+            ("threads >= 1", self.threads >= 1, self.threads),
+        ):
+            if not holds:
+                name = next(word for word in rule.split() if word.isidentifier() and word in vars(self))
+                raise InputError(f"{rule} must hold, but got {name}={given}")
+        if self.engine == "sparse" and self.device != "cpu":
+            raise InputError(
+                f"engine sparse runs on device cpu only, but got device={self.device}: take engine auto or dense there"
+            )

@@ -1,0 +1,87 @@
+"""How far a trial has come: what its finished inner splits gave, and the state of the one that runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from dst.checkpoint import State
+from dst.data import Dataset
+from dst.rankers import FeatureScores
+
+
+class TrialProgress:
+    """What a trial gathers, inner split after inner split.
+
+    Args:
+        identity: plain data that decides the trial's result; a state of any other is refused.
+
+    Attributes:
+        rankings: of the finished splits.
+        accuracies: by metric, one a finished split.
+        seconds: wall time by phase, of the finished splits.
+    """
+
+    def __init__(self, identity: Mapping[str, Any]) -> None:
+        self._identity = json.loads(json.dumps(identity))  # as it comes back from a file
+        self.rankings: list[FeatureScores] = []
+        self.accuracies: dict[str, list[float]] = {}
+        self.seconds: dict[str, float] = {"score": 0.0}
+        self._started = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the trial has taken, those before a resumption included."""
+        return time.perf_counter() - self._started
+
+    def add(self, ranking: FeatureScores, accuracies: Mapping[str, float], seconds: float) -> None:
+        """Take what a split gave.
+
+        Args:
+            ranking: of its columns.
+            accuracies: of the scorer, by metric.
+            seconds: that scoring took.
+        """
+        self.rankings.append(ranking)
+        for name, accuracy in accuracies.items():
+            self.accuracies.setdefault(name, []).append(accuracy)
+        for phase, spent in {**ranking.seconds, "score": seconds}.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
+
+    def state(self, ranking: State) -> State:
+        """Return the state of the trial while a split runs whose ranker is in the state ``ranking``."""
+        trial = {
+            "identity": self._identity,
+            "finished": len(self.rankings),
+            "accuracies": self.accuracies,
+            "seconds": self.seconds,
+            "elapsed": self.elapsed,
+        }
+        finished = {f"split{number}": one.to_state() for number, one in enumerate(self.rankings)}
+        return State.of({"trial": State({}, trial), "ranking": ranking, **finished})
+
+    def load(self, state: State) -> State:
+        """Go on from a trial's state; return the state of the ranker of the split that ran.
+
+        Raises:
+            ValueError: the state is of another trial.
+        """
+        trial = state.part("trial").progress
+        mine, theirs = self._identity, trial["identity"]
+        if mine != theirs:
+            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+            raise ValueError(f"the state is of another trial: {', '.join(changed)} differ")
+        self.rankings = [FeatureScores.from_state(state.part(f"split{n}")) for n in range(trial["finished"])]
+        self.accuracies = {name: list(values) for name, values in trial["accuracies"].items()}
+        self.seconds = dict(trial["seconds"])
+        self._started = time.perf_counter() - trial["elapsed"]
+        return state.part("ranking")
+
+
+def identity(dataset: Dataset, spec: Any) -> dict[str, Any]:
+    """Return what decides a trial's result: the fields of its spec, and the dataset's name, hash and defaults."""
+    data = {"dataset": dataset.name, "sha256": dataset.sha256, "k": dataset.k, "batch_size": dataset.batch_size}
+    return {**data, **{name: value for name, value in dataclasses.asdict(spec).items() if value is not None}}
