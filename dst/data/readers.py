@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dst.data.dataset import Matrix
 from dst.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,14 +32,22 @@ class Table:
     """A labelled table as its file gives it.
 
     Attributes:
-        x: features, float32 of shape ``(n_samples, n_features)``, C order, finite, at least one row and one column.
+        x: features, float32 of shape ``(n_samples, n_features)``, at least one row and one column, finite or NaN where a
+            value is missing: an array in C order, or a sparse CSR array. A categorical column holds the codes
+            ``0 .. n - 1`` of its categories.
         labels: one label a row, int64 or str of shape ``(n_samples,)``.
         feature_names: one name a column, no two alike.
+        categories: the names of the categories of each categorical column, by column number.
+        groups: a code a row, int64 ``(n_samples,)``, where a group column was named, else None.
+        times: float64 ``(n_samples,)``, where a time column was named, else None.
     """
 
-    x: npt.NDArray[np.float32]
+    x: Matrix
     labels: npt.NDArray[Any]
     feature_names: tuple[str, ...]
+    categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    groups: npt.NDArray[np.int64] | None = None
+    times: npt.NDArray[np.float64] | None = None
 
 
 def read_table(path: str | Path, target: str | None = None) -> Table:
