@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,16 @@ import torch
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig, TorchEngine
+from dst.engine import OPTIMIZERS, Engine, SparseEngine, StepConfig, TorchEngine
 from dst.errors import DivergedError, InputError, unknown_name
 from dst.kernels import linear
 from dst.model import SparseMLP
 from dst.schedules import SCHEDULES, share
 from dst.sparsity import DISTRIBUTIONS
 from dst.topology import METHODS
+
+_SPARSE_CHUNK = 128
+"""Validation rows of a sparse table that are made dense at a time."""
 
 
 @dataclass(frozen=True)
@@ -160,19 +164,51 @@ def training_flops(connections: int, rows: int, epochs: int) -> float:
 
 
 class _Batches:
-    """A table kept feature-major, from which minibatches are gathered."""
+    """A table from which minibatches are gathered: kept feature-major, or as it is where it is sparse."""
 
     def __init__(self, part: Part, *, pad: bool) -> None:
-        self._table = np.ascontiguousarray(part.x.T)
+        self._n_features = part.x.shape[1]
+        self._gather: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32]], None]
+        if isinstance(part.x, np.ndarray):
+            self._gather = partial(linear.gather, np.ascontiguousarray(part.x.T))
+        else:
+            parts = (part.x.indptr.astype(np.int64), part.x.indices.astype(np.int32), part.x.data)
+            self._gather = partial(linear.gather_sparse, *parts)
         self._labels = part.y
         self._pad = pad
 
     def rows(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Return ``x`` ``(n_features, batch)``, padded with zero columns for sparse layers, and labels."""
         width = linear.padded(len(rows)) if self._pad else len(rows)
-        x = linear.aligned((self._table.shape[0], width))
-        linear.gather(self._table, rows, x)
+        x = linear.aligned((self._n_features, width))
+        self._gather(rows, x)
         return x, self._labels[rows]
+
+
+class _HeldOut:
+    """The validation rows: gathered once, or a chunk at a time where the table is sparse and dense rows would not fit.
+
+    Args:
+        part: the rows.
+        pad: see :class:`_Batches`.
+    """
+
+    def __init__(self, part: Part, *, pad: bool) -> None:
+        self._batches = _Batches(part, pad=pad)
+        self._n_rows = len(part.y)
+        dense = isinstance(part.x, np.ndarray)
+        self._whole = self._batches.rows(np.arange(self._n_rows)) if dense else None
+
+    def evaluate(self, engine: Engine) -> tuple[float, float]:
+        """Return the loss and the accuracy on all rows."""
+        if self._whole is not None:
+            return engine.evaluate(*self._whole)
+        sums = np.zeros(2)
+        for first in range(0, self._n_rows, _SPARSE_CHUNK):
+            rows = np.arange(first, min(first + _SPARSE_CHUNK, self._n_rows))
+            sums += np.array(engine.evaluate(*self._batches.rows(rows))) * len(rows)
+        loss, accuracy = sums / self._n_rows
+        return float(loss), float(accuracy)
 
 
 class Trainer:
@@ -223,7 +259,7 @@ class Trainer:
         )
         self._engine = (SparseEngine if self._method.sparse else TorchEngine)(self.model, steps)
         self._batches = _Batches(train, pad=self._engine.pad)
-        self._held_out = _Batches(validation, pad=self._engine.pad).rows(np.arange(len(validation.y)))
+        self._held_out = _HeldOut(validation, pad=self._engine.pad)
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
@@ -261,7 +297,7 @@ class Trainer:
                 self._seconds["topology"] += time.perf_counter() - stepped
         started = time.perf_counter()
         self.epoch += 1
-        val_loss, val_accuracy = self._engine.evaluate(*self._held_out)
+        val_loss, val_accuracy = self._held_out.evaluate(self._engine)
         train_loss = loss_sum / self._n_rows
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
             raise DivergedError(

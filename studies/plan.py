@@ -112,6 +112,8 @@ class DatasetPlan:
             split_seed=split_seed,
             test_seed=self.spec.seed,
             inner_splits=self.use.inner_splits,
+            impute=self.use.missing.policy if self.use.missing else None,
+            indicators=self.use.missing.indicators if self.use.missing else False,
             k=self.dataset.k,
         )
 

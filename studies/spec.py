@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +13,8 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dst.data import READERS, SPLITS
+from dst.data import MECHANISMS, POLICIES, READERS, SPLITS, Dataset, Removal, load_dataset, remove_values
+from dst.data.dataset import Scaling
 from dst.errors import InputError, unknown_name
 from dst.rankers import RANKERS
 
@@ -29,6 +32,51 @@ class _Section(BaseModel):
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
+class MissingSpec(_Section):
+    """Missing data: what is removed on purpose, and what stands in for what is not there.
+
+    In a spec, ``rate``, ``mechanism``, ``policy``, ``indicators`` and ``seed`` may be lists: the dataset is then studied
+    once for each combination, under names such as ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing,
+    and combinations that differ in these alone are one.
+
+    Attributes:
+        rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
+        mechanism: ``mcar``, ``mar`` or ``mnar``.
+        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`).
+        indicators: whether a missing number also sets a column of its own.
+        seed: of the removal.
+    """
+
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mechanism: str = "mcar"
+    policy: str = "mean"
+    indicators: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("mechanism")
+    @classmethod
+    def _known_mechanism(cls, mechanism: str) -> str:
+        if mechanism not in MECHANISMS:
+            raise ValueError(unknown_name("missing-data mechanism", mechanism, MECHANISMS))
+        return mechanism
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, policy: str) -> str:
+        if policy not in POLICIES:
+            raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
+        return policy
+
+    @property
+    def suffix(self) -> str:
+        """What the dataset's name gets: everything that differs from the defaults."""
+        parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
+        parts += [self.policy] if self.policy != "mean" else []
+        parts += ["indicators"] if self.indicators else []
+        parts += [f"seed{self.seed}"] if self.seed else []
+        return "".join(f"-{part}" for part in parts)
+
+
 class DatasetSpec(_Section):
     """One dataset: a name of the registry, or a path, and how it is used.
 
@@ -40,6 +88,11 @@ class DatasetSpec(_Section):
             ``paper`` split always has one).
         k: how many columns are scored; None: the dataset's default.
         batch_size: rows in a minibatch; None: the dataset's default.
+        group: the column that names each row's group, for the split ``group``.
+        time: the column that says when each row was taken, for the split ``time``.
+        categorical: columns whose values are categories, besides those that hold words.
+        missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
+        scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
     """
 
     path: str
@@ -48,6 +101,11 @@ class DatasetSpec(_Section):
     inner_splits: PositiveInt | None = None
     k: PositiveInt | None = None
     batch_size: PositiveInt | None = None
+    group: str | None = None
+    time: str | None = None
+    categorical: tuple[str, ...] | None = None
+    missing: MissingSpec | None = None
+    scaling: Scaling | None = None
 
     @field_validator("split")
     @classmethod
@@ -55,6 +113,22 @@ class DatasetSpec(_Section):
         if split not in SPLITS:
             raise ValueError(unknown_name("split", split, SPLITS))
         return split
+
+    def load(self) -> Dataset:
+        """Load the dataset as the study uses it: scaled as named here, without the values that are to be removed.
+
+        Raises:
+            InputError: see :func:`dst.data.load_dataset` and :func:`dst.data.remove_values`.
+        """
+        keys = ("target", "k", "batch_size", "group", "time", "categorical")
+        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        dataset = load_dataset(self.path, **given)
+        if self.scaling is not None:
+            dataset = replace(dataset, scaling=self.scaling)
+        if self.missing is None:
+            return dataset
+        removed = remove_values(dataset, Removal(self.missing.rate, self.missing.mechanism, self.missing.seed))
+        return replace(removed, name=f"{dataset.name}{self.missing.suffix}")
 
 
 class ObjectiveSpec(_Section):
@@ -203,7 +277,10 @@ class StudySpec(_Section):
     @field_validator("datasets", mode="before")
     @classmethod
     def _names_are_datasets(cls, given: Any) -> Any:
-        return [{"path": item} if isinstance(item, str) else item for item in given] if _is_list(given) else given
+        if not _is_list(given):
+            return given
+        items = [{"path": item} if isinstance(item, str) else item for item in given]
+        return [one for item in items for one in _each_combination(item)]
 
     @field_validator("methods")
     @classmethod
@@ -280,6 +357,22 @@ def packaged_specs() -> tuple[str, ...]:
 
 def _is_list(given: Any) -> bool:
     return isinstance(given, list | tuple)
+
+
+def _each_combination(dataset: Any) -> Iterator[Any]:
+    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later."""
+    missing = dataset.get("missing") if isinstance(dataset, Mapping) else None
+    if not isinstance(missing, Mapping) or not any(_is_list(value) for value in missing.values()):
+        yield dataset
+        return
+    seen: list[dict[str, Any]] = []
+    for values in itertools.product(*(value if _is_list(value) else [value] for value in missing.values())):
+        one = dict(zip(missing, values, strict=True))
+        if one.get("rate", 0) == 0:
+            one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
+        if one not in seen:
+            seen.append(one)
+            yield {**dataset, "missing": one}
 
 
 def _override(document: dict[str, Any], override: str) -> None:

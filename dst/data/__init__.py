@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from dst.data.dataset import Dataset, Part, Scaling
+from dst.data.imputing import POLICIES, check_policy
 from dst.data.loading import DATA_DIR_VARIABLE, check_file, list_datasets, load_dataset
+from dst.data.missing import MECHANISMS, Removal, remove_values
+from dst.data.preparation import prepare, prepare_test
 from dst.data.readers import READERS, Table, read_table
 from dst.data.registry import DATASETS, Entry
-from dst.data.scaling import prepare, prepare_test, scale
-from dst.data.splits import SPLITS, Split, default_count, make_splits
+from dst.data.scaling import SCALINGS, scale
+from dst.data.splits import SPLITS, Split, default_count, make_splits, split_sha256
+from dst.data.trial_data import Design, TrialData, trial_data
 
 __all__ = [
     "DATASETS",
     "DATA_DIR_VARIABLE",
+    "MECHANISMS",
+    "POLICIES",
     "READERS",
+    "SCALINGS",
     "SPLITS",
     "Dataset",
+    "Design",
     "Entry",
     "Part",
+    "Removal",
     "Scaling",
     "Split",
     "Table",
+    "TrialData",
     "check_file",
+    "check_policy",
     "default_count",
     "list_datasets",
     "load_dataset",
@@ -28,5 +39,8 @@ __all__ = [
     "prepare",
     "prepare_test",
     "read_table",
+    "remove_values",
     "scale",
+    "split_sha256",
+    "trial_data",
 ]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Scaling = Literal["standard", "minmax", "maxabs"]
 Matrix: TypeAlias = "npt.NDArray[np.float32] | csr_array"
@@ -67,6 +72,30 @@ class Dataset:
     def n_classes(self) -> int:
         """Number of classes in the whole table (a training part may lack some)."""
         return len(self.class_names)
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """SHA-256 of all that a result can depend on: values, labels, categories, groups, times, test part, scaling.
+
+        ``sha256`` names a file; this is what was read from it, and what was removed from that afterwards.
+        """
+        digest = hashlib.sha256()
+        arrays: tuple[Any, ...] = (self.y, self.groups, self.times, self.official_test)
+        if isinstance(self.x, np.ndarray):
+            arrays += (self.x,)
+        else:
+            arrays += (self.x.indptr.astype(np.int64), self.x.indices.astype(np.int64), self.x.data)
+        words = {
+            "shape": [None if array is None else [str(array.dtype), *array.shape] for array in arrays],
+            "classes": self.class_names,
+            "categories": {str(column): names for column, names in sorted(self.categories.items())},
+            "scaling": self.scaling,
+        }
+        digest.update(json.dumps(words).encode())
+        for array in arrays:
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
