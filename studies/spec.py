@@ -13,7 +13,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dst.data import MECHANISMS, POLICIES, READERS, SPLITS, Dataset, Removal, load_dataset, remove_values
+from dst.data import MECHANISMS, POLICIES, READERS, SPLITS, Dataset, Design, Removal, load_dataset
 from dst.data.dataset import Scaling
 from dst.errors import InputError, unknown_name
 from dst.rankers import RANKERS
@@ -35,9 +35,9 @@ PositiveInt = Annotated[int, Field(ge=1)]
 class MissingSpec(_Section):
     """Missing data: what is removed on purpose, and what stands in for what is not there.
 
-    In a spec, ``rate``, ``mechanism``, ``policy``, ``indicators`` and ``seed`` may be lists: the dataset is then studied
-    once for each combination, under names such as ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing,
-    and combinations that differ in these alone are one.
+    In a spec, each key may be a list: the dataset is then studied once for each combination, under names such as
+    ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing, and combinations that differ in these alone
+    are one.
 
     Attributes:
         rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
@@ -114,21 +114,42 @@ class DatasetSpec(_Section):
             raise ValueError(unknown_name("split", split, SPLITS))
         return split
 
-    def load(self) -> Dataset:
-        """Load the dataset as the study uses it: scaled as named here, without the values that are to be removed.
+    @property
+    def removal(self) -> Removal | None:
+        """What is removed from the table; None: nothing."""
+        if self.missing is None or self.missing.rate == 0:
+            return None
+        return Removal(self.missing.rate, self.missing.mechanism, self.missing.seed)
+
+    @property
+    def table_key(self) -> str:
+        """What the table is read by: equal for datasets that differ in splits and missing data only."""
+        return self.model_dump_json(include={"path", *_TABLE_KEYS, "scaling"}, exclude_none=True)
+
+    def load_table(self) -> Dataset:
+        """Load the table, with the scaling that is named here.
 
         Raises:
-            InputError: see :func:`dst.data.load_dataset` and :func:`dst.data.remove_values`.
+            InputError: see :func:`dst.data.load_dataset`.
         """
-        keys = ("target", "k", "batch_size", "group", "time", "categorical")
-        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
-        dataset = load_dataset(self.path, **given)
-        if self.scaling is not None:
-            dataset = replace(dataset, scaling=self.scaling)
-        if self.missing is None:
-            return dataset
-        removed = remove_values(dataset, Removal(self.missing.rate, self.missing.mechanism, self.missing.seed))
-        return replace(removed, name=f"{dataset.name}{self.missing.suffix}")
+        dataset = load_dataset(
+            self.path, **{key: given for key in _TABLE_KEYS if (given := getattr(self, key)) is not None}
+        )
+        return dataset if self.scaling is None else replace(dataset, scaling=self.scaling)
+
+    def search_design(self, seed: int) -> Design:
+        """Return how the search splits and prepares the rows: all its trials alike, by the study's seed."""
+        return Design(
+            split=self.split,
+            seed=seed,
+            test_seed=seed,
+            count=self.inner_splits,
+            policy=self.missing.policy if self.missing else None,
+            indicators=self.missing.indicators if self.missing else False,
+        )
+
+
+_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical")
 
 
 class ObjectiveSpec(_Section):
@@ -191,9 +212,9 @@ class SearchSpec(_Section):
     """How configurations are proposed and weak trials stopped.
 
     Attributes:
-        sampler: ``tpe`` or ``random``, or a mapping with ``name`` and its options.
+        sampler: ``tpe``, ``random`` or ``grid`` (each point of the space once), or a mapping with ``name`` and options.
         pruner: ``median``, ``asha`` or ``none``, likewise.
-        trials: per dataset.
+        trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.
     """
