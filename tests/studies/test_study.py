@@ -67,10 +67,10 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def without_measurements(folder: Path) -> list[dict]:
-    """All records but for what no two runs have in common: seconds and memory."""
+def without_measurements(folder: Path, *also: str) -> list[dict]:
+    """All records but for what no two runs have in common: seconds and memory, and the keys named."""
     return [
-        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes")}
+        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes", *also)}
         for record in iter_records(StudyFolder(folder))
     ]
 
@@ -249,7 +249,10 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
         spec = spec_of(tmp_path, datasets=[{"path": str(path), "target": "label", "split": "paper"}])
         results.append(run_study(spec, out=tmp_path / f"out-{permuted}", in_process=True))
     plain, permuted = results
-    assert without_measurements(plain.folder) == without_measurements(permuted.folder)
+    ours, theirs = (without_measurements(one.folder, "data_sha256") for one in results)
+    assert ours == theirs
+    hashes = [[record["data_sha256"] for record in iter_records(StudyFolder(one.folder))] for one in results]
+    assert not set(hashes[0]) & set(hashes[1]), "the hash of what was read must tell other test labels"
     untested = [{k: v for k, v in row.items() if not k.startswith("test_")} for row in plain.rows]
     assert untested == [{k: v for k, v in row.items() if not k.startswith("test_")} for row in permuted.rows]
     assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
