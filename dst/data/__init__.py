@@ -1,14 +1,18 @@
-"""Tables: reading, naming, splitting and scaling them."""
+"""Tables: reading, naming, fetching, splitting and preparing them."""
 
 from __future__ import annotations
 
+from dst.data.checking import check_file
 from dst.data.dataset import Dataset, Part, Scaling
+from dst.data.entry import Entry
+from dst.data.fetch import FetchError, fetch_dataset
 from dst.data.imputing import POLICIES, check_policy
-from dst.data.loading import DATA_DIR_VARIABLE, check_file, list_datasets, load_dataset
+from dst.data.in_memory import from_arrays, from_frame
+from dst.data.loading import DATA_DIR_VARIABLE, list_datasets, load_dataset
 from dst.data.missing import MECHANISMS, Removal, remove_values
 from dst.data.preparation import prepare, prepare_test
 from dst.data.readers import READERS, Table, read_table
-from dst.data.registry import DATASETS, Entry
+from dst.data.registry import DATASETS
 from dst.data.scaling import SCALINGS, scale
 from dst.data.splits import SPLITS, Split, default_count, make_splits, split_sha256
 from dst.data.trial_data import Design, TrialData, trial_data
@@ -24,6 +28,7 @@ __all__ = [
     "Dataset",
     "Design",
     "Entry",
+    "FetchError",
     "Part",
     "Removal",
     "Scaling",
@@ -33,6 +38,9 @@ __all__ = [
     "check_file",
     "check_policy",
     "default_count",
+    "fetch_dataset",
+    "from_arrays",
+    "from_frame",
     "list_datasets",
     "load_dataset",
     "make_splits",

@@ -35,7 +35,7 @@ class Dataset:
         kind: what sort of data it is (``image``, ``text``, ``biological``, ``tabular``, ...).
         sha256: of the file's bytes; of ``x`` and ``y`` for data without a file.
         source: where it comes from: a path, or words.
-        scaling: the scaler that the paper's protocol names for it.
+        scaling: the scaler that the paper's protocol names for it; a sparse table knows ``maxabs`` alone.
         official_test: row numbers of an official test part, int64, or None.
         categories: the names of the categories of each categorical column, by column number.
         groups: a code a row, int64 ``(n_samples,)``: rows of one group stay in one part; None: no groups.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Dataset, Matrix
-from dst.data.readers import shorten
+from dst.data.readers.table import shorten
 from dst.errors import InputError, unknown_name
 
 NEIGHBOURS = 5
