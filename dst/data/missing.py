@@ -13,8 +13,9 @@ with the count made exact). The mechanisms differ in ``s_i`` alone:
 ``mar``
     2 times the standardised value of the nearest earlier column, in a random order of columns, that row ``i`` still has
     by then; 0 where it has none. The absence of a column's values thus depends on values that stay, so the pattern
-    as a whole is missing at random at any rate; in the first column of the order, and in rows that have lost all, it is
-    by chance. The higher the rate, the fewer values are left to depend on.
+    as a whole is missing at random at any rate (given two constants a column: mean and standard deviation are those of
+    all its values); in the first column of the order, and in rows that have lost all, it is by chance. The higher the
+    rate, the fewer values are left to depend on.
 ``mnar``
     2 times the standardised value itself: large values go first.
 
