@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -386,9 +387,11 @@ def _each_combination(dataset: Any) -> Iterator[Any]:
     if not isinstance(missing, Mapping) or not any(_is_list(value) for value in missing.values()):
         yield dataset
         return
+    known = list(MissingSpec.model_fields)
+    ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
     seen: list[dict[str, Any]] = []
-    for values in itertools.product(*(value if _is_list(value) else [value] for value in missing.values())):
-        one = dict(zip(missing, values, strict=True))
+    for values in itertools.product(*(missing[key] if _is_list(missing[key]) else [missing[key]] for key in ordered)):
+        one = dict(zip(ordered, values, strict=True))
         if one.get("rate", 0) == 0:
             one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
         if one not in seen:
@@ -449,6 +452,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]
             model = DatasetSpec
         elif isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
+            for kind in (annotation, *typing.get_args(annotation)):  # a section may be optional
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    model = kind
     return list(model.model_fields)
