@@ -127,7 +127,20 @@ def track(
 def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
     target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
-    split: Annotated[str, typer.Option(help="stratified or paper.")] = "stratified",
+    split: Annotated[str, typer.Option(help="stratified, official, kfold, paper, group or time.")] = "stratified",
+    group: Annotated[str | None, typer.Option(help="The column whose rows stay together, for --split group.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column to order rows by, for --split time.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
+    ] = None,
+    impute: Annotated[
+        str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")
+    ] = None,
+    indicators: Annotated[
+        bool, typer.Option("--indicators", help="Add a column for where a number is missing.")
+    ] = False,
+    missing_rate: Annotated[float, typer.Option(help="Share of values to remove first, in [0, 1).")] = 0.0,
+    mechanism: Annotated[str, typer.Option(help="Which values are removed: mcar, mar or mnar.")] = "mcar",
     method: Annotated[
         str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
     ] = "set",
@@ -139,7 +152,7 @@ def trial(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch [default: the dataset's].")] = None,
     inner_splits: Annotated[
         int | None,
-        typer.Option(min=1, help="Draws of validation rows [default: 5 below 500 rows unless paper, else 1]."),
+        typer.Option(min=1, help="Draws of validation rows [default: the split's, 5 or 1]."),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test rows and score the selection on them.")] = False,
     as_json: AsJson = False,
@@ -147,16 +160,22 @@ def trial(
     """Run one trial in this process: train, rank the features, score the best K."""
     import torch
 
-    from dst.data import load_dataset
+    from dst.data import Removal, load_dataset, remove_values
     from dst.rankers import parameters
     from dst.trial import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)
     if not 0 <= sparsity < 1:
         raise InputError(f"0 <= sparsity < 1 must hold, but got sparsity={sparsity}")
-    dataset = load_dataset(data, target=target, k=k, batch_size=batch_size)
+    removal = Removal(missing_rate, mechanism, seed=0)
+    dataset = load_dataset(
+        data, target=target, k=k, batch_size=batch_size, group=group, time=time, categorical=categorical or ()
+    )
+    dataset = remove_values(dataset, removal)
     settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs}
-    spec = TrialSpec(method, settings, split=split, seed=seed, inner_splits=inner_splits)
+    spec = TrialSpec(
+        method, settings, split=split, seed=seed, inner_splits=inner_splits, impute=impute, indicators=indicators
+    )
     result = run_trial(dataset, spec)
     document: dict[str, Any] = {
         "dataset": dataset.name,

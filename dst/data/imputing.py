@@ -66,7 +66,8 @@ def check_policy(dataset: Dataset, policy: str | None) -> None:
     if columns:
         raise InputError(
             f"{dataset.name}: {int(counts.sum())} values are missing, in {len(columns)} columns ({shorten(columns)}), "
-            f"and no policy says what stands in for them: missing.policy is one of {', '.join(POLICIES)}"
+            f"and nothing says what stands in for them: missing.policy (dst trial: --impute) is one of "
+            f"{', '.join(POLICIES)}"
         )
 
 

@@ -207,7 +207,7 @@ def test_a_random_order_favours_no_column_for_its_encodings():
 
 
 def test_missing_numbers_need_a_policy():
-    with pytest.raises(InputError, match=r"values are missing, in 1 columns \('c2'\), and no policy .* knn"):
+    with pytest.raises(InputError, match=r"values are missing, in 1 columns \('c2'\), and nothing says .* knn"):
         run_trial(mixed(), TrialSpec("set", FAST))
 
 

@@ -175,5 +175,5 @@ def test_a_grid_has_each_point_once_the_last_parameter_changing_fastest():
 
 def test_a_range_without_steps_has_no_grid():
     space = load_space({"lr": {"low": 0.1, "high": 0.3}}, methods=["set"], allowed={"lr"})
-    with pytest.raises(SpaceError, match="space.lr: a grid needs 'values' or a 'step', got a range without either"):
+    with pytest.raises(SpaceError, match=r"space.lr: a grid needs 'values' or a 'step', got a range without either"):
         space.grid()

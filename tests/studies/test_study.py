@@ -529,7 +529,7 @@ def test_a_study_does_not_go_on_with_other_preparation(tmp_path, change, message
 
 def test_a_table_that_lacks_values_needs_a_policy_before_anything_runs(tmp_path):
     spec = spec_of(tmp_path, datasets=[{"path": str(gaps(tmp_path)), "target": "label"}])
-    with pytest.raises(InputError, match=r"gaps: \d+ values are missing, in 1 columns \('f3'\), and no policy says"):
+    with pytest.raises(InputError, match=r"gaps: \d+ values are missing, in 1 columns \('f3'\), and nothing says"):
         run_study(spec, out=tmp_path / "out", in_process=True)
     grouped = spec_of(
         tmp_path, datasets=[{"path": str(table(tmp_path / "t.csv")), "target": "label", "split": "group"}]
@@ -557,7 +557,7 @@ def test_a_grid_runs_each_point_once(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             run_study(spec_of(tmp_path, methods=["set", "random"], space=space, search=search), out=tmp_path / "no")
-    with pytest.raises(InputError, match="space.l2: a grid needs 'values' or a 'step'"):
+    with pytest.raises(InputError, match=r"space.l2: a grid needs 'values' or a 'step'"):
         run_study(spec_of(tmp_path, search={"sampler": "grid"}), out=tmp_path / "no", in_process=True)
 
 
