@@ -85,9 +85,8 @@ def _check_unpacked(path: Path) -> None:
         while order is not None and len(tag := file.read(8)) == 8:
             kind, length = struct.unpack(f"{order}II", tag)
             if file.tell() + length > size:
-                raise InputError(
-                    f"cannot be read: an element of {length:,} bytes begins {size - file.tell():,} from the end"
-                )
+                left = size - file.tell()
+                raise InputError(f"cannot be read: it is cut short, {left:,} bytes into an element of {length:,}")
             if kind == _COMPRESSED:
                 unpacked = _count(file, length, unpacked, size)
             else:
