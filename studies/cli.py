@@ -17,7 +17,8 @@ from typer.exceptions import TyperException
 
 from dst.errors import InputError
 from studies.bench_cli import bench_app
-from studies.terminal import AsJson, as_number, as_percent, as_text, print_json, print_table, say
+from studies.datasets_cli import datasets_app
+from studies.terminal import AsJson, as_number, as_percent, print_json, print_table, say
 
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
@@ -25,7 +26,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 
@@ -203,43 +203,6 @@ def trial(
         accuracies = [as_percent(one["val_svm_accuracy"]), as_percent(one.get("test_svm_accuracy"))]
         rows.append([name, *accuracies, f"{names}, ..." if document["k"] > 5 else names])
     print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
-
-
-@datasets_app.command("list")
-def list_command(as_json: AsJson = False) -> None:
-    """List the datasets that are known by name."""
-    from dst.data import list_datasets
-
-    rows = list_datasets()
-    if as_json:
-        print_json({"datasets": rows})
-        return
-    keys = ("name", "samples", "features", "classes", "kind", "available")
-    print_table(list(keys), [["yes" if row[key] is True else as_text(row[key]) for key in keys] for row in rows])
-
-
-@datasets_app.command()
-def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
-    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read a file and say what is in it and what would not work."""
-    from dst.data import check_file
-
-    document = check_file(file, target)
-    if as_json:
-        print_json(document)
-        return
-    known = f", known as {document['known']}" if document["known"] else ""
-    typer.echo(
-        f"{document['name']}: {document['samples']} rows, {document['features']} columns, "
-        f"{document['classes']} classes{known}"
-    )
-    for problem in document["problems"]:
-        typer.echo(f"problem: {problem}")
-    if not document["problems"]:
-        typer.echo("no problems found")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

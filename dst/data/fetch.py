@@ -103,10 +103,8 @@ def fetch_dataset(
         path.parent.mkdir(parents=True, exist_ok=True)
         url = _from_openml(entry, path, how) if entry.openml else _from_urls(entry, path, how, on_progress)
     except OSError as error:
-        reason = (
-            error if isinstance(error, FetchError) else f"{path.parent} cannot be written to: {error.strerror or error}"
-        )
-        raise FetchError(f"{entry.name} was not fetched: {reason}; {_by_hand(entry, path)}") from error
+        why = str(error) if isinstance(error, FetchError) else f"{path.parent} cannot be written to: {error.strerror}"
+        raise FetchError(f"{entry.name} was not fetched: {why}; {_by_hand(entry, path)}") from error
     return _fetched(entry, path, "fetched", url)
 
 
@@ -253,7 +251,7 @@ def _from_openml(entry: Entry, path: Path, patience: Patience) -> str:
                 data = fetch_openml(
                     data_id=entry.openml,
                     as_frame=False,
-                    parser="pandas",
+                    parser="liac-arff",  # its faster parser fails on classes that are numbers, with pandas 3
                     data_home=folder,
                     n_retries=patience.tries,
                     delay=0.5,

@@ -88,7 +88,7 @@ def number_categories(name: str, values: npt.NDArray[Any]) -> tuple[npt.NDArray[
     """Codes and names of the categories of a column of numbers, ``(n_rows,)``; NaN is a missing value."""
     present = ~np.isnan(values)
     found, codes = np.unique(values[present], return_inverse=True)
-    return _codes(name, present, codes), tuple(_number_name(value) for value in found)
+    return _codes(name, present, codes), tuple(number_name(value) for value in found)
 
 
 def to_groups(name: str, values: pd.Series) -> npt.NDArray[np.int64]:
@@ -206,6 +206,6 @@ def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int6
     return column
 
 
-def _number_name(value: Any) -> str:
+def number_name(value: Any) -> str:
     """A number as a person writes it: 3, not 3.0."""
     return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)

@@ -33,7 +33,7 @@ def read_mat73(path: Path, roles: Roles) -> Table:
     with h5py.File(path, "r") as file:
         features, vectors = wanted_names([name for name in file if not name.startswith("#")], roles)
         beside = {role: (name, _vector(file, name, size)) for role, name in vectors.items()}
-        x = _matrix(file, features, size, n_rows=len(beside["target"][1]))
+        x = _matrix(file, features, size, n_rows=beside["target"][1].size)
     return from_variables(features, x, beside, roles)
 
 

@@ -59,9 +59,7 @@ def read_svmlight(path: Path, roles: Roles) -> Table:
 
     named = next((name for name in (roles.target, roles.group, roles.time, *roles.categorical) if name), None)
     if named is not None:
-        raise InputError(
-            f"an .svmlight file has its label first in each line and no column names, so none is {named!r}"
-        )
+        raise InputError(f"an .svmlight file has its label first in each line and no column names, so not {named!r}")
     with unreadable():
         x, labels = load_svmlight_file(path, dtype=np.float32)
         check_columns(x.shape[1])
@@ -101,9 +99,7 @@ def _check_delimiter(header: list[str]) -> None:
     """Raise an InputError if the one column that there is looks like several."""
     other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
     if other is not None:
-        raise InputError(
-            f"columns must be separated by commas, but {shorten(header)} seems to be separated by {other!r}"
-        )
+        raise InputError(f"columns must be separated by commas, but {shorten(header)} seems separated by {other!r}")
 
 
 def _typed(cells: list[str]) -> Any:

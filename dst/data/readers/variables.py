@@ -37,7 +37,7 @@ def wanted_names(names: Iterable[str], roles: Roles, features: str | None = None
     """
     names = list(names)
     found = features or _first(names, FEATURES)
-    vectors = {"target": _first([name for name in names if name != found], (roles.target,) if roles.target else LABELS)}
+    vectors = {"target": _first(names, (roles.target,) if roles.target else LABELS)}
     for role, name in (("group", roles.group), ("time", roles.time)):
         if name is not None:
             vectors[role] = _first(names, (name,))
