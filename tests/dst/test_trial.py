@@ -225,6 +225,20 @@ def test_a_sparse_table_gives_what_its_dense_twin_gives(method):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("method", ["set", "rigl", "dense", "l1_logistic"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_prepared_data_may_be_read_only(method, sparse):
+    """As it is in the object store, from which workers read it."""
+    data = informative()
+    data = dataclasses.replace(data, x=csr_array(data.x), scaling="maxabs") if sparse else data
+    spec = TrialSpec(method, FAST | {"epochs": 2})
+    shared = trial_data(data, spec.design, keep=True)
+    for part in next(iter(shared.parts)):
+        for array in [part.y, *((part.x.data, part.x.indices, part.x.indptr) if sparse else (part.x,))]:
+            array.flags.writeable = False
+    run_trial(shared, spec)
+
+
 def test_a_trial_names_what_it_read():
     data = remove_values(load_dataset("wine"), Removal(0.1))
     spec = TrialSpec("l1_logistic", impute="mean")
