@@ -102,7 +102,7 @@ class TrialResult:
     peak_rss_bytes: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: the fields of ``dst trial --json`` that a trial determines.
+        """Return plain data: what a trial determines of a record and of ``dst trial --json``.
 
         ``epochs``, ``flops`` and ``seconds`` are totals over inner splits, losses, accuracies and ``best_epoch`` means;
         ``nnz`` is the same in each.

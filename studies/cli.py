@@ -177,6 +177,9 @@ def trial(
         method, settings, split=split, seed=seed, inner_splits=inner_splits, impute=impute, indicators=indicators
     )
     result = run_trial(dataset, spec)
+    if result.absent_classes:
+        say(f"warning: training rows lack a class ({', '.join(result.absent_classes)})")
+    only_in_records = ("data_sha256", "split_sha256", "absent_classes")
     document: dict[str, Any] = {
         "dataset": dataset.name,
         "method": method,
@@ -184,7 +187,7 @@ def trial(
         "l2": l2 if "l2" in parameters(method) else None,
         "seed": seed,
         "split": split,
-        **result.to_json(),
+        **{key: value for key, value in result.to_json().items() if key not in only_in_records},
     }
     if test:
         selected = {name: one.selected for name, one in result.importances.items()}
