@@ -54,6 +54,6 @@ def _read_mat4(path: Path, roles: Roles) -> Table:
         features, vectors = wanted_names(listed, roles)
         needed = {features, *vectors.values()}
         check_bytes(sum(8 * int(np.prod(listed[name], dtype=object)) for name in needed), path.stat().st_size)
-        variables: dict[str, Any] = loadmat(path, variable_names=needed, spmatrix=False)
+        variables: dict[str, Any] = loadmat(path, variable_names=sorted(needed), spmatrix=False)
     beside = {role: (name, variables[name]) for role, name in vectors.items()}
     return from_variables(features, variables[features], beside, roles)

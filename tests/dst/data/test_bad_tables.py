@@ -379,7 +379,7 @@ BAD: dict[str, Bad] = {
         "t.npz", wild_parts(indices=sparse_parts()["indices"] - 5), "parts of the sparse matrix do not fit"
     ),
     "wild bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 99, 3, 4, 7])), "parts of the sparse matrix do not fit"),
-    "falling bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 5, 99, 3, 0])), "bounds must begin at 0 and never fall"),
+    "falling bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 5, 99, 3, 0])), "must begin at 0 and never fall"),
     "too few bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 7])), "parts of the sparse matrix do not fit"),
     "a shape of three": Bad("t.npz", wild_parts(shape=(4, 3, 1)), "must have rows and columns, but its shape is"),
     "a negative shape": Bad("t.npz", wild_parts(shape=(4, -3)), "must have rows and columns, but its shape is"),
