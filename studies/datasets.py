@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
-from studies.spec import DatasetSpec, SpecError, StudySpec
+from studies.dataset_spec import DatasetSpec
+from studies.spec import SpecError, StudySpec
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,12 @@ from matplotlib.ticker import FuncFormatter
 
 from dst.errors import InputError
 from studies.bench_plot import write_figure
+from studies.dataset_spec import MissingSpec
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.plots import GRID, INK, MUTED
 from studies.records import RecordError, iter_records
 from studies.results import CONFIRM, read_study
-from studies.spec import MissingSpec
 
 FOLDER = Path("studies") / "results" / "missing_data"
 """Where the tables and the figure are, in this repository."""

@@ -23,6 +23,7 @@ from cluster.storage import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
+from studies.dataset_spec import DatasetSpec
 from studies.datasets import StudyData, StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
@@ -39,7 +40,7 @@ from studies.results import (
     storage_name,
     write_columns,
 )
-from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec, TrainingSpec
+from studies.spec import RESUMABLE, SpecError, StudySpec, TrainingSpec
 from studies.tables import BEST_COLUMNS, write_tables
 from studies.tracking import Mode, TrackingError, track
 from studies.work import run_job

@@ -2,158 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from dst.data import MECHANISMS, POLICIES, READERS, SPLITS, Dataset, Design, Removal, load_dataset
-from dst.data.dataset import Scaling
+from dst.data import READERS
 from dst.errors import InputError, unknown_name
 from dst.rankers import RANKERS
+from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 
 
 class SpecError(InputError):
     """A spec breaks a rule; the message is one line with the key, the rule and what was given."""
 
 
-class _Section(BaseModel):
-    """A part of a spec: immutable, and every key must be known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
-
-
-class MissingSpec(_Section):
-    """Missing data: what is removed on purpose, and what stands in for what is not there.
-
-    In a spec, each key may be a list: the dataset is then studied once for each combination, under names such as
-    ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing, and combinations that differ in these alone
-    are one.
-
-    Attributes:
-        rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
-        mechanism: ``mcar``, ``mar`` or ``mnar``.
-        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`).
-        indicators: whether a missing number also sets a column of its own.
-        seed: of the removal.
-    """
-
-    rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    mechanism: str = "mcar"
-    policy: str = "mean"
-    indicators: bool = False
-    seed: Annotated[int, Field(ge=0)] = 0
-
-    @field_validator("mechanism")
-    @classmethod
-    def _known_mechanism(cls, mechanism: str) -> str:
-        if mechanism not in MECHANISMS:
-            raise ValueError(unknown_name("missing-data mechanism", mechanism, MECHANISMS))
-        return mechanism
-
-    @field_validator("policy")
-    @classmethod
-    def _known_policy(cls, policy: str) -> str:
-        if policy not in POLICIES:
-            raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
-        return policy
-
-    @property
-    def suffix(self) -> str:
-        """What the dataset's name gets: everything that differs from the defaults."""
-        parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
-        parts += [self.policy] if self.policy != "mean" else []
-        parts += ["indicators"] if self.indicators else []
-        parts += [f"seed{self.seed}"] if self.seed else []
-        return "".join(f"-{part}" for part in parts)
-
-
-class DatasetSpec(_Section):
-    """One dataset: a name of the registry, or a path, and how it is used.
-
-    Attributes:
-        path: registry name or path (a relative path starts at the spec file's folder).
-        target: label column of a ``.csv`` or ``.parquet`` file.
-        split: how rows are split.
-        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
-            ``paper`` split always has one).
-        k: how many columns are scored; None: the dataset's default.
-        batch_size: rows in a minibatch; None: the dataset's default.
-        group: the column that names each row's group, for the split ``group``.
-        time: the column that says when each row was taken, for the split ``time``.
-        categorical: columns whose values are categories, besides those that hold words.
-        missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
-        scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
-    """
-
-    path: str
-    target: str | None = None
-    split: str = "stratified"
-    inner_splits: PositiveInt | None = None
-    k: PositiveInt | None = None
-    batch_size: PositiveInt | None = None
-    group: str | None = None
-    time: str | None = None
-    categorical: tuple[str, ...] | None = None
-    missing: MissingSpec | None = None
-    scaling: Scaling | None = None
-
-    @field_validator("split")
-    @classmethod
-    def _known_split(cls, split: str) -> str:
-        if split not in SPLITS:
-            raise ValueError(unknown_name("split", split, SPLITS))
-        return split
-
-    @property
-    def removal(self) -> Removal | None:
-        """What is removed from the table; None: nothing."""
-        if self.missing is None or self.missing.rate == 0:
-            return None
-        return Removal(self.missing.rate, self.missing.mechanism, self.missing.seed)
-
-    @property
-    def table_key(self) -> str:
-        """What the table is read by: equal for datasets that differ in splits and missing data only."""
-        return self.model_dump_json(include={"path", *_TABLE_KEYS, "scaling"}, exclude_none=True)
-
-    def load_table(self) -> Dataset:
-        """Load the table, with the scaling that is named here.
-
-        Raises:
-            InputError: see :func:`dst.data.load_dataset`.
-        """
-        dataset = load_dataset(
-            self.path, **{key: given for key in _TABLE_KEYS if (given := getattr(self, key)) is not None}
-        )
-        return dataset if self.scaling is None else replace(dataset, scaling=self.scaling)
-
-    def search_design(self, seed: int) -> Design:
-        """Return how the search splits and prepares the rows: all its trials alike, by the study's seed."""
-        return Design(
-            split=self.split,
-            seed=seed,
-            test_seed=seed,
-            count=self.inner_splits,
-            policy=self.missing.policy if self.missing else None,
-            indicators=self.missing.indicators if self.missing else False,
-        )
-
-
-_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical")
-
-
-class ObjectiveSpec(_Section):
+class ObjectiveSpec(Section):
     """What the search optimises, on validation rows.
 
     Attributes:
@@ -171,7 +40,7 @@ class ObjectiveSpec(_Section):
         return "minimize" if self.metric == "val_loss" else "maximize"
 
 
-class TrainingSpec(_Section):
+class TrainingSpec(Section):
     """Settings that all trials share; None leaves the ranker's default (the paper's)."""
 
     epochs: PositiveInt = 200
@@ -191,11 +60,11 @@ class TrainingSpec(_Section):
         return self.model_dump(exclude_none=True)
 
 
-class NamedSpec(_Section):
+class NamedSpec(Section):
     """A sampler or pruner: its name, and options where it has any."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -209,7 +78,7 @@ class NamedSpec(_Section):
         return given
 
 
-class SearchSpec(_Section):
+class SearchSpec(Section):
     """How configurations are proposed and weak trials stopped.
 
     Attributes:
@@ -226,7 +95,7 @@ class SearchSpec(_Section):
     batch: PositiveInt = 10
 
 
-class ConfirmSpec(_Section):
+class ConfirmSpec(Section):
     """How the best configurations are confirmed.
 
     Attributes:
@@ -238,7 +107,7 @@ class ConfirmSpec(_Section):
     seeds: PositiveInt = 5
 
 
-class ResourcesSpec(_Section):
+class ResourcesSpec(Section):
     """What one trial takes, and how often a trial whose process died is tried again.
 
     Attributes:
@@ -254,7 +123,7 @@ class ResourcesSpec(_Section):
     retries: Annotated[int, Field(ge=0)] = 2
 
 
-class WandbSpec(_Section):
+class WandbSpec(Section):
     """Weights & Biases: offline by default; nothing leaves the machine."""
 
     mode: Literal["offline", "online", "disabled"] = "offline"
@@ -263,13 +132,13 @@ class WandbSpec(_Section):
     runs: Literal["trials", "study"] = "trials"
 
 
-class TrackingSpec(_Section):
+class TrackingSpec(Section):
     """Where results are shown besides the study's folder."""
 
     wandb: WandbSpec = WandbSpec()
 
 
-class StudySpec(_Section):
+class StudySpec(Section):
     """A whole study.
 
     Attributes:
@@ -299,10 +168,10 @@ class StudySpec(_Section):
     @field_validator("datasets", mode="before")
     @classmethod
     def _names_are_datasets(cls, given: Any) -> Any:
-        if not _is_list(given):
+        if not is_list(given):
             return given
         items = [{"path": item} if isinstance(item, str) else item for item in given]
-        return [one for item in items for one in _each_combination(item)]
+        return [one for item in items for one in each_combination(item)]
 
     @field_validator("methods")
     @classmethod
@@ -375,28 +244,6 @@ def packaged_specs() -> tuple[str, ...]:
     """Names of the specs that come with this package."""
     files = resources.files("studies").iterdir()
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
-
-
-def _is_list(given: Any) -> bool:
-    return isinstance(given, list | tuple)
-
-
-def _each_combination(dataset: Any) -> Iterator[Any]:
-    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later."""
-    missing = dataset.get("missing") if isinstance(dataset, Mapping) else None
-    if not isinstance(missing, Mapping) or not any(_is_list(value) for value in missing.values()):
-        yield dataset
-        return
-    known = list(MissingSpec.model_fields)
-    ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
-    seen: list[dict[str, Any]] = []
-    for values in itertools.product(*(missing[key] if _is_list(missing[key]) else [missing[key]] for key in ordered)):
-        one = dict(zip(ordered, values, strict=True))
-        if one.get("rate", 0) == 0:
-            one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
-        if one not in seen:
-            seen.append(one)
-            yield {**dataset, "missing": one}
 
 
 def _override(document: dict[str, Any], override: str) -> None:

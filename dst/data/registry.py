@@ -20,7 +20,6 @@ _SKLEARN = "embedded: shipped with scikit-learn"
 
 _NEWSGROUPS = 'K. Lang, "NewsWeeder: learning to filter netnews", ICML 1995'
 _NIPS_2003 = 'I. Guyon et al., "Result analysis of the NIPS 2003 feature selection challenge", NIPS 2004'
-_APPENDIX_C = "Atashgahi et al., ECAI 2024 (arXiv 2408.04583), appendix C"
 
 
 def _scikit_feature(
@@ -48,7 +47,7 @@ def _synthetic(n_rows: int, batch_size: int) -> Entry:
         2,
         "artificial",
         "embedded: drawn by scikit-learn's make_classification",
-        _APPENDIX_C,
+        "Atashgahi et al., ECAI 2024 (arXiv 2408.04583), appendix C",
         k=50,  # a quarter of the columns, as elsewhere; the paper counts its 100 informative ones among the first 100
         batch_size=batch_size,
         generator=partial(synthetic, n_rows),
@@ -189,8 +188,7 @@ _ENTRIES = (
         (96, 4026),
         9,
         "biological",
-        'A. A. Alizadeh et al., "Distinct types of diffuse large B-cell lymphoma identified by gene expression '
-        'profiling", Nature 403, 2000',
+        'A. A. Alizadeh et al., "Distinct types of diffuse large B-cell lymphoma ...", Nature 403, 2000',
         batch_size=32,
         file="lymphoma.mat",
         sha256="bd834ed911d47ecf2e07625ed77617d514d89ee398fa2e7a787230f7cf5243f8",
@@ -200,8 +198,7 @@ _ENTRIES = (
         (174, 9182),
         11,
         "biological",
-        'A. I. Su et al., "Molecular classification of human carcinomas by use of gene expression signatures", Cancer '
-        "Research 61, 2001",
+        'A. I. Su et al., "Molecular classification of human carcinomas ...", Cancer Research 61, 2001',
         batch_size=32,
         file="Carcinom.mat",
     ),

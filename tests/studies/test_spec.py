@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from studies.spec import MissingSpec, SpecError, load_spec, packaged_specs, parse_spec
+from studies.dataset_spec import MissingSpec
+from studies.spec import SpecError, load_spec, packaged_specs, parse_spec
 
 SPEC = {"name": "s", "datasets": ["wine"]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,12 @@ def _read_mat4(path: Path, roles: Roles) -> Table:
 
     if matfile_version(path)[0] != 0:
         raise InputError("cannot be read: it is of no known version of MATLAB")
-    listed: dict[str, tuple[int, ...]] = {name: shape for name, shape, _ in whosmat(path)}
-    features, vectors = wanted_names(listed, roles)
-    needed = {features, *vectors.values()}
-    check_bytes(sum(8 * int(np.prod(listed[name], dtype=object)) for name in needed), path.stat().st_size)
-    variables: dict[str, Any] = loadmat(path, variable_names=needed, spmatrix=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numbers in the order of a VAX or a Cray, which SciPy reads wrong
+        listed: dict[str, tuple[int, ...]] = {name: shape for name, shape, _ in whosmat(path)}
+        features, vectors = wanted_names(listed, roles)
+        needed = {features, *vectors.values()}
+        check_bytes(sum(8 * int(np.prod(listed[name], dtype=object)) for name in needed), path.stat().st_size)
+        variables: dict[str, Any] = loadmat(path, variable_names=sorted(needed), spmatrix=False)
     beside = {role: (name, variables[name]) for role, name in vectors.items()}
     return from_variables(features, variables[features], beside, roles)

@@ -66,5 +66,8 @@ def _header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any
     version = np.lib.format.read_magic(member)
     if version not in readers:
         raise InputError(f"{name} must be of .npy version 1 or 2, but is of {version}")
-    shape, _, dtype = readers[version](member)
+    try:
+        shape, _, dtype = readers[version](member)
+    except (ValueError, SyntaxError) as error:
+        raise InputError(f"cannot be read: the header of {name} describes no array") from error
     return shape, dtype, member.tell()

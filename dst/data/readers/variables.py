@@ -117,12 +117,36 @@ def sparse_matrix(layout: str, shape: Any, data: Any, indices: Any, indptr: Any,
     rows, columns = map(int, size)
     _check_rows(rows, n_rows)
     check_columns(columns)
-    try:
-        matrix = makers[layout]((data, indices, indptr), shape=(rows, columns))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise InputError(f"the parts of the sparse matrix do not fit together: {str(error).splitlines()[0]}") from error
-    return matrix
+    major, minor = (rows, columns) if layout == "csr" else (columns, rows)
+    _check_parts(data, indices, indptr, major, minor)
+    return makers[layout]((data, indices, indptr), shape=(rows, columns))
+
+
+def _check_parts(data: Any, indices: Any, indptr: Any, major: int, minor: int) -> None:
+    """Raise an InputError unless the parts make a matrix; SciPy looks at fewer of these when there are no values.
+
+    Args:
+        data: the values.
+        indices: where each lies in its row (``csr``) or column (``csc``), below ``minor``.
+        indptr: where each of the ``major`` rows or columns begins, and where the last one ends.
+        major: how many rows (``csr``) or columns (``csc``) there are.
+        minor: how many columns or rows.
+    """
+    if any(part.ndim != 1 for part in (data, indices, indptr)):
+        problem = "they must be vectors"
+    elif any(part.dtype.kind not in "iu" for part in (indices, indptr)):
+        problem = "indices must be whole numbers"
+    elif len(indptr) != major + 1:
+        problem = f"{major} rows or columns need {major + 1} bounds, but there are {len(indptr)}"
+    elif indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        problem = "bounds must begin at 0 and never fall"
+    elif not indptr[-1] <= len(data) == len(indices):
+        problem = f"{indptr[-1]} values are bounded, but there are {len(data)} with {len(indices)} indices"
+    elif len(indices) and not 0 <= indices.min() <= indices.max() < minor:
+        problem = f"indices must be in 0 .. {minor - 1}, but reach from {indices.min()} to {indices.max()}"
+    else:
+        return
+    raise InputError(f"the parts of the sparse matrix do not fit together: {problem}")
 
 
 def _matrix(name: str, x: Any) -> Matrix:

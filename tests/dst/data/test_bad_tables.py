@@ -23,6 +23,7 @@ import scipy.sparse
 
 from dst.data import check_file, load_dataset
 from dst.errors import InputError
+from studies.cli import main
 from tests.dst.data.files import (
     LABELS,
     Writer,
@@ -378,6 +379,7 @@ BAD: dict[str, Bad] = {
         "t.npz", wild_parts(indices=sparse_parts()["indices"] - 5), "parts of the sparse matrix do not fit"
     ),
     "wild bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 99, 3, 4, 7])), "parts of the sparse matrix do not fit"),
+    "falling bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 5, 99, 3, 0])), "must begin at 0 and never fall"),
     "too few bounds": Bad("t.npz", wild_parts(indptr=np.array([0, 7])), "parts of the sparse matrix do not fit"),
     "a shape of three": Bad("t.npz", wild_parts(shape=(4, 3, 1)), "must have rows and columns, but its shape is"),
     "a negative shape": Bad("t.npz", wild_parts(shape=(4, -3)), "must have rows and columns, but its shape is"),
@@ -411,7 +413,7 @@ BAD: dict[str, Bad] = {
         archive(
             X=b"\x93NUMPY\x01\x00\x20\x00__import__('os').abort()       \n", y=npy({**HEADER, "shape": (4,)}, bytes(32))
         ),
-        "cannot be read: malformed node or string",
+        "cannot be read: the header of X.npy describes no array",
     ),
     "a gzip bomb": Bad(
         "t.csv.gz", gzip_bomb, r"it claims 25\d\.\d MB of data, but a file of 0\.\d MB may", {"target": "y"}
@@ -435,13 +437,30 @@ BAD: dict[str, Bad] = {
 }
 
 
+def command(path: Path, how: dict[str, Any]) -> list[str]:
+    """The command that reads the file in that way: a trial, or a check where columns have other roles."""
+    options = [("categorical", name) for name in how.get("categorical", ())]
+    options += [(role, how[role]) for role in ("target", "group", "time") if how.get(role) is not None]
+    words = [word for role, name in options for word in (f"--{role}", name)]
+    if set(how) <= {"target"}:
+        return ["trial", "--data", str(path), *words]
+    return ["datasets", "check", str(path), *words]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out, printed.err
+
+
 def test_there_are_forty_and_more() -> None:
     assert len(BAD) >= 40
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_table_is_refused_in_one_line(case: str, tmp_path: Path) -> None:
+def test_a_bad_table_is_refused_in_one_line(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = BAD[case]
     path = tmp_path / bad.name
     bad.write(path)
@@ -452,6 +471,8 @@ def test_a_bad_table_is_refused_in_one_line(case: str, tmp_path: Path) -> None:
     assert said.startswith((f"{path}: ", "t: "))
     assert "\n" not in said
     assert len(said) < len(str(path)) + 400
+    status, out, err = call(capsys, *command(path, bad.how))
+    assert (status, out, err) == (2, "", f"error: {said}\n")
     assert sorted(tmp_path.iterdir()) == before  # nothing was written
 
 
