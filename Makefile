@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test test-slow lint format bench accuracy clean
+.PHONY: study test test-slow lint format bench accuracy missing-data clean
 
 study: $(READY)
 	$(BIN)/dst run studies/quickstart.yaml
@@ -37,6 +37,10 @@ bench: $(READY)
 # Test accuracy under the paper's protocol beside the paper's own figures (needs DST_DATA_DIR).
 accuracy: $(READY)
 	$(BIN)/python -m studies.accuracy
+
+# Tables and figure of the missing-data study from its committed trials.
+missing-data: $(READY)
+	$(BIN)/python -m studies.missing_data
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'

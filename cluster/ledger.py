@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,8 @@ class Ledger:
         stream: what the proposals depend on besides the seed, e.g. the dataset's name; None: ``name``.
         suggest: chooses one trial's parameters, e.g. ``Space.suggest``.
         direction: ``"minimize"`` or ``"maximize"``.
+        points: the parameters of all trials in their order, where they are known from the start (a grid); None: the
+            sampler chooses.
         sampler: a key of :data:`cluster.samplers.SAMPLERS`.
         sampler_options: its options.
         pruner: a key of :data:`cluster.pruners.PRUNERS`.
@@ -70,6 +72,7 @@ class Ledger:
         suggest: Suggest,
         direction: Direction,
         stream: str | None = None,
+        points: Sequence[Mapping[str, Any]] | None = None,
         sampler: str = "tpe",
         sampler_options: Mapping[str, Any] | None = None,
         pruner: str = "none",
@@ -90,6 +93,7 @@ class Ledger:
         self._sampler = (sampler, dict(sampler_options or {}))
         make_sampler(*self._sampler, seed=0)  # refuses bad options now, not at the first batch
         self._seed = seed
+        self._points = points
         self._target = trials
         self._batch = batch
         self._view = PeerView(direction, make_pruner(pruner, pruner_options or {}))
@@ -276,12 +280,14 @@ class Ledger:
         batch = proposed // self._batch
         first = batch * self._batch
         self._close_batches(batch)
+        count = min(self._batch, self._target - first)
         proposals = propose(
             self._suggest,
             sampler=make_sampler(*self._sampler, seed=batch_seed(self._seed, self._stream, batch)),
             direction=self._direction,
             earlier=self._view.history,
-            count=min(self._batch, self._target - first),
+            count=count,
+            points=() if self._points is None else self._points[first : first + count],
         )
         for position in range(proposed - first, len(proposals)):
             attrs = {"batch": batch, "position": position}

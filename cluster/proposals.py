@@ -54,7 +54,13 @@ def batch_seed(seed: int, name: str, batch: int) -> int:
 
 
 def propose(
-    suggest: Suggest, *, sampler: BaseSampler, direction: Direction, earlier: Sequence[FrozenTrial], count: int
+    suggest: Suggest,
+    *,
+    sampler: BaseSampler,
+    direction: Direction,
+    earlier: Sequence[FrozenTrial],
+    count: int,
+    points: Sequence[Mapping[str, Any]] = (),
 ) -> list[Proposal]:
     """Ask for one batch.
 
@@ -64,10 +70,13 @@ def propose(
         direction: ``"minimize"`` or ``"maximize"``.
         earlier: the ended search trials of earlier batches, in order.
         count: how many; the first n of a larger batch are the batch of n.
+        points: the parameters of the first of them, one a trial; the sampler chooses what these leave open.
     """
     with quiet_optuna():
         study = optuna.create_study(sampler=sampler, direction=direction)
     study.add_trials(earlier)
+    for point in points:
+        study.enqueue_trial(dict(point))
     proposals = []
     for _ in range(count):
         trial = study.ask()

@@ -6,7 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dst.data import Dataset, check_file, list_datasets, load_dataset, make_splits, prepare, prepare_test
+    from dst.data import (
+        Dataset,
+        check_file,
+        fetch_dataset,
+        from_arrays,
+        from_frame,
+        list_datasets,
+        load_dataset,
+        make_splits,
+        prepare,
+        prepare_test,
+    )
     from dst.errors import DivergedError, InputError
     from dst.importance import neuron_attribution, neuron_strength
     from dst.model import SparseMLP
@@ -22,7 +33,10 @@ __all__ = [
     "TrainingConfig",
     "TrialSpec",
     "check_file",
+    "fetch_dataset",
     "fit",
+    "from_arrays",
+    "from_frame",
     "list_datasets",
     "load_dataset",
     "make_splits",
@@ -37,7 +51,18 @@ __all__ = [
 ]
 
 _MODULES = {
-    "data": ("Dataset", "check_file", "list_datasets", "load_dataset", "make_splits", "prepare", "prepare_test"),
+    "data": (
+        "Dataset",
+        "check_file",
+        "fetch_dataset",
+        "from_arrays",
+        "from_frame",
+        "list_datasets",
+        "load_dataset",
+        "make_splits",
+        "prepare",
+        "prepare_test",
+    ),
     "errors": ("DivergedError", "InputError"),
     "importance": ("neuron_attribution", "neuron_strength"),
     "model": ("SparseMLP",),

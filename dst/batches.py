@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Part
-from dst.engine import Floats, Targets
+from dst.engine import Engine, Floats, Targets
 from dst.errors import InputError
 from dst.kernels import linear
 
 LOSSES = ("cross_entropy", "squared_error", "reconstruction")
 """Losses by name: cross-entropy on class codes; mean squared error on float targets, or on the inputs themselves."""
+
+_SPARSE_CHUNK = 128
+"""Validation rows of a sparse table that are made dense at a time."""
 
 
 def output_width(part: Part, loss: str) -> int:
@@ -38,7 +43,7 @@ def output_width(part: Part, loss: str) -> int:
 
 
 class Batches:
-    """A table kept feature-major, from which minibatches are gathered.
+    """A table from which minibatches are gathered: kept feature-major, or as it is where it is sparse.
 
     Args:
         part: rows; its ``y`` holds class codes, or float32 targets for ``squared_error``.
@@ -47,7 +52,13 @@ class Batches:
     """
 
     def __init__(self, part: Part, loss: str, width: int) -> None:
-        self._table = np.ascontiguousarray(part.x.T)
+        self._n_features = part.x.shape[1]
+        self._gather: Callable[[npt.NDArray[np.int64], Floats], None]
+        if isinstance(part.x, np.ndarray):
+            self._gather = partial(linear.gather, np.ascontiguousarray(part.x.T))
+        else:
+            csr = part.x.indptr.astype(np.int64), part.x.indices.astype(np.int32), part.x.data
+            self._gather = partial(linear.gather_sparse, *csr)
         self._width = width
         self._targets: Targets | None = None  # the inputs themselves
         if loss == "cross_entropy":
@@ -57,7 +68,48 @@ class Batches:
 
     def rows(self, rows: npt.NDArray[np.int64]) -> tuple[Floats, Targets]:
         """Return ``x`` float32 ``(n_features, >= n)`` and the targets of these n rows, as an engine takes them."""
-        x = linear.aligned((self._table.shape[0], -(-len(rows) // self._width) * self._width))
-        linear.gather(self._table, rows, x)
+        x = linear.aligned((self._n_features, -(-len(rows) // self._width) * self._width))
+        self._gather(rows, x)
         y = x[:, : len(rows)] if self._targets is None else self._targets[..., rows]
         return x, y.copy()
+
+
+class HeldOut:
+    """The validation rows: gathered once, or a chunk at a time where the table is sparse and dense rows would not fit.
+
+    Args:
+        part: see :class:`Batches`.
+        loss: likewise.
+        engine: evaluates.
+    """
+
+    def __init__(self, part: Part, loss: str, engine: Engine) -> None:
+        self._batches = Batches(part, loss, engine.width)
+        self._engine = engine
+        rows = np.arange(len(part.y))
+        if isinstance(part.x, np.ndarray):
+            self._chunks = [rows]
+            self._whole: tuple[Floats, Targets] | None = self._batches.rows(rows)
+        else:
+            self._chunks = [rows[first : first + _SPARSE_CHUNK] for first in range(0, len(rows), _SPARSE_CHUNK)]
+            self._whole = None
+
+    def evaluate(self) -> tuple[float, float]:
+        """Return the loss and the accuracy on all rows (float targets: R squared)."""
+        if self._whole is not None:
+            return self._engine.evaluate(*self._whole)
+        n_rows = sum(map(len, self._chunks))
+        loss, hits = 0.0, 0.0
+        sums, squares = np.zeros(1), 0.0
+        for rows in self._chunks:
+            x, y = self._batches.rows(rows)
+            chunk_loss, chunk_hits = self._engine.evaluate(x, y)
+            loss += chunk_loss * len(rows) / n_rows
+            hits += chunk_hits * len(rows) / n_rows
+            if y.dtype == np.float32:
+                sums = sums + y.sum(axis=1, dtype=np.float64)
+                squares += float(np.square(y, dtype=np.float64).mean(axis=0).sum())
+        if not sums.any() and not squares:
+            return loss, hits
+        spread = squares / n_rows - float(np.mean((sums / n_rows) ** 2))
+        return loss, 1 - loss / spread if spread > 0 else 0.0

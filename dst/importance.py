@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from dst.checkpoint import State
+from dst.data.dataset import Matrix
 from dst.kernels.rows import padded
 from dst.model import SparseMLP
 from dst.training import EpochEnd
@@ -81,13 +82,14 @@ class ImportanceHistory:
     loss, labels or validation rows has no place here.
 
     Args:
-        x: training rows, float32 ``(n_rows, n_features)``.
+        x: training rows, float32 ``(n_rows, n_features)``, dense or sparse.
         rng: draws the rows on which gradients are taken.
     """
 
-    def __init__(self, x: Rows, rng: np.random.Generator) -> None:
-        count = min(ATTRIBUTION_ROWS, len(x))
-        self._rows = x[np.sort(rng.choice(len(x), count, replace=False))]
+    def __init__(self, x: Matrix, rng: np.random.Generator) -> None:
+        count = min(ATTRIBUTION_ROWS, x.shape[0])
+        rows = x[np.sort(rng.choice(x.shape[0], count, replace=False))]
+        self._rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
         self._sums = {name: np.zeros(x.shape[1]) for name in METRICS}
         self._at_best = {name: np.zeros(x.shape[1]) for name in METRICS}
 

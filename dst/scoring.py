@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Part
+from dst.data.dataset import Matrix, Part
+from dst.data.preparation import encoded_columns
 
 
 def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -26,8 +27,20 @@ def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -
     """Return the accuracy on ``score_on`` of scikit-learn's default ``SVC()`` fitted on ``fit_on``, on ``columns``.
 
     Both parts are scaled already. Source of the protocol: Atashgahi et al., ECAI 2024, section 4.
+
+    Args:
+        fit_on: rows to fit on.
+        score_on: rows to score on.
+        columns: of the table, int64; the classifier sees all encodings of each. Of a sparse table only these are made
+            dense.
     """
     from sklearn.svm import SVC
 
-    classifier = SVC().fit(fit_on.x[:, columns], fit_on.y)
-    return float(classifier.score(score_on.x[:, columns], score_on.y))
+    encoded = encoded_columns(columns, fit_on.origin)
+    classifier = SVC().fit(_dense_columns(fit_on.x, encoded), fit_on.y)
+    return float(classifier.score(_dense_columns(score_on.x, encoded), score_on.y))
+
+
+def _dense_columns(x: Matrix, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    chosen = x[:, columns]
+    return chosen if isinstance(chosen, np.ndarray) else chosen.toarray()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dst.batches import Batches, output_width
+from dst.batches import Batches, HeldOut, output_width
 from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.engine import StepConfig
@@ -159,7 +159,7 @@ class Trainer:
             self.engine = choose_engine(config.engine, config.device, **size)
         self.model, self._engine = make_engine(model, steps, self.engine, config.device)
         self._batches = Batches(train, config.loss, self._engine.width)
-        self._held_out = Batches(validation, config.loss, self._engine.width).rows(np.arange(len(validation.y)))
+        self._held_out = HeldOut(validation, config.loss, self._engine)
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
@@ -186,7 +186,7 @@ class Trainer:
             train_loss = self._train_on_all_rows()
             started = time.perf_counter()
             self.epoch += 1
-            val_loss, val_accuracy = self._engine.evaluate(*self._held_out)
+            val_loss, val_accuracy = self._held_out.evaluate()
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
             raise DivergedError(
                 f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "

@@ -1,4 +1,4 @@
-"""One trial: data -> split -> scale -> ranker -> top K -> scorer."""
+"""One trial: data -> split -> prepare -> ranker -> top K -> scorer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.checkpoint import State
-from dst.data import default_count, make_splits, prepare, prepare_test
-from dst.data.dataset import Dataset
+from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
+from dst.data.preparation import raw_scores
 from dst.errors import InputError
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
@@ -29,12 +29,14 @@ class TrialSpec:
     Attributes:
         method: a name in :data:`dst.rankers.RANKERS`.
         settings: the ranker's settings by name (``sparsity``, ``l2``, ``epochs``, ...); others are ignored.
-        split: ``paper`` or ``stratified``.
+        split: a name in :data:`dst.data.SPLITS`.
         seed: draws the network and its training.
         split_seed: draws the validation rows; None: ``seed`` does, as in the paper.
         test_seed: draws the test rows of a split that has no fixed ones.
         inner_splits: how many draws of validation rows the trial is averaged over; None: the split's own rule
-            (five for ``stratified`` below 500 rows, else one).
+            (:func:`dst.data.default_count`).
+        impute: what stands in for a missing number, a name in :data:`dst.data.POLICIES`; None: none may miss.
+        indicators: whether a missing number also sets a column of its own.
         k: how many columns are scored; None: the dataset's.
     """
 
@@ -45,7 +47,21 @@ class TrialSpec:
     split_seed: int | None = None
     test_seed: int = 0
     inner_splits: int | None = None
+    impute: str | None = None
+    indicators: bool = False
     k: int | None = None
+
+    @property
+    def design(self) -> Design:
+        """How the trial's rows are split and prepared."""
+        return Design(
+            split=self.split,
+            seed=self.seed if self.split_seed is None else self.split_seed,
+            test_seed=self.test_seed,
+            count=self.inner_splits,
+            policy=self.impute,
+            indicators=self.indicators,
+        )
 
 
 @dataclass(frozen=True)
@@ -70,8 +86,11 @@ class TrialResult:
 
     Attributes:
         importances: by metric.
-        rankings: what the ranker returned for each inner split.
+        rankings: what the ranker returned for each inner split, its scores summed back to the table's columns.
         k: how many columns were scored.
+        data_sha256: of all that was read (:class:`dst.data.TrialData`).
+        split_sha256: of the rows of all parts.
+        absent_classes: the classes that the training rows of at least one inner split lack.
         seconds: wall time by phase and in ``total``, which does not count ``warm_up``: loading or compiling kernels
             before the trial began, once in a process.
         peak_rss_bytes: peak resident memory of the process while the trial ran.
@@ -80,11 +99,14 @@ class TrialResult:
     importances: dict[str, Importance]
     rankings: tuple[FeatureScores, ...]
     k: int
+    data_sha256: str
+    split_sha256: str
+    absent_classes: tuple[str, ...]
     seconds: dict[str, float]
     peak_rss_bytes: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: the fields of ``dst trial --json`` that a trial determines.
+        """Return plain data: what a trial determines of a record and of ``dst trial --json``.
 
         ``epochs``, ``flops`` and ``seconds`` are totals over inner splits, losses, accuracies and ``best_epoch`` means;
         ``nnz`` is the same in each, and ``bytes`` (what training holds, by kind) is the first's.
@@ -93,6 +115,9 @@ class TrialResult:
         epochs = [ranking.epochs for ranking in self.rankings]
         return {
             "k": self.k,
+            "data_sha256": self.data_sha256,
+            "split_sha256": self.split_sha256,
+            "absent_classes": list(self.absent_classes),
             "epochs": sum(epochs),
             "best_epoch": _mean([ranking.best_epoch for ranking in self.rankings]) if any(epochs) else None,
             "val_loss": _mean([ranking.val_loss for ranking in self.rankings]),
@@ -120,7 +145,7 @@ OnTrialEpoch = Callable[[int, EpochEnd], None]
 
 
 def run_trial(
-    dataset: Dataset,
+    data: Dataset | TrialData,
     spec: TrialSpec,
     on_epoch: OnTrialEpoch = lambda split, end: None,
     state: State | None = None,
@@ -128,7 +153,7 @@ def run_trial(
     """Rank the columns of a dataset and score the top K on validation rows. Test rows are not read.
 
     Args:
-        dataset: the table.
+        data: the dataset; or what has been split and prepared already by the trial's design, for trials that share it.
         spec: all else that decides the result.
         on_epoch: called at the end of every epoch; ``end.state()`` is the trial's state there, for
             :func:`dst.checkpoint.save_state`.
@@ -136,29 +161,31 @@ def run_trial(
             (on the same machine), except for what it measured of the machine.
 
     Raises:
-        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns.
+        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns, a table
+            that cannot be split or prepared so.
+        ValueError: what was prepared has another design than the trial.
         DivergedError: training diverged.
         ValueError: the state is of another trial.
     """
-    k = dataset.k if spec.k is None else spec.k
-    if not 1 <= k <= dataset.n_features:
-        raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {dataset.n_features} columns")
-    config = make_config(spec.method, {"batch_size": dataset.batch_size, **spec.settings})
+    k = data.k if spec.k is None else spec.k
+    if not 1 <= k <= data.n_features:
+        raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {data.n_features} columns")
+    config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
     rank = RANKERS[spec.method].rank
     warming = time.perf_counter()
     RANKERS[spec.method].warm_up(config)
     warm = time.perf_counter() - warming
     reset_peak_rss()
-    progress = TrialProgress(identity(dataset, spec))
+    started = time.perf_counter()
+    if isinstance(data, Dataset):
+        data = trial_data(data, spec.design, keep=False)
+    elif data.design != spec.design:
+        raise ValueError(f"{data.name} was prepared by {data.design}, but the trial's design is {spec.design}")
+    progress = TrialProgress(identity(data, spec), started)
     ranking_state = None if state is None else progress.load(state)
-    splits = make_splits(
-        dataset,
-        spec.split,
-        seed=spec.seed if spec.split_seed is None else spec.split_seed,
-        test_seed=spec.test_seed,
-        count=default_count(dataset, spec.split) if spec.inner_splits is None else spec.inner_splits,
-    )
-    for number, split in enumerate(splits):
+    absent: set[int] = set()
+    for number, (train, validation) in enumerate(data.parts):
+        absent.update(np.setdiff1d(np.arange(train.n_classes), train.y).tolist())
         if number < len(progress.rankings):
             continue
 
@@ -166,10 +193,11 @@ def run_trial(
             ranking = end.state
             on_epoch(number, dataclasses.replace(end, state=lambda: progress.state(ranking())))
 
-        train, validation = prepare(dataset, split)
         rng = np.random.default_rng([spec.seed, number])
         ranking = rank(train, validation, config, rng, at_epoch, ranking_state)
         ranking_state = None
+        raw = {name: raw_scores(scores, train.origin, data.n_features) for name, scores in ranking.scores.items()}
+        ranking = dataclasses.replace(ranking, scores=raw)
         scored = time.perf_counter()
         accuracies = {}
         for name, scores in ranking.scores.items():
@@ -184,8 +212,16 @@ def run_trial(
         ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
         selected = tuple(int(column) for column in ranked[:k])
         importances[name] = Importance(scores, selected, float(np.mean(values)))
-    seconds = {**progress.seconds, "warm_up": warm, "total": progress.elapsed}
-    return TrialResult(importances, rankings, k, seconds, peak_rss_bytes())
+    return TrialResult(
+        importances=importances,
+        rankings=rankings,
+        k=k,
+        data_sha256=data.data_sha256,
+        split_sha256=data.split_sha256,
+        absent_classes=tuple(data.class_names[code] for code in sorted(absent)),
+        seconds={**progress.seconds, "warm_up": warm, "total": progress.elapsed},
+        peak_rss_bytes=peak_rss_bytes(),
+    )
 
 
 def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
@@ -196,14 +232,8 @@ def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tupl
         spec: the trial that selected the columns.
         selected: the columns by metric.
     """
-    (split,) = make_splits(
-        dataset,
-        spec.split,
-        seed=spec.seed if spec.split_seed is None else spec.split_seed,
-        test_seed=spec.test_seed,
-        count=1,
-    )
-    development, test = prepare_test(dataset, split)
+    split = spec.design.splits(dataset)[0]  # all have the same test rows
+    development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
     return {
         name: svm_accuracy(development, test, np.asarray(columns, dtype=np.int64)) for name, columns in selected.items()
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dst.checkpoint import State
-from dst.data import Dataset
+from dst.data import TrialData
 from dst.rankers import FeatureScores
 
 
@@ -18,6 +18,7 @@ class TrialProgress:
 
     Args:
         identity: plain data that decides the trial's result; a state of any other is refused.
+        started: when the trial began, by ``time.perf_counter``.
 
     Attributes:
         rankings: of the finished splits.
@@ -25,12 +26,12 @@ class TrialProgress:
         seconds: wall time by phase, of the finished splits.
     """
 
-    def __init__(self, identity: Mapping[str, Any]) -> None:
+    def __init__(self, identity: Mapping[str, Any], started: float) -> None:
         self._identity = json.loads(json.dumps(identity))  # as it comes back from a file
         self.rankings: list[FeatureScores] = []
         self.accuracies: dict[str, list[float]] = {}
         self.seconds: dict[str, float] = {"score": 0.0}
-        self._started = time.perf_counter()
+        self._started = started
 
     @property
     def elapsed(self) -> float:
@@ -81,7 +82,7 @@ class TrialProgress:
         return state.part("ranking")
 
 
-def identity(dataset: Dataset, spec: Any) -> dict[str, Any]:
-    """Return what decides a trial's result: the fields of its spec, and the dataset's name, hash and defaults."""
-    data = {"dataset": dataset.name, "sha256": dataset.sha256, "k": dataset.k, "batch_size": dataset.batch_size}
-    return {**data, **{name: value for name, value in dataclasses.asdict(spec).items() if value is not None}}
+def identity(data: TrialData, spec: Any) -> dict[str, Any]:
+    """Return what decides a trial's result: the fields of its spec, and the data's name, hash and defaults."""
+    named = {"dataset": data.name, "data_sha256": data.data_sha256, "k": data.k, "batch_size": data.batch_size}
+    return {**named, **{name: value for name, value in dataclasses.asdict(spec).items() if value is not None}}

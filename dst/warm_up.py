@@ -11,6 +11,8 @@ import numpy as np
 from dst.data.dataset import Part
 from dst.engines import check_device, choose_engine
 from dst.importance import ATTRIBUTION_ROWS, METRICS
+from dst.kernels import linear
+from dst.kernels.simd import WIDTH
 from dst.layers import SparseLinear
 from dst.topology import METHODS
 from dst.training import Trainer, TrainingConfig
@@ -52,6 +54,11 @@ def _train_sparse(batch_size: int, threads: int) -> None:
     SparseLinear(4, 2, 8, np.random.default_rng(0)).arrange(2)  # as only wider layers are
     for way in _SPARSE_WAYS:
         _train({**way, "engine": "sparse"}, batch_size, threads)
+    for writeable in (True, False):  # tables that processes share are not
+        values = np.ones(1, np.float32)
+        values.flags.writeable = writeable
+        csr = np.array([0, 1]), np.zeros(1, np.int32), values
+        linear.gather_sparse(*csr, np.zeros(1, np.int64), linear.aligned((1, WIDTH)))
 
 
 @functools.cache

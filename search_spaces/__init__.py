@@ -2,6 +2,6 @@
 
 from search_spaces.errors import SpaceError
 from search_spaces.loading import load_space, packaged_spaces
-from search_spaces.space import Fixed, Parameter, Space
+from search_spaces.space import Fixed, Parameter, Space, Value
 
-__all__ = ["Fixed", "Parameter", "Space", "SpaceError", "load_space", "packaged_spaces"]
+__all__ = ["Fixed", "Parameter", "Space", "SpaceError", "Value", "load_space", "packaged_spaces"]

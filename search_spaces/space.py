@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from optuna.distributions import (
@@ -13,6 +14,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import BaseTrial
+
+from search_spaces.errors import SpaceError
 
 Value: TypeAlias = bool | int | float | str
 
@@ -61,6 +64,23 @@ class Parameter:
             case _:
                 raise TypeError(f"a domain must be fixed, categorical, int or float, got {self.domain!r}")
 
+    def values(self) -> tuple[Value, ...]:
+        """Return all values of the domain.
+
+        Raises:
+            SpaceError: it is a range without steps.
+        """
+        match self.domain:
+            case IntDistribution(low=low, high=high, step=step, log=False):
+                return tuple(range(low, high + 1, step))
+            case FloatDistribution(low=low, high=high, step=step) if step is not None:
+                first, by = Decimal(str(low)), Decimal(str(step))  # so that 0.1 + 2 * 0.1 is 0.3
+                return tuple(float(first + i * by) for i in range(int((Decimal(str(high)) - first) / by) + 1))
+            case FloatDistribution() | IntDistribution():
+                raise SpaceError(f"space.{self.name}: a grid needs 'values' or a 'step', got a range without either")
+            case _:
+                return self.extremes()
+
 
 @dataclass(frozen=True)
 class Space:
@@ -81,6 +101,22 @@ class Space:
     def distributions(self) -> dict[str, BaseDistribution]:
         """What a sampler may choose from: the parameters that have more than one possible value."""
         return {p.name: p.domain for p in self.parameters if not isinstance(p.domain, Fixed)}
+
+    def grid(self) -> list[dict[str, Value]]:
+        """Return every point of the space: all active parameters by name, the last of them changing fastest.
+
+        Raises:
+            SpaceError: a parameter has no finite set of values.
+        """
+        points: list[dict[str, Value]] = [{}]
+        for parameter in self.parameters:
+            values = parameter.values()
+            points = [
+                {**point, parameter.name: value} if parameter.active(point) else point
+                for point in points
+                for value in (values if parameter.active(point) else values[:1])
+            ]
+        return points
 
     def suggest(self, trial: BaseTrial) -> dict[str, Value]:
         """Choose the parameters of one trial.

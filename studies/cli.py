@@ -17,7 +17,8 @@ from typer.exceptions import TyperException
 
 from dst.errors import InputError
 from studies.bench_cli import bench_app
-from studies.terminal import AsJson, as_number, as_percent, as_text, print_json, print_table, say
+from studies.datasets_cli import datasets_app
+from studies.terminal import AsJson, as_number, as_percent, print_json, print_table, say
 
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
@@ -25,7 +26,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 
@@ -127,7 +127,20 @@ def track(
 def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
     target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
-    split: Annotated[str, typer.Option(help="stratified or paper.")] = "stratified",
+    split: Annotated[str, typer.Option(help="stratified, official, kfold, paper, group or time.")] = "stratified",
+    group: Annotated[str | None, typer.Option(help="The column whose rows stay together, for --split group.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column to order rows by, for --split time.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
+    ] = None,
+    impute: Annotated[
+        str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")
+    ] = None,
+    indicators: Annotated[
+        bool, typer.Option("--indicators", help="Add a column for where a number is missing.")
+    ] = False,
+    missing_rate: Annotated[float, typer.Option(help="Share of values to remove first, in [0, 1).")] = 0.0,
+    mechanism: Annotated[str, typer.Option(help="Which values are removed: mcar, mar or mnar.")] = "mcar",
     method: Annotated[
         str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
     ] = "set",
@@ -139,7 +152,7 @@ def trial(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch [default: the dataset's].")] = None,
     inner_splits: Annotated[
         int | None,
-        typer.Option(min=1, help="Draws of validation rows [default: 5 below 500 rows unless paper, else 1]."),
+        typer.Option(min=1, help="Draws of validation rows [default: the split's, 5 or 1]."),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="auto, sparse or dense (masked matrices): what trains layers with a sparsity.")
@@ -152,18 +165,27 @@ def trial(
     """Run one trial in this process: train, rank the features, score the best K."""
     import torch
 
-    from dst.data import load_dataset
+    from dst.data import Removal, load_dataset, remove_values
     from dst.rankers import parameters
     from dst.trial import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)
     if not 0 <= sparsity < 1:
         raise InputError(f"0 <= sparsity < 1 must hold, but got sparsity={sparsity}")
-    dataset = load_dataset(data, target=target, k=k, batch_size=batch_size)
+    removal = Removal(missing_rate, mechanism, seed=0)
+    dataset = load_dataset(
+        data, target=target, k=k, batch_size=batch_size, group=group, time=time, categorical=categorical or ()
+    )
+    dataset = remove_values(dataset, removal)
     machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
     settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs, **machine}
-    spec = TrialSpec(method, settings, split=split, seed=seed, inner_splits=inner_splits)
+    spec = TrialSpec(
+        method, settings, split=split, seed=seed, inner_splits=inner_splits, impute=impute, indicators=indicators
+    )
     result = run_trial(dataset, spec)
+    if result.absent_classes:
+        say(f"warning: training rows lack a class ({', '.join(result.absent_classes)})")
+    only_in_records = ("data_sha256", "split_sha256", "absent_classes")
     document: dict[str, Any] = {
         "dataset": dataset.name,
         "method": method,
@@ -171,7 +193,7 @@ def trial(
         "l2": l2 if "l2" in parameters(method) else None,
         "seed": seed,
         "split": split,
-        **result.to_json(),
+        **{key: value for key, value in result.to_json().items() if key not in only_in_records},
     }
     if test:
         selected = {name: one.selected for name, one in result.importances.items()}
@@ -190,43 +212,6 @@ def trial(
         accuracies = [as_percent(one["val_svm_accuracy"]), as_percent(one.get("test_svm_accuracy"))]
         rows.append([name, *accuracies, f"{names}, ..." if document["k"] > 5 else names])
     print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
-
-
-@datasets_app.command("list")
-def list_command(as_json: AsJson = False) -> None:
-    """List the datasets that are known by name."""
-    from dst.data import list_datasets
-
-    rows = list_datasets()
-    if as_json:
-        print_json({"datasets": rows})
-        return
-    keys = ("name", "samples", "features", "classes", "kind", "available")
-    print_table(list(keys), [["yes" if row[key] is True else as_text(row[key]) for key in keys] for row in rows])
-
-
-@datasets_app.command()
-def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
-    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read a file and say what is in it and what would not work."""
-    from dst.data import check_file
-
-    document = check_file(file, target)
-    if as_json:
-        print_json(document)
-        return
-    known = f", known as {document['known']}" if document["known"] else ""
-    typer.echo(
-        f"{document['name']}: {document['samples']} rows, {document['features']} columns, "
-        f"{document['classes']} classes{known}"
-    )
-    for problem in document["problems"]:
-        typer.echo(f"problem: {problem}")
-    if not document["problems"]:
-        typer.echo("no problems found")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

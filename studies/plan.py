@@ -20,14 +20,14 @@ import numpy as np
 from cluster.entries import SEARCH, State, Ticket
 from cluster.jobs import Job, Output
 from cluster.ledger import Ledger
-from dst.data import Dataset
 from dst.trial import TrialSpec
+from studies.datasets import StudyDataset
 from studies.folder import StudyFolder
 from studies.progress import DatasetProgress
 from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test, write_record, write_test
 from studies.results import CONFIRM, confirmed_of
 from studies.selection import to_confirm, to_open
-from studies.spec import DatasetSpec, StudySpec
+from studies.spec import StudySpec
 from studies.tables import last_line
 
 TEST, DONE = "test", "done"
@@ -57,17 +57,13 @@ class DatasetPlan:
 
     Args:
         spec: the study.
-        use: how the study uses the dataset.
-        dataset: the dataset.
+        dataset: the dataset, and how the study uses it.
         folder: where records go.
         ledger: its trials.
     """
 
-    def __init__(
-        self, spec: StudySpec, use: DatasetSpec, dataset: Dataset, folder: StudyFolder, ledger: Ledger
-    ) -> None:
+    def __init__(self, spec: StudySpec, dataset: StudyDataset, folder: StudyFolder, ledger: Ledger) -> None:
         self.spec = spec
-        self.use = use
         self.dataset = dataset
         self.folder = folder
         self.ledger = ledger
@@ -102,37 +98,43 @@ class DatasetPlan:
             seed, split_seed = trial_seed(self.spec.seed, self.name, number), self.spec.seed
         else:
             seed = split_seed = self.spec.seed + 1 + seed_index
+        design = self.dataset.use.search_design(self.spec.seed)
         settings = {**self.spec.training.settings(), **params}
         method = settings.pop("method")
         return TrialSpec(
             method=method,
             settings={"batch_size": self.dataset.batch_size, **settings},
-            split=self.use.split,
+            split=design.split,
             seed=seed,
             split_seed=split_seed,
-            test_seed=self.spec.seed,
-            inner_splits=self.use.inner_splits,
+            test_seed=design.test_seed,
+            inner_splits=design.count,
+            impute=design.policy,
+            indicators=design.indicators,
             k=self.dataset.k,
         )
 
     def trial_job(self, ticket: Ticket) -> Job:
         """Return the job of a trial that the ledger handed out."""
-        trial = self.trial_spec(ticket.params, number=ticket.number, seed_index=ticket.attrs.get("seed_index"))
+        seed_index = ticket.attrs.get("seed_index")
+        trial = self.trial_spec(ticket.params, number=ticket.number, seed_index=seed_index)
         payload = {
             "kind": "trial",
             "trial": asdict(trial),
+            "removal": self._removal(),
             "metric": self.spec.objective.metric,
             "importance": self.spec.objective.importance,
         }
-        return Job(f"{self.name}/{ticket.number}", self.name, payload)
+        shared = self.name if seed_index is None else self.dataset.table
+        return Job(f"{self.name}/{ticket.number}", shared, payload)
 
     def test_job(self, test: PendingTest) -> Job:
         """Return the job that opens the test rows for one seed of a configuration."""
         record = test.record
         trial = self.trial_spec(record["params"], number=record["source"], seed_index=record["seed_index"])
         selected = {test.importance: record["importances"][test.importance]["selected"]}
-        payload = {"kind": "test", "trial": asdict(trial), "selected": selected}
-        return Job(f"{self.name}/{record['number']}.test", self.name, payload)
+        payload = {"kind": "test", "trial": asdict(trial), "removal": self._removal(), "selected": selected}
+        return Job(f"{self.name}/{record['number']}.test", self.dataset.table, payload)
 
     def tell_from_record(self, ticket: Ticket) -> bool:
         """Tell the storage of a trial whose record was written by a run that died before it could.
@@ -226,6 +228,10 @@ class DatasetPlan:
             "error": None,
             **known,
         }
+
+    def _removal(self) -> dict[str, Any] | None:
+        removal = self.dataset.use.removal
+        return None if removal is None else asdict(removal)
 
     def _add_confirming(self) -> None:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from dst.data import Dataset
 from dst.errors import InputError
 from studies.files import write_text
 from studies.folder import StudyFolder
@@ -87,9 +86,9 @@ def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Con
     )
 
 
-def write_columns(folder: StudyFolder, dataset: Dataset) -> None:
+def write_columns(folder: StudyFolder, dataset: str, names: Sequence[str]) -> None:
     """Note a dataset's column names, so that tables can be written where the data is not at hand."""
-    write_text(folder.columns(dataset.name), json.dumps(list(dataset.feature_names)) + "\n")
+    write_text(folder.columns(dataset), json.dumps(list(names)) + "\n")
 
 
 def read_columns(folder: StudyFolder, dataset: str) -> list[str]:

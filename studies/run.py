@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,15 +20,17 @@ from cluster.options import OptionError
 from cluster.pruners import make_pruner
 from cluster.samplers import make_sampler
 from cluster.storage import StorageError, open_storage, quiet_optuna
-from dst.data import Dataset, load_dataset
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
-from search_spaces import Space, SpaceError, load_space
+from search_spaces import Space, SpaceError, Value, load_space
+from studies.dataset_spec import DatasetSpec
+from studies.datasets import StudyData, StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
 from studies.lock import owned
 from studies.plan import DatasetPlan, StudyPlan
 from studies.progress import make_progress
+from studies.records import iter_records
 from studies.report import write_report
 from studies.results import (
     Results,
@@ -38,7 +40,7 @@ from studies.results import (
     storage_name,
     write_columns,
 )
-from studies.spec import RESUMABLE, DatasetSpec, SpecError, StudySpec, TrainingSpec
+from studies.spec import RESUMABLE, SpecError, StudySpec, TrainingSpec
 from studies.tables import BEST_COLUMNS, write_tables
 from studies.tracking import Mode, TrackingError, track
 from studies.work import run_job
@@ -103,7 +105,11 @@ def run_study(
     """
     space = _space(spec)
     _check_search(spec)
-    datasets = _load(spec)
+    points = _grid(spec, space)
+    if points is not None:
+        spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
+    data = StudyData(spec)
+    datasets = data.datasets
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     _check_folder(folder, spec, datasets)
     try:
@@ -117,20 +123,19 @@ def run_study(
         except StorageError as error:
             raise InputError(str(error)) from error
         for dataset in datasets:
-            write_columns(folder, dataset)
+            write_columns(folder, dataset.name, dataset.feature_names)
         identity = _write_spec(folder, spec, datasets)
         try:
             plan = StudyPlan(
                 (
-                    DatasetPlan(spec, use, dataset, folder, _ledger(spec, space, storage, identity, dataset.name))
-                    for use, dataset in zip(spec.datasets, datasets, strict=True)
+                    DatasetPlan(spec, dataset, folder, _ledger(spec, space, points, storage, identity, dataset.name))
+                    for dataset in datasets
                 ),
                 retries=spec.resources.retries,
             )
             ran = not plan.done()
             if ran:
-                shared = {dataset.name: dataset for dataset in datasets}
-                _run(plan, shared, spec, address=address, workers=workers, in_process=in_process)
+                _run(plan, data, spec, address=address, workers=workers, in_process=in_process)
         finally:
             storage.remove_session()
             storage.engine.dispose()
@@ -162,7 +167,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
 
 def _run(
     plan: StudyPlan,
-    shared: dict[str, Dataset],
+    data: StudyData,
     spec: StudySpec,
     *,
     address: str | None,
@@ -178,14 +183,14 @@ def _run(
         if in_process:
             from cluster.here import run_here
 
-            run_here(plan, run_job, shared, on_tick=show)
+            run_here(plan, run_job, dict(data), on_tick=show)
         else:
             from cluster.ray_run import run_jobs
 
             run_jobs(
                 plan,
                 run_job,
-                shared,
+                data,
                 workers=workers,
                 cpus_per_job=spec.resources.cpus,
                 gpus_per_job=spec.resources.gpus,
@@ -199,7 +204,7 @@ def _run(
 
 def _finish(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, ran: bool) -> StudyResult:
     results, trials = write_results(folder, spec, datasets)
-    warnings = _warnings(spec, datasets, trials, results)
+    warnings = _warnings(folder, spec, datasets, trials, results)
     try:
         _track(folder, spec, results)
     except TrackingError as error:
@@ -249,7 +254,9 @@ def _track(folder: StudyFolder, spec: StudySpec, results: Results, mode: str | N
     )
 
 
-def _warnings(spec: StudySpec, datasets: list[str], trials: pd.DataFrame, results: Results) -> list[str]:
+def _warnings(
+    folder: StudyFolder, spec: StudySpec, datasets: list[str], trials: pd.DataFrame, results: Results
+) -> list[str]:
     """Return what a user should know before trusting the table of winners, one line each."""
     lines = []
     for dataset in datasets:
@@ -258,6 +265,7 @@ def _warnings(spec: StudySpec, datasets: list[str], trials: pd.DataFrame, result
         if len(failed):
             last = failed["error"].iloc[-1]
             lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
+        lines.extend(_absent_classes(folder, dataset))
         compared = {row["method"] for row in results.best_by_method if row["dataset"] == dataset}
         if absent := [method for method in spec.methods if method not in compared]:
             lines.append(f"{dataset}: no trial of {', '.join(absent)} ran to its end, so it is not compared")
@@ -267,6 +275,15 @@ def _warnings(spec: StudySpec, datasets: list[str], trials: pd.DataFrame, result
             if row["dataset"] == dataset and row["test_mean"] is None
         )
     return lines
+
+
+def _absent_classes(folder: StudyFolder, dataset: str) -> list[str]:
+    """Return a line about classes that training rows lacked, if there are any."""
+    lacking = [record["absent_classes"] for record in iter_records(folder, dataset) if record.get("absent_classes")]
+    if not lacking:
+        return []
+    classes = ", ".join(sorted(set().union(*lacking)))
+    return [f"{dataset}: the training rows of {len(lacking)} trials lack a class ({classes})"]
 
 
 def _space(spec: StudySpec) -> Space:
@@ -303,15 +320,23 @@ def _check_search(spec: StudySpec) -> None:
         raise SpecError(f"search: {error}") from error
 
 
-def _load(spec: StudySpec) -> list[Dataset]:
-    datasets = [load_dataset(use.path, target=use.target, k=use.k, batch_size=use.batch_size) for use in spec.datasets]
-    twice = [name for name, count in Counter(dataset.name for dataset in datasets).items() if count > 1]
-    if twice:
-        raise SpecError(f"datasets: each name once, but {twice[0]!r} is there more than once: rename the file")
-    return datasets
+def _grid(spec: StudySpec, space: Space) -> list[dict[str, Value]] | None:
+    """Return all points of the space where the sampler is ``grid``, else None."""
+    if spec.search.sampler.name != "grid":
+        return None
+    try:
+        points = space.grid()
+    except SpaceError as error:
+        raise SpecError(str(error)) from error
+    if len(points) > spec.search.trials:
+        raise SpecError(
+            f"search.trials: the grid has {len(points)} points and all are run, but got {spec.search.trials}: "
+            "raise it, or narrow the space"
+        )
+    return points
 
 
-def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> None:
+def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> None:
     """Refuse to go on in a folder whose results would mean something else."""
     if not folder.spec.exists():
         if folder.path.is_dir():
@@ -319,8 +344,14 @@ def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset])
             if not there <= _BEFORE_THE_SPEC:
                 raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
         return
-    before, _ = read_study(folder)
-    old, new = _flat(_meaning(before)), _flat(_meaning(spec))
+    before, names_before = read_study(folder)
+    names = [dataset.name for dataset in datasets]
+    if names != names_before:
+        raise InputError(
+            f"{folder.path} holds a study of {', '.join(names_before)}, but the spec has {', '.join(names)}: "
+            "give another --out, or the same spec to go on"
+        )
+    old, new = _flat(_meaning(before, names)), _flat(_meaning(spec, names))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise InputError(
@@ -329,16 +360,19 @@ def _check_folder(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset])
             )
     noted = read_resolved(folder)["datasets"]
     for dataset in datasets:
-        if dataset.name not in noted or noted[dataset.name]["sha256"] != dataset.sha256:
-            raise InputError(f"{folder.path} holds a study of other data: {dataset.name} has changed since")
+        changed = [key for key, value in dataset.resolved.items() if noted[dataset.name].get(key) != value]
+        if changed:
+            raise InputError(
+                f"{folder.path} holds a study of other data: {dataset.name} has changed since ({', '.join(changed)})"
+            )
 
 
-def _meaning(spec: StudySpec) -> dict[str, Any]:
+def _meaning(spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
     """Return what a study's results depend on: data is known by its hash, wherever it lies; a password is no matter."""
     document = spec.model_dump(mode="json", exclude={*RESUMABLE, "storage"})
     for dataset in document["datasets"]:
         del dataset["path"]
-    return document
+    return {**document, "datasets": dict(zip(names, document["datasets"], strict=True))}
 
 
 def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
@@ -348,7 +382,7 @@ def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: document}
 
 
-def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -> str:
+def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
     """Write ``study.yaml``: every key, and what it was resolved to when the study began.
 
     Returns:
@@ -361,17 +395,7 @@ def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: list[Dataset]) -
             "id": secrets.token_hex(6),
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
             "python": ".".join(map(str, sys.version_info[:3])),
-            "datasets": {
-                dataset.name: {
-                    "sha256": dataset.sha256,
-                    "samples": dataset.n_samples,
-                    "features": dataset.n_features,
-                    "classes": dataset.n_classes,
-                    "k": dataset.k,
-                    "batch_size": dataset.batch_size,
-                }
-                for dataset in datasets
-            },
+            "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
@@ -395,12 +419,15 @@ def _winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
     return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
 
 
-def _ledger(spec: StudySpec, space: Space, storage: Any, identity: str, dataset: str) -> Ledger:
+def _ledger(
+    spec: StudySpec, space: Space, points: list[dict[str, Value]] | None, storage: Any, identity: str, dataset: str
+) -> Ledger:
     return Ledger(
         storage,
         storage_name(spec, identity, dataset),
         stream=dataset,
         suggest=space.suggest,
+        points=points,
         direction=spec.objective.direction,
         sampler=spec.search.sampler.name,
         sampler_options=spec.search.sampler.options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -9,55 +10,19 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from dst.data import READERS, SPLITS
+from dst.data import READERS
 from dst.errors import InputError, unknown_name
 from dst.rankers import RANKERS
+from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 
 
 class SpecError(InputError):
     """A spec breaks a rule; the message is one line with the key, the rule and what was given."""
 
 
-class _Section(BaseModel):
-    """A part of a spec: immutable, and every key must be known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
-
-
-class DatasetSpec(_Section):
-    """One dataset: a name of the registry, or a path, and how it is used.
-
-    Attributes:
-        path: registry name or path (a relative path starts at the spec file's folder).
-        target: label column of a ``.csv`` or ``.parquet`` file.
-        split: how rows are split.
-        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
-            ``paper`` split always has one).
-        k: how many columns are scored; None: the dataset's default.
-        batch_size: rows in a minibatch; None: the dataset's default.
-    """
-
-    path: str
-    target: str | None = None
-    split: str = "stratified"
-    inner_splits: PositiveInt | None = None
-    k: PositiveInt | None = None
-    batch_size: PositiveInt | None = None
-
-    @field_validator("split")
-    @classmethod
-    def _known_split(cls, split: str) -> str:
-        if split not in SPLITS:
-            raise ValueError(unknown_name("split", split, SPLITS))
-        return split
-
-
-class ObjectiveSpec(_Section):
+class ObjectiveSpec(Section):
     """What the search optimises, on validation rows.
 
     Attributes:
@@ -75,7 +40,7 @@ class ObjectiveSpec(_Section):
         return "minimize" if self.metric == "val_loss" else "maximize"
 
 
-class TrainingSpec(_Section):
+class TrainingSpec(Section):
     """Settings that all trials share; None leaves the ranker's default (the paper's)."""
 
     epochs: PositiveInt = 200
@@ -98,11 +63,11 @@ class TrainingSpec(_Section):
         return self.model_dump(exclude_none=True)
 
 
-class NamedSpec(_Section):
+class NamedSpec(Section):
     """A sampler or pruner: its name, and options where it has any."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -116,13 +81,13 @@ class NamedSpec(_Section):
         return given
 
 
-class SearchSpec(_Section):
+class SearchSpec(Section):
     """How configurations are proposed and weak trials stopped.
 
     Attributes:
-        sampler: ``tpe`` or ``random``, or a mapping with ``name`` and its options.
+        sampler: ``tpe``, ``random`` or ``grid`` (each point of the space once), or a mapping with ``name`` and options.
         pruner: ``median``, ``asha`` or ``none``, likewise.
-        trials: per dataset.
+        trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.
     """
@@ -133,7 +98,7 @@ class SearchSpec(_Section):
     batch: PositiveInt = 10
 
 
-class ConfirmSpec(_Section):
+class ConfirmSpec(Section):
     """How the best configurations are confirmed.
 
     Attributes:
@@ -145,7 +110,7 @@ class ConfirmSpec(_Section):
     seeds: PositiveInt = 5
 
 
-class ResourcesSpec(_Section):
+class ResourcesSpec(Section):
     """What one trial takes, and how often a trial whose process died is tried again.
 
     Attributes:
@@ -163,7 +128,7 @@ class ResourcesSpec(_Section):
     retries: Annotated[int, Field(ge=0)] = 2
 
 
-class WandbSpec(_Section):
+class WandbSpec(Section):
     """Weights & Biases: offline by default; nothing leaves the machine."""
 
     mode: Literal["offline", "online", "disabled"] = "offline"
@@ -172,13 +137,13 @@ class WandbSpec(_Section):
     runs: Literal["trials", "study"] = "trials"
 
 
-class TrackingSpec(_Section):
+class TrackingSpec(Section):
     """Where results are shown besides the study's folder."""
 
     wandb: WandbSpec = WandbSpec()
 
 
-class StudySpec(_Section):
+class StudySpec(Section):
     """A whole study.
 
     Attributes:
@@ -208,7 +173,10 @@ class StudySpec(_Section):
     @field_validator("datasets", mode="before")
     @classmethod
     def _names_are_datasets(cls, given: Any) -> Any:
-        return [{"path": item} if isinstance(item, str) else item for item in given] if _is_list(given) else given
+        if not is_list(given):
+            return given
+        items = [{"path": item} if isinstance(item, str) else item for item in given]
+        return [one for item in items for one in each_combination(item)]
 
     @field_validator("methods")
     @classmethod
@@ -302,10 +270,6 @@ def packaged_specs() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
-def _is_list(given: Any) -> bool:
-    return isinstance(given, list | tuple)
-
-
 def _override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
@@ -359,6 +323,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]
             model = DatasetSpec
         elif isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
+            for kind in (annotation, *typing.get_args(annotation)):  # a section may be optional
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    model = kind
     return list(model.model_fields)

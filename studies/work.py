@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cluster.jobs import Output, Report
-from dst.data import Dataset
+from dst.data import Dataset, Removal, TrialData, remove_values
 from dst.training import EpochEnd
 from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
 
@@ -22,13 +22,14 @@ class NoScoreError(ArithmeticError):
     """A trial ended without a finite objective."""
 
 
-def run_job(payload: Mapping[str, Any], dataset: Dataset, report: Report) -> Output:
+def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
     """Run a job of a study.
 
     Args:
-        payload: ``kind`` (``trial`` or ``test``) and ``trial`` (the fields of :class:`dst.trial.TrialSpec`); for a
-            trial ``metric`` and ``importance`` of the objective, for a test ``selected`` columns by metric.
-        dataset: the dataset that the job names.
+        payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
+            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``metric`` and ``importance`` of the
+            objective, for a test ``selected`` columns by metric.
+        shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
@@ -40,11 +41,15 @@ def run_job(payload: Mapping[str, Any], dataset: Dataset, report: Report) -> Out
     """
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
     spec = TrialSpec(**payload["trial"])
+    if isinstance(shared, Dataset) and payload["removal"] is not None:
+        shared = remove_values(shared, Removal(**payload["removal"]))
     if payload["kind"] == "test":
-        accuracies = score_on_test(dataset, spec, payload["selected"])
+        if not isinstance(shared, Dataset):
+            raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
+        accuracies = score_on_test(shared, spec, payload["selected"])
         return Output({"importances": {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}})
     rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
-    result = run_trial(dataset, spec, rungs.on_epoch)
+    result = run_trial(shared, spec, rungs.on_epoch)
     value, importance = objective(result, payload["metric"], payload["importance"])
     if value is None or not math.isfinite(value):
         raise NoScoreError(f"the objective {payload['metric']} must be a finite number, but it is {value}")

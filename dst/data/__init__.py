@@ -1,32 +1,54 @@
-"""Tables: reading, naming, splitting and scaling them."""
+"""Tables: reading, naming, fetching, splitting and preparing them."""
 
 from __future__ import annotations
 
+from dst.data.checking import check_file
 from dst.data.dataset import Dataset, Part, Scaling
-from dst.data.loading import DATA_DIR_VARIABLE, check_file, list_datasets, load_dataset
+from dst.data.entry import Entry
+from dst.data.fetch import FetchError, fetch_dataset
+from dst.data.imputing import POLICIES, check_policy
+from dst.data.in_memory import from_arrays, from_frame
+from dst.data.loading import DATA_DIR_VARIABLE, list_datasets, load_dataset
+from dst.data.missing import MECHANISMS, Removal, remove_values
+from dst.data.preparation import prepare, prepare_test
 from dst.data.readers import READERS, Table, read_table
-from dst.data.registry import DATASETS, Entry
-from dst.data.scaling import prepare, prepare_test, scale
-from dst.data.splits import SPLITS, Split, default_count, make_splits
+from dst.data.registry import DATASETS
+from dst.data.scaling import SCALINGS, scale
+from dst.data.splits import SPLITS, Split, default_count, make_splits, split_sha256
+from dst.data.trial_data import Design, TrialData, trial_data
 
 __all__ = [
     "DATASETS",
     "DATA_DIR_VARIABLE",
+    "MECHANISMS",
+    "POLICIES",
     "READERS",
+    "SCALINGS",
     "SPLITS",
     "Dataset",
+    "Design",
     "Entry",
+    "FetchError",
     "Part",
+    "Removal",
     "Scaling",
     "Split",
     "Table",
+    "TrialData",
     "check_file",
+    "check_policy",
     "default_count",
+    "fetch_dataset",
+    "from_arrays",
+    "from_frame",
     "list_datasets",
     "load_dataset",
     "make_splits",
     "prepare",
     "prepare_test",
     "read_table",
+    "remove_values",
     "scale",
+    "split_sha256",
+    "trial_data",
 ]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Scaling = Literal["standard", "minmax"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Scaling = Literal["standard", "minmax", "maxabs"]
+Matrix: TypeAlias = "npt.NDArray[np.float32] | csr_array"
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,8 @@ class Dataset:
 
     Attributes:
         name: the registry's name, or the file's stem; letters, digits, ``_``, ``-`` and ``.`` only.
-        x: features, float32 of shape ``(n_samples, n_features)``, C order, finite.
+        x: features, float32 of shape ``(n_samples, n_features)``, finite or NaN where a value is missing: an array in C
+            order, or a sparse CSR array. A categorical column holds the codes ``0 .. n - 1`` of its categories.
         y: class codes, int64 of shape ``(n_samples,)``, ``0 .. n_classes - 1``; every code occurs at least twice.
         feature_names: one name a column.
         class_names: one name a class, in the order of the codes.
@@ -26,12 +35,15 @@ class Dataset:
         kind: what sort of data it is (``image``, ``text``, ``biological``, ``tabular``, ...).
         sha256: of the file's bytes; of ``x`` and ``y`` for data without a file.
         source: where it comes from: a path, or words.
-        scaling: the scaler that the paper's protocol names for it.
+        scaling: the scaler that the paper's protocol names for it; a sparse table knows ``maxabs`` alone.
         official_test: row numbers of an official test part, int64, or None.
+        categories: the names of the categories of each categorical column, by column number.
+        groups: a code a row, int64 ``(n_samples,)``: rows of one group stay in one part; None: no groups.
+        times: when each row was taken, float64 ``(n_samples,)``, in any unit; None: unknown.
     """
 
     name: str
-    x: npt.NDArray[np.float32]
+    x: Matrix
     y: npt.NDArray[np.int64]
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
@@ -41,7 +53,10 @@ class Dataset:
     sha256: str
     source: str
     scaling: Scaling = "standard"
-    official_test: npt.NDArray[np.int64] | None = field(default=None)
+    official_test: npt.NDArray[np.int64] | None = None
+    categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    groups: npt.NDArray[np.int64] | None = None
+    times: npt.NDArray[np.float64] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -58,17 +73,43 @@ class Dataset:
         """Number of classes in the whole table (a training part may lack some)."""
         return len(self.class_names)
 
+    @cached_property
+    def content_sha256(self) -> str:
+        """SHA-256 of all that a result can depend on: values, labels, categories, groups, times, test part, scaling.
+
+        ``sha256`` names a file; this is what was read from it, and what was removed from that afterwards.
+        """
+        digest = hashlib.sha256()
+        arrays: tuple[Any, ...] = (self.y, self.groups, self.times, self.official_test)
+        if isinstance(self.x, np.ndarray):
+            arrays += (self.x,)
+        else:
+            arrays += (self.x.indptr.astype(np.int64), self.x.indices.astype(np.int64), self.x.data)
+        words = {
+            "shape": [None if array is None else [str(array.dtype), *array.shape] for array in arrays],
+            "classes": self.class_names,
+            "categories": {str(column): names for column, names in sorted(self.categories.items())},
+            "scaling": self.scaling,
+        }
+        digest.update(json.dumps(words).encode())
+        for array in arrays:
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a dataset, scaled and ready for a ranker or a scorer.
+    """Some rows of a dataset, encoded, imputed and scaled: ready for a ranker or a scorer.
 
     Attributes:
-        x: float32 ``(n_rows, n_features)``, C order.
+        x: float32 ``(n_rows, n_encoded)``, finite: an array in C order, or a sparse CSR array.
         y: int64 class codes ``(n_rows,)``.
         n_classes: classes in the whole table.
+        origin: the table's column that each encoded column comes from, int64 ``(n_encoded,)``; None: they are the same.
     """
 
-    x: npt.NDArray[np.float32]
+    x: Matrix
     y: npt.NDArray[np.int64]
     n_classes: int
+    origin: npt.NDArray[np.int64] | None = None

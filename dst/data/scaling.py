@@ -1,59 +1,49 @@
-"""From rows of a table to scaled parts; a scaler never sees the rows that it is judged on."""
+"""Scalers: fitted on some rows, applied to these and others."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Part, Scaling
-from dst.data.splits import Rows, Split
+from dst.data.dataset import Matrix, Scaling
 from dst.errors import InputError, unknown_name
 
-Matrix = npt.NDArray[np.float32]
+SCALINGS = ("standard", "minmax", "maxabs")
+"""Scalers by name."""
 
 
 def scale(kind: Scaling, fit_rows_x: Matrix, *others: Matrix) -> tuple[Matrix, ...]:
     """Scale tables by what the first of them holds.
 
     Args:
-        kind: ``standard``: mean 0 and variance 1 in each column; ``minmax``: between 0 and 1 in each column.
-        fit_rows_x: ``(n_rows, n_features)``, what the scaler is fitted on; a column that is constant here is only
-            shifted.
+        kind: ``standard``: mean 0 and variance 1 in each column; ``minmax``: between 0 and 1 in each column;
+            ``maxabs``: divided by the largest absolute value of each column, which leaves zeros zero.
+        fit_rows_x: ``(n_rows, n_features)``, finite, what the scaler is fitted on; a column that is constant here is
+            only shifted (``maxabs``: a column of zeros stays as it is).
         others: tables with the same columns.
 
     Returns:
-        The scaled tables in the order given, float32, C order, none of them a view of its argument.
+        The scaled tables in the order given, float32, none of them a view of its argument: arrays in C order, or CSR
+        arrays where the argument is one.
 
     Raises:
-        InputError: the kind is unknown.
+        InputError: the kind is unknown, or a sparse table is to be scaled by anything but ``maxabs``: every zero would
+            become another number, and the table dense.
     """
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
-    scalers = {"standard": StandardScaler, "minmax": MinMaxScaler}
+    scalers = dict(zip(SCALINGS, (StandardScaler, MinMaxScaler, MaxAbsScaler), strict=True))
     if kind not in scalers:
         raise InputError(unknown_name("scaling", kind, scalers))
+    if kind != "maxabs" and not isinstance(fit_rows_x, np.ndarray):
+        raise InputError(f"a sparse table must be scaled by 'maxabs', which keeps its zeros, but got scaling {kind!r}")
     scaler = scalers[kind]().fit(fit_rows_x)
     with np.errstate(over="ignore"):  # a column of denormal spread scales beyond float32, and is held at its bounds
-        scaled = [np.nan_to_num(scaler.transform(x)) for x in (fit_rows_x, *others)]
-    return tuple(np.ascontiguousarray(x, dtype=np.float32) for x in scaled)
+        return tuple(_finite(scaler.transform(x)) for x in (fit_rows_x, *others))
 
 
-def prepare(dataset: Dataset, split: Split) -> tuple[Part, Part]:
-    """The training and the validation part, scaled by the training rows alone."""
-    return _parts(dataset, split.train, split.validation)
+def _finite(x: Matrix) -> Matrix:
+    from scipy.sparse import csr_array
 
-
-def prepare_test(dataset: Dataset, split: Split) -> tuple[Part, Part]:
-    """The development part (training and validation rows, in the table's order) and the test part.
-
-    Both are scaled by the development rows alone.
-    """
-    return _parts(dataset, np.union1d(split.train, split.validation), split.test)
-
-
-def _parts(dataset: Dataset, fit_rows: Rows, judged_rows: Rows) -> tuple[Part, Part]:
-    fit_x, judged_x = scale(dataset.scaling, dataset.x[fit_rows], dataset.x[judged_rows])
-    return (
-        Part(x=fit_x, y=dataset.y[fit_rows], n_classes=dataset.n_classes),
-        Part(x=judged_x, y=dataset.y[judged_rows], n_classes=dataset.n_classes),
-    )
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(np.nan_to_num(x), dtype=np.float32)
+    return csr_array((np.nan_to_num(x.data).astype(np.float32, copy=False), x.indices, x.indptr), shape=x.shape)

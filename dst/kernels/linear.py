@@ -78,6 +78,19 @@ def gather(table: Floats, rows: Ints64, out: Floats) -> None:
 
 
 @kernel
+def gather_sparse(indptr: Ints64, indices: Ints32, values: Floats, rows: Ints64, out: Floats) -> None:
+    """Write the samples ``rows`` of a CSR table to ``out`` ``(n_features, >= len(rows))``, dense.
+
+    ``indptr`` ``(n_samples + 1,)`` says where each sample's ``indices`` (features) and ``values`` begin. Columns of
+    ``out`` beyond ``len(rows)`` become zero.
+    """
+    out[:] = _ZERO
+    for j in range(rows.shape[0]):
+        for k in range(indptr[rows[j]], indptr[rows[j] + 1]):
+            out[indices[k], j] = values[k]
+
+
+@kernel
 def forward(
     indptr: Ints64,
     indices: Ints32,

@@ -24,5 +24,13 @@ def rank_randomly(
     on_epoch: OnEpoch,
     state: State | None = None,
 ) -> FeatureScores:
-    """Give every column a uniform random score; the metric is named ``random``."""
-    return FeatureScores(scores={"random": rng.random((train.x.shape[1],))}, engine="none", seconds={})
+    """Give every column of the table a uniform random score; the metric is named ``random``.
+
+    A column with several encodings has its score at the first of them: these are summed up, and more encodings must not
+    mean a better chance.
+    """
+    origin = np.arange(train.x.shape[1]) if train.origin is None else train.origin
+    columns, first = np.unique(origin, return_index=True)
+    scores = np.zeros(len(origin))
+    scores[first] = rng.random((len(columns),))
+    return FeatureScores(scores={"random": scores}, engine="none", seconds={})

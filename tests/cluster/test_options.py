@@ -43,7 +43,7 @@ def test_building_warns_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("tpee", {}, r"unknown sampler 'tpee': did you mean 'tpe'\? valid are random, tpe"),
+        ("tpee", {}, r"unknown sampler 'tpee': did you mean 'tpe'\? valid are grid, random, tpe"),
         ("tpe", {"n_startup": 5}, r"unknown option of sampler 'tpe' 'n_startup': did you mean 'n_startup_trials'\?"),
         ("tpe", {"seed": 5}, "unknown option of sampler 'tpe' 'seed': valid are n_ei_candidates, n_startup_trials"),
         ("random", {"x": 5}, "unknown option of sampler 'random' 'x': valid are none"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from dst.kernels import linear
 from dst.kernels.connections import (
@@ -321,3 +322,23 @@ def test_aligned_matrices_begin_a_cache_line(rows, vectors):
     assert matrix.dtype == np.float32
     assert matrix.ctypes.data % 64 == 0
     assert matrix.flags.c_contiguous
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_samples=st.integers(1, 12),
+    n_features=st.integers(1, 9),
+    density=st.sampled_from([0.0, 0.3, 1.0]),
+    seed=st.integers(0, 999),
+    data=st.data(),
+)
+def test_a_minibatch_of_a_sparse_table_is_that_of_its_dense_twin(n_samples, n_features, density, seed, data):
+    rng = np.random.default_rng(seed)
+    table = np.where(rng.random((n_samples, n_features)) < density, rng.normal(size=(n_samples, n_features)), 0)
+    table = table.astype(np.float32)
+    rows = np.array(data.draw(st.lists(st.integers(0, n_samples - 1), min_size=1, max_size=12)), dtype=np.int64)
+    csr = csr_array(table)
+    out = np.full((2, n_features, padded(len(rows))), 7.0, dtype=np.float32)
+    linear.gather(np.ascontiguousarray(table.T), rows, out[0])
+    linear.gather_sparse(csr.indptr.astype(np.int64), csr.indices.astype(np.int32), csr.data, rows, out[1])
+    np.testing.assert_array_equal(out[0], out[1])

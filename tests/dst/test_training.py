@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from dst.data.dataset import Part
 from dst.errors import DivergedError, InputError
@@ -154,3 +157,16 @@ def test_divergence_is_an_error_not_a_result(method):
 def test_impossible_settings_are_refused(setting, message):
     with pytest.raises(InputError, match=message):
         TrainingConfig(**setting)
+
+
+@pytest.mark.parametrize("method", ["set", "dense"])
+def test_a_sparse_table_trains_and_validates_as_its_dense_twin(method):
+    """300 validation rows: a sparse table makes them dense in chunks."""
+    train, validation = parts(n=400)
+    config = TrainingConfig(method=method, sparsity=0.7, **SMALL)
+    sparse = [dataclasses.replace(part, x=csr_array(part.x)) for part in (train, validation)]
+    ours = fit(train, validation, config, np.random.default_rng(0))
+    theirs = fit(*sparse, config, np.random.default_rng(0))
+    assert ours.curves.train_loss == theirs.curves.train_loss
+    np.testing.assert_allclose(ours.curves.val_loss, theirs.curves.val_loss, rtol=1e-5)
+    np.testing.assert_allclose(ours.curves.val_accuracy, theirs.curves.val_accuracy, rtol=1e-12)

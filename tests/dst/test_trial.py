@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from dst.data import load_dataset
+from dst.data import Removal, load_dataset, make_splits, remove_values, split_sha256, trial_data
 from dst.data.dataset import Dataset
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
@@ -162,3 +163,124 @@ def test_a_ranker_takes_its_own_settings_only():
     assert parameters("l1_logistic") == {"C"}
     config = make_config("rigl", {"sparsity": 0.3, "C": 5.0})
     assert (config.method, config.sparsity) == ("rigl", 0.3)
+
+
+def mixed(n: int = 600, seed: int = 0) -> Dataset:
+    """Eight columns; the classes are decided by column 5, of six categories in no order, and some of it is missing."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 8)).astype(np.float32)
+    x[:, 5] = rng.integers(0, 6, n)
+    y = np.isin(x[:, 5], (0, 3, 4)).astype(np.int64)
+    x[rng.random(n) < 0.1, 5] = np.nan
+    x[rng.random(n) < 0.2, 2] = np.nan
+    return dataclasses.replace(
+        informative(n),
+        x=x,
+        feature_names=tuple(f"c{i}" for i in range(8)),
+        y=y,
+        class_names=("no", "yes"),
+        k=1,
+        categories={5: tuple("abcdef")},
+        official_test=None,
+    )
+
+
+@pytest.mark.parametrize("method", sorted(set(RANKERS) - {"random"}))
+def test_importance_of_categories_reaches_the_tables_column(method):
+    data = mixed()
+    spec = TrialSpec(method, FAST | {"epochs": 60, "lr": 3e-3}, impute="mean", indicators=True)
+    result = run_trial(data, spec)
+    assert all(one.scores.shape == (8,) for one in result.importances.values())
+    best = max(result.importances.values(), key=lambda one: one.val_svm_accuracy)
+    assert best.selected == (5,)
+    assert best.val_svm_accuracy > 0.85, "the scorer must see all encodings of the column"
+    assert score_on_test(data, spec, {"it": (5,)})["it"] > 0.85
+
+
+def test_a_random_order_favours_no_column_for_its_encodings():
+    data = mixed()
+    firsts = [
+        run_trial(data, TrialSpec("random", seed=seed, impute="mean")).importances["random"].selected[0]
+        for seed in range(80)
+    ]
+    assert firsts.count(5) < 25, "80 / 8 columns are 10 expected; six encodings out of thirteen would be 43"
+
+
+def test_missing_numbers_need_a_policy():
+    with pytest.raises(InputError, match=r"values are missing, in 1 columns \('c2'\), and nothing says .* knn"):
+        run_trial(mixed(), TrialSpec("set", FAST))
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "dense", "l1_logistic"])
+def test_a_sparse_table_gives_what_its_dense_twin_gives(method):
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((600, 40)) < 0.2, rng.normal(size=(600, 40)), 0).astype(np.float32)
+    data = dataclasses.replace(informative(), x=x, y=(x[:, 3] > x[:, 9]).astype(np.int64), scaling="maxabs")
+    results = [run_trial(one, TrialSpec(method, FAST)) for one in (data, dataclasses.replace(data, x=csr_array(x)))]
+    for name, ours in results[0].importances.items():
+        theirs = results[1].importances[name]
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-3)
+        assert ours.val_svm_accuracy == theirs.val_svm_accuracy
+    losses = [one.to_json()["val_loss"] for one in results]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "dense", "l1_logistic"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_prepared_data_may_be_read_only(method, sparse):
+    """As it is in the object store, from which workers read it."""
+    data = informative()
+    data = dataclasses.replace(data, x=csr_array(data.x), scaling="maxabs") if sparse else data
+    spec = TrialSpec(method, FAST | {"epochs": 2})
+    shared = trial_data(data, spec.design, keep=True)
+    for part in next(iter(shared.parts)):
+        for array in [part.y, *((part.x.data, part.x.indices, part.x.indptr) if sparse else (part.x,))]:
+            array.flags.writeable = False
+    run_trial(shared, spec)
+
+
+def test_a_trial_names_what_it_read():
+    data = remove_values(load_dataset("wine"), Removal(0.1))
+    spec = TrialSpec("l1_logistic", impute="mean")
+    result = run_trial(data, spec)
+    splits = make_splits(data, "stratified", seed=0, test_seed=0, count=5)
+    assert result.split_sha256 == split_sha256(splits)
+    assert run_trial(data, dataclasses.replace(spec, method="random")).data_sha256 == result.data_sha256
+    x = data.x.copy()
+    x[0, 0] = 1.0
+    others = [
+        (data, {"impute": "median"}),
+        (data, {"indicators": True}),
+        (data, {"split_seed": 1}),
+        (data, {"split": "kfold"}),
+        (dataclasses.replace(data, x=x), {}),
+    ]
+    hashes = {run_trial(one, dataclasses.replace(spec, **change)).data_sha256 for one, change in others}
+    assert len(hashes | {result.data_sha256}) == 6
+
+
+@pytest.mark.parametrize("method", ["set", "l1_logistic"])
+def test_data_that_was_prepared_once_serves_many_trials(method):
+    wine = load_dataset("wine")
+    specs = [TrialSpec(method, FAST, seed=seed, split_seed=7) for seed in (1, 2)]
+    shared = trial_data(wine, specs[0].design, keep=True)
+    for spec in specs:
+        ours, theirs = run_trial(shared, spec), run_trial(wine, spec)
+        assert ours.data_sha256 == theirs.data_sha256
+        for name, one in ours.importances.items():
+            np.testing.assert_array_equal(one.scores, theirs.importances[name].scores)
+    with pytest.raises(ValueError, match=r"was prepared by .* but the trial's design is"):
+        run_trial(shared, dataclasses.replace(specs[0], split_seed=8))
+
+
+@pytest.mark.parametrize("method", sorted(RANKERS))
+def test_a_class_absent_from_training_rows_is_reported(method):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [58, 60, 2]).astype(np.int64)
+    x = (rng.normal(size=(120, 6)) + y[:, None]).astype(np.float32)
+    names = {"feature_names": tuple("abcdef"), "class_names": ("one", "two", "rare")}
+    data = dataclasses.replace(informative(), x=x, y=y, official_test=np.arange(100, 119), **names)
+    results = [run_trial(data, TrialSpec(method, FAST, split="paper", split_seed=seed)) for seed in range(12)]
+    absent = [result.absent_classes for result in results]
+    assert set(absent) == {(), ("rare",)}, "the one row outside the test part is drawn for validation now and then"
+    assert all(result.to_json()["absent_classes"] == list(result.absent_classes) for result in results)

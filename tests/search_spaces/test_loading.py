@@ -154,3 +154,26 @@ def test_a_trial_has_exactly_its_active_parameters(methods: list[str], name: str
         distribution = space.distributions[parameter]
         assert not distribution.single()
         assert distribution._contains(distribution.to_internal_repr(value))
+
+
+def test_a_grid_has_each_point_once_the_last_parameter_changing_fastest():
+    declared = {
+        "sparsity": {"values": [0.5, 0.9], "when": {"method": "set"}},
+        "lr": {"low": 0.1, "high": 0.3, "step": 0.1, "when": {"method": ["set", "dense"]}},
+        "epochs": {"low": 1, "high": 5, "step": 4, "when": {"sparsity": 0.9}},
+        "l2": 0.0,
+    }
+    space = load_space(declared, methods=["set", "dense", "l1"], allowed=set(declared))
+    points = space.grid()
+    assert points[:4] == [
+        *({"method": "set", "sparsity": 0.5, "lr": lr, "l2": 0.0} for lr in (0.1, 0.2, 0.3)),
+        {"method": "set", "sparsity": 0.9, "lr": 0.1, "epochs": 1, "l2": 0.0},
+    ]
+    assert points[-2:] == [{"method": "dense", "lr": 0.3, "l2": 0.0}, {"method": "l1", "l2": 0.0}]
+    assert len(points) == 3 + 6 + 3 + 1 == len({tuple(point.items()) for point in points})
+
+
+def test_a_range_without_steps_has_no_grid():
+    space = load_space({"lr": {"low": 0.1, "high": 0.3}}, methods=["set"], allowed={"lr"})
+    with pytest.raises(SpaceError, match=r"space.lr: a grid needs 'values' or a 'step', got a range without either"):
+        space.grid()

@@ -154,7 +154,7 @@ def test_datasets_are_listed_and_checked(capsys, tables):
     assert datasets["wine"]["available"]
     assert set(datasets["wine"]) == {"name", "samples", "features", "classes", "kind", "available", "sha256", "source"}
     _, out, _ = call(capsys, "datasets", "list")
-    assert out.splitlines()[0].split() == ["name", "samples", "features", "classes", "kind", "available"]
+    assert out.splitlines()[0].split() == ["name", "samples", "features", "classes", "kind", "available", "sha256"]
     _, out, _ = call(capsys, "datasets", "check", tables / "good.csv", "--target", "y", "--json")
     document = json.loads(out)
     assert set(document) == {"name", "samples", "features", "classes", "sha256", "known", "problems"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from studies.dataset_spec import MissingSpec
 from studies.spec import SpecError, load_spec, packaged_specs, parse_spec
 
 SPEC = {"name": "s", "datasets": ["wine"]}
@@ -110,3 +111,51 @@ def test_relative_paths_start_at_the_spec_and_names_stay(tmp_path):
 def test_a_written_study_yaml_is_a_spec_again(tmp_path):
     path = write(tmp_path, resolved={"versions": {}})
     assert load_spec(path).name == "s"
+
+
+def test_lists_in_missing_become_a_dataset_for_each_combination(tmp_path):
+    sweep = {"rate": [0, 0.2], "mechanism": ["mcar", "mnar"], "policy": ["mean", "knn"], "indicators": True}
+    spec = load_spec(write(tmp_path, datasets=["digits", {"path": "wine", "k": 4, "missing": sweep}]))
+    plain, *swept = spec.datasets
+    assert plain.missing is None
+    assert {(use.path, use.k, use.split) for use in swept} == {("wine", 4, "stratified")}
+    assert [use.missing.suffix for use in swept] == [
+        "-indicators",
+        "-knn-indicators",
+        "-mcar-0.2-indicators",
+        "-mcar-0.2-knn-indicators",
+        "-mnar-0.2-indicators",
+        "-mnar-0.2-knn-indicators",
+    ]
+    assert parse_spec(spec.model_dump(mode="json")) == spec, "what a study writes down is the same study"
+    assert len({use.table_key for use in swept}) == 1, "the table is read once"
+
+
+def test_names_of_removals_are_all_different():
+    missing = [
+        MissingSpec(**changes)
+        for changes in ({}, {"rate": 0.1}, {"rate": 0.25}, {"rate": 0.1, "mechanism": "mar"}, {"policy": "zero"})
+    ]
+    missing += [one.model_copy(update={"indicators": True}) for one in missing]
+    missing += [one.model_copy(update={"seed": 3}) for one in missing]
+    assert len({one.suffix for one in missing}) == len(missing) == 20
+    assert MissingSpec(rate=0.25, mechanism="mar", policy="knn", seed=3).suffix == "-mar-0.25-knn-seed3"
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ({"rate": 1}, "datasets.0.missing.rate: input should be less than 1, but got 1"),
+        ({"rate": [0.1, -1]}, "datasets.1.missing.rate: .*, but got -1"),
+        (
+            {"mechanism": "mcr"},
+            "datasets.0.missing.mechanism: unknown missing-data mechanism 'mcr': did you mean 'mcar'",
+        ),
+        ({"policy": ["mean", "medain"]}, "datasets.1.missing.policy: .* 'medain': did you mean 'median'"),
+        ({"rates": 0.1}, "datasets.0.missing: unknown key 'rates': did you mean 'rate'"),
+        ({"seed": -1}, "datasets.0.missing.seed: .*, but got -1"),
+    ],
+)
+def test_what_is_wrong_with_missing_is_said(missing, message):
+    with pytest.raises(SpecError, match=message):
+        parse_spec({"name": "s", "datasets": [{"path": "wine", "missing": missing}]})

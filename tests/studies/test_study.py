@@ -67,10 +67,10 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def without_measurements(folder: Path) -> list[dict]:
-    """All records but for what no two runs have in common: seconds and memory."""
+def without_measurements(folder: Path, *also: str) -> list[dict]:
+    """All records but for what no two runs have in common: seconds and memory, and the keys named."""
     return [
-        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes")}
+        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes", *also)}
         for record in iter_records(StudyFolder(folder))
     ]
 
@@ -249,7 +249,10 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
         spec = spec_of(tmp_path, datasets=[{"path": str(path), "target": "label", "split": "paper"}])
         results.append(run_study(spec, out=tmp_path / f"out-{permuted}", in_process=True))
     plain, permuted = results
-    assert without_measurements(plain.folder) == without_measurements(permuted.folder)
+    ours, theirs = (without_measurements(one.folder, "data_sha256") for one in results)
+    assert ours == theirs
+    hashes = [[record["data_sha256"] for record in iter_records(StudyFolder(one.folder))] for one in results]
+    assert not set(hashes[0]) & set(hashes[1]), "the hash of what was read must tell other test labels"
     untested = [{k: v for k, v in row.items() if not k.startswith("test_")} for row in plain.rows]
     assert untested == [{k: v for k, v in row.items() if not k.startswith("test_")} for row in permuted.rows]
     assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
@@ -470,3 +473,101 @@ def test_one_run_at_a_time(tmp_path):
     assert f"is in use by process {os.getpid()} on " in other.stderr
     with owned(folder):
         pass
+
+
+def gaps(tmp_path: Path) -> Path:
+    """The table of :func:`table` with a group column, a column of words and some values missing."""
+    path = table(tmp_path / "gaps.csv", n=300)
+    frame = pd.read_csv(path)
+    rng = np.random.default_rng(5)
+    frame.loc[rng.random(300) < 0.1, "f3"] = np.nan
+    frame["word"] = rng.choice(["red", "green", "blue"], 300)
+    frame["household"] = np.arange(300) // 3
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_sweep_over_missing_data_is_a_study_of_each_combination(tmp_path):
+    use = {"path": str(gaps(tmp_path)), "target": "label", "split": "group", "group": "household", "inner_splits": 2}
+    sweep = {"rate": [0, 0.3], "mechanism": ["mcar", "mnar"], "policy": "median", "indicators": True}
+    spec = spec_of(tmp_path, datasets=[{**use, "missing": sweep}], search={"trials": 4, "batch": 4})
+    study = run_study(spec, out=tmp_path / "out")  # through Ray: prepared parts and tables in the object store
+    names = ["gaps-median-indicators", "gaps-mcar-0.3-median-indicators", "gaps-mnar-0.3-median-indicators"]
+    assert [row["dataset"] for row in study.rows] == names
+    assert study.warnings == ()
+    assert (study.trials["state"] == "finished").all()
+    records = list(iter_records(StudyFolder(study.folder)))
+    hashes = {
+        stage: {record["data_sha256"] for record in records if record["stage"] == stage}
+        for stage in ("search", "confirm")
+    }
+    assert len(hashes["search"]) == 3, "all search trials of a dataset read the same"
+    assert len(hashes["confirm"]) == 3 * 2, "each confirming seed draws its own validation rows"
+    here = run_study(spec, out=tmp_path / "here", in_process=True)
+    assert without_measurements(here.folder) == without_measurements(study.folder)
+    rerun = load_spec(study.folder / "best" / f"{names[1]}.yaml")
+    assert rerun.datasets == (spec.datasets[1],)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"missing": {"rate": 0.3, "seed": 1}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.3-seed1"),
+        ({"missing": {"rate": 0.2}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.2"),
+        ({"scaling": "minmax"}, "datasets.gaps-mcar-0.3.scaling=None, but the spec says minmax"),
+        ({"split": "kfold"}, "datasets.gaps-mcar-0.3.split=stratified, but the spec says kfold"),
+        ({"group": "household"}, "datasets.gaps-mcar-0.3.group=None, but the spec says household"),
+    ],
+)
+def test_a_study_does_not_go_on_with_other_preparation(tmp_path, change, message):
+    use = {"path": str(gaps(tmp_path)), "target": "label", "missing": {"rate": 0.3}}
+    short = {"search": {"trials": 2, "batch": 2}, "confirm": {"top": 1, "seeds": 1}, "methods": ["random"]}
+    run_study(spec_of(tmp_path, datasets=[use], **short), out=tmp_path / "out", in_process=True)
+    with pytest.raises(InputError, match=re.escape(message)):
+        run_study(spec_of(tmp_path, datasets=[{**use, **change}], **short), out=tmp_path / "out", in_process=True)
+
+
+def test_a_table_that_lacks_values_needs_a_policy_before_anything_runs(tmp_path):
+    spec = spec_of(tmp_path, datasets=[{"path": str(gaps(tmp_path)), "target": "label"}])
+    with pytest.raises(InputError, match=r"gaps: \d+ values are missing, in 1 columns \('f3'\), and nothing says"):
+        run_study(spec, out=tmp_path / "out", in_process=True)
+    grouped = spec_of(
+        tmp_path, datasets=[{"path": str(table(tmp_path / "t.csv")), "target": "label", "split": "group"}]
+    )
+    with pytest.raises(InputError, match="t: a group split needs a group column"):
+        run_study(grouped, out=tmp_path / "out", in_process=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_grid_runs_each_point_once(tmp_path):
+    space = {"sparsity": {"values": [0.2, 0.5, 0.9], "when": {"method": ["set"]}}}
+    search = {"sampler": "grid", "trials": 10, "batch": 2}
+    spec = spec_of(tmp_path, methods=["set", "random"], space=space, search=search, confirm={"top": 1, "seeds": 1})
+    study = run_study(spec, out=tmp_path / "out", in_process=True)
+    for dataset in "ab":
+        records = [record for record in iter_records(StudyFolder(study.folder), dataset) if record["stage"] == "search"]
+        assert [record["params"] for record in records] == [
+            *({"method": "set", "sparsity": sparsity} for sparsity in (0.2, 0.5, 0.9)),
+            {"method": "random"},
+        ]
+    assert not run_study(spec, out=tmp_path / "out", in_process=True).ran
+    for search, message in (
+        ({"sampler": "grid", "trials": 3}, "the grid has 4 points and all are run, but got 3"),
+        ({"sampler": {"name": "grid", "n": 3}}, "unknown option of sampler 'grid' 'n'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run_study(spec_of(tmp_path, methods=["set", "random"], space=space, search=search), out=tmp_path / "no")
+    with pytest.raises(InputError, match=r"space.l2: a grid needs 'values' or a 'step'"):
+        run_study(spec_of(tmp_path, search={"sampler": "grid"}), out=tmp_path / "no", in_process=True)
+
+
+def test_classes_that_training_rows_lack_are_reported(tmp_path):
+    path = table(tmp_path / "rare.csv", n=60)
+    frame = pd.read_csv(path)
+    frame.loc[:1, "label"] = "rare"
+    frame.to_csv(path, index=False)
+    use = {"path": str(path), "target": "label", "split": "paper"}
+    spec = spec_of(tmp_path, datasets=[use], methods=["random"], confirm={"top": 1, "seeds": 20})
+    study = run_study(spec, out=tmp_path / "out", in_process=True)
+    (warning,) = study.warnings
+    assert re.fullmatch(r"rare: the training rows of \d+ trials lack a class \(rare\)", warning)

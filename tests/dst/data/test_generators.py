@@ -61,3 +61,22 @@ def test_madelon_like_needs_its_twenty_columns_and_more_than_a_linear_model() ->
     assert accuracy["relevant"] > 0.85
     assert accuracy["all"] < 0.75
     assert accuracy["linear"] < 0.75
+
+
+@pytest.mark.parametrize("n_rows", [100, 1000])
+def test_synthetic_tables_are_those_of_appendix_c(n_rows: int) -> None:
+    table = DATASETS[f"synthetic_{n_rows}"].generator()  # type: ignore[misc]
+    informative = np.array([name.startswith("informative_") for name in table.feature_names])
+    assert table.x.shape == (n_rows, 200)
+    assert informative.sum() == 100
+    assert not informative[:100].all()  # in a random order
+    assert set(np.unique(table.labels, return_counts=True)[1] // (n_rows // 10)) <= {4, 5}  # two classes, nearly even
+
+
+def test_noise_of_a_synthetic_table_knows_nothing_of_the_classes() -> None:
+    table = DATASETS["synthetic_10000"].generator()  # type: ignore[misc]
+    informative = np.array([name.startswith("informative_") for name in table.feature_names])
+    means = np.abs(table.x[table.labels == 0].mean(axis=0) - table.x[table.labels == 1].mean(axis=0))
+    spread = table.x.std(axis=0) / np.sqrt(len(table.labels) / 4)
+    assert (means / spread)[~informative].max() < 5
+    assert (means / spread)[informative].mean() > 5

@@ -21,8 +21,10 @@ def write(path: Path, n_rows: int = 12, n_features: int = 10, y: Any = None) -> 
 
 
 @pytest.fixture
-def no_data_dir(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_data_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is cached for this user either."""
     monkeypatch.delenv("DST_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def test_a_table_of_ones_own_gets_the_defaults(tmp_path: Path) -> None:
@@ -114,8 +116,14 @@ def test_numbers_out_of_range(how: dict[str, int], message: str, tmp_path: Path)
         ("BASEHOK", {}, "unknown dataset 'BASEHOK': did you mean 'BASEHOCK'.*a path must end in one of .mat"),
         ("absent.csv", {"target": "y"}, "absent.csv: no such file"),
         ("wine", {"target": "y"}, "target names the label column of a file, but wine knows its own"),
-        ("Yale", {}, "Yale is read from Yale.mat: set DST_DATA_DIR to the folder that holds it"),
-        ("prostate-ge", {"data_dir": "nowhere"}, "from Prostate-GE.mat, which is not in nowhere: set DST_DATA_DIR"),
+        ("wine", {"group": "y"}, "group names columns of a file, but wine has a name, and no such columns"),
+        ("wine", {"categorical": ["y"]}, "categorical names columns of a file, but wine has a name"),
+        ("Yale", {}, r"Yale is read from Yale.mat, which is not in .*cache.*: `dst datasets fetch Yale` fetches it"),
+        (
+            "prostate-ge",
+            {"data_dir": "nowhere"},
+            "in nowhere: `dst datasets fetch Prostate_GE` fetches it, or set DST_DATA_DIR to",
+        ),
     ],
 )
 def test_what_is_not_there(ref: str, how: dict[str, str], message: str, no_data_dir: None) -> None:
@@ -189,13 +197,14 @@ def test_check_lists_the_problems_of_a_readable_file(tmp_path: Path) -> None:
     assert (found["samples"], found["features"], found["classes"]) == (5, 4, 3)
     assert found["problems"] == [
         "every class needs two rows or more, but these have one: 'b', 'c'",
+        "classes with fewer than 5 rows (1): 'a'",
         "constant columns (1): 'f1'",
         "rows with the features of an earlier row: 2",
     ]
 
 
 def test_check_finds_nothing_wrong_with_a_good_file(tmp_path: Path) -> None:
-    assert check_file(write(tmp_path / "good.npz"))["problems"] == []
+    assert check_file(write(tmp_path / "good.npz", 15))["problems"] == []
 
 
 def test_check_raises_where_there_is_nothing_to_check(tmp_path: Path) -> None:

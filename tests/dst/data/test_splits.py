@@ -9,11 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from dst.data import DATASETS, SPLITS, Dataset, Split, default_count, load_dataset, make_splits
+from dst.data import DATASETS, SPLITS, Dataset, Split, default_count, load_dataset, make_splits, split_sha256
 from dst.errors import InputError
 
 
-def dataset_of(y: np.ndarray, official_test: np.ndarray | None = None) -> Dataset:
+def dataset_of(
+    y: np.ndarray,
+    official_test: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+) -> Dataset:
     y = np.asarray(y, dtype=np.int64)
     return Dataset(
         name="made",
@@ -27,6 +32,8 @@ def dataset_of(y: np.ndarray, official_test: np.ndarray | None = None) -> Datase
         sha256="",
         source="made",
         official_test=official_test,
+        groups=groups,
+        times=times,
     )
 
 
@@ -44,6 +51,27 @@ def datasets(draw: st.DrawFn, official: bool | None = None) -> Dataset:
     return dataset_of(y, test)
 
 
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Dataset, str, int]:
+    """A table, a kind of split that it can be split by, and how many."""
+    dataset = draw(datasets())
+    kind = draw(st.sampled_from(sorted(SPLITS)))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    if kind == "official" and dataset.official_test is None:
+        n_test = max(1, dataset.n_samples // 5)
+        dataset = replace(dataset, official_test=np.arange(dataset.n_samples - n_test, dataset.n_samples))
+        if np.bincount(dataset.y[:-n_test]).max() < 2:
+            kind = "paper"
+    if kind in ("group", "time"):
+        if dataset.n_samples < 5:
+            return dataset, "stratified", 2
+        codes = rng.integers(0, draw(st.integers(3, dataset.n_samples)), dataset.n_samples)
+        codes[:3] = [0, 1, 2]
+        codes = rng.permutation(codes)
+        dataset = replace(dataset, groups=codes) if kind == "group" else replace(dataset, times=codes / 7)
+    return dataset, kind, {"time": 1, "kfold": 2}.get(kind, 3)
+
+
 def same(a: Split, b: Split) -> bool:
     return all(np.array_equal(getattr(a, part), getattr(b, part)) for part in ("train", "validation", "test"))
 
@@ -52,10 +80,11 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @settings(max_examples=150, deadline=None)
-@given(dataset=datasets(), kind=st.sampled_from(sorted(SPLITS)), seed=seeds, test_seed=seeds)
-def test_parts_are_disjoint_sorted_and_complete(dataset: Dataset, kind: str, seed: int, test_seed: int) -> None:
-    splits = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=3)
-    assert len(splits) == 3
+@given(case=cases(), seed=seeds, test_seed=seeds)
+def test_parts_are_disjoint_sorted_and_complete(case: tuple[Dataset, str, int], seed: int, test_seed: int) -> None:
+    dataset, kind, count = case
+    splits = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=count)
+    assert len(splits) == count
     for split in splits:
         parts = (split.train, split.validation, split.test)
         for part in parts:
@@ -66,15 +95,90 @@ def test_parts_are_disjoint_sorted_and_complete(dataset: Dataset, kind: str, see
 
 
 @settings(max_examples=60, deadline=None)
-@given(dataset=datasets(), kind=st.sampled_from(sorted(SPLITS)), seed=seeds, other=seeds, test_seed=seeds)
+@given(case=cases(), seed=seeds, other=seeds, test_seed=seeds)
 def test_seeds_decide_everything_and_test_rows_know_only_their_own(
-    dataset: Dataset, kind: str, seed: int, other: int, test_seed: int
+    case: tuple[Dataset, str, int], seed: int, other: int, test_seed: int
 ) -> None:
-    splits = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=3)
-    again = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=2)
-    assert all(same(a, b) for a, b in zip(splits[:2], again, strict=True))  # a longer series begins as a shorter one
-    for split in (*splits, *make_splits(dataset, kind, seed=other, test_seed=test_seed, count=1)):
+    dataset, kind, count = case
+    splits = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=count)
+    again = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=count)
+    assert split_sha256(splits) == split_sha256(again)
+    if kind != "kfold":  # a longer series begins as a shorter one
+        shorter = make_splits(dataset, kind, seed=seed, test_seed=test_seed, count=1)
+        assert same(splits[0], shorter[0])
+    for split in (*splits, *make_splits(dataset, kind, seed=other, test_seed=test_seed, count=count)):
         np.testing.assert_array_equal(split.test, splits[0].test)
+
+
+@settings(max_examples=60, deadline=None)
+@given(dataset=datasets(official=False), seed=seeds, other=seeds)
+def test_the_hash_of_splits_is_that_of_their_rows(dataset: Dataset, seed: int, other: int) -> None:
+    ours, theirs = (make_splits(dataset, "paper", seed=s, test_seed=0, count=2) for s in (seed, other))
+    equal = all(same(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert (split_sha256(ours) == split_sha256(theirs)) == equal
+    (split, _) = ours
+    moved = Split(split.train[:-1], np.sort(np.append(split.validation, split.train[-1])), split.test)
+    assert split_sha256([moved]) != split_sha256([split])
+
+
+@settings(max_examples=100, deadline=None)
+@given(dataset=datasets(), seed=seeds, data=st.data())
+def test_each_row_outside_the_test_part_validates_in_one_fold(dataset: Dataset, seed: int, data: st.DataObject) -> None:
+    n_others = dataset.n_samples - len(make_splits(dataset, "stratified", seed=0, test_seed=1, count=1)[0].test)
+    count = data.draw(st.integers(2, min(n_others, 10)))
+    splits = make_splits(dataset, "kfold", seed=seed, test_seed=1, count=count)
+    others = np.setdiff1d(np.arange(dataset.n_samples), splits[0].test)
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.validation for split in splits])), others)
+    sizes = [len(split.validation) for split in splits]
+    assert max(sizes) - min(sizes) <= 1
+    for label in range(dataset.n_classes):
+        by_fold = [int((dataset.y[split.validation] == label).sum()) for split in splits]
+        assert max(by_fold) - min(by_fold) <= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(sizes=st.lists(st.integers(1, 30), min_size=3, max_size=20), seed=seeds, test_seed=seeds)
+def test_rows_of_a_group_stay_in_one_part(sizes: list[int], seed: int, test_seed: int) -> None:
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)) * 7 - 3, sizes))
+    dataset = dataset_of(np.arange(len(groups)) % 2, groups=groups)
+    for split in make_splits(dataset, "group", seed=seed, test_seed=test_seed, count=2):
+        of_parts = [set(groups[rows]) for rows in (split.train, split.validation, split.test)]
+        assert sum(map(len, of_parts)) == len(set(groups)) == len(set().union(*of_parts))
+
+
+def test_groups_by_hand() -> None:
+    # Ten groups of 10 rows: 20 test rows are two groups, 15/80 of the other 80 rows are 15: one group or two.
+    dataset = dataset_of(np.arange(100) % 2, groups=np.repeat(np.arange(10), 10))
+    for seed in range(5):
+        (split,) = make_splits(dataset, "group", seed=seed, test_seed=seed, count=1)
+        assert len(split.test) == 20
+        assert len(split.validation) in (10, 20)
+    # One group holds 90 of 100 rows: it never comes nearer to 20 than nothing does, so it trains.
+    dataset = dataset_of(np.arange(100) % 2, groups=np.repeat([0, 1, 2], [90, 5, 5]))
+    (split,) = make_splits(dataset, "group", seed=0, test_seed=0, count=1)
+    assert (len(split.train), len(split.validation), len(split.test)) == (90, 5, 5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(codes=st.lists(st.integers(0, 12), min_size=3, max_size=80))
+def test_time_goes_from_training_over_validation_to_test(codes: list[int]) -> None:
+    times = np.array(codes) * 0.1
+    if len(set(codes)) < 3:
+        return
+    (split,) = make_splits(dataset_of(np.arange(len(codes)) % 2, times=times), "time", seed=0, test_seed=0, count=1)
+    assert times[split.train].max() < times[split.validation].min()
+    assert times[split.validation].max() < times[split.test].min()
+
+
+def test_times_by_hand() -> None:
+    # 20 rows in reverse order of time: the boundaries are due at 13 and at 16 rows.
+    times = -np.arange(20.0)
+    (split,) = make_splits(dataset_of(np.arange(20) % 2, times=times), "time", seed=0, test_seed=0, count=1)
+    assert (split.test.tolist(), split.validation.tolist()) == ([0, 1, 2, 3], [4, 5, 6])
+    # With ties of 5 rows the changes are at 5, 10 and 15: 15 is nearest to 16, and 10 is the one below it next to 13.
+    times = np.repeat(np.arange(4.0), 5)
+    (split,) = make_splits(dataset_of(np.arange(20) % 2, times=times), "time", seed=0, test_seed=0, count=1)
+    assert (split.train.tolist(), split.validation.tolist()) == (list(range(10)), list(range(10, 15)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -138,9 +242,9 @@ def test_ties_between_equal_classes_are_not_always_won_by_the_same() -> None:
     assert (np.sum(extra, axis=0) < 20).all()
 
 
-@pytest.mark.parametrize("kind", SPLITS)
+@pytest.mark.parametrize("kind", ["stratified", "paper", "group"])
 def test_splits_differ_by_seed_and_by_number(kind: str) -> None:
-    dataset = dataset_of(np.arange(100) % 3)
+    dataset = dataset_of(np.arange(100) % 3, groups=np.arange(100) // 2)
     by_number = make_splits(dataset, kind, seed=0, test_seed=0, count=4)
     by_seed = [make_splits(dataset, kind, seed=s, test_seed=0, count=1)[0] for s in range(1, 5)]
     assert len({split.validation.tobytes() for split in (*by_number, *by_seed)}) == 8
@@ -150,7 +254,7 @@ def test_stratified_test_rows_depend_on_their_seed_and_paper_ones_on_nothing() -
     dataset = dataset_of(np.arange(100) % 3)
     drawn = {
         kind: {make_splits(dataset, kind, seed=0, test_seed=s, count=1)[0].test.tobytes() for s in range(5)}
-        for kind in SPLITS
+        for kind in ("paper", "stratified")
     }
     assert (len(drawn["paper"]), len(drawn["stratified"])) == (1, 5)
 
@@ -186,17 +290,20 @@ def test_labels_of_test_rows_play_no_part_once_these_are_chosen(dataset: Dataset
     assert all(same(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("kind", SPLITS)
+@pytest.mark.parametrize("kind", ["stratified", "official", "kfold", "paper"])
 def test_an_official_test_part_is_kept_and_the_rest_split(kind: str) -> None:
     official = np.array([3, 5, 90, 91, 92])
     dataset = dataset_of(np.arange(100) % 2, official)
-    for split in make_splits(dataset, kind, seed=1, test_seed=2, count=3):
+    splits = make_splits(dataset, kind, seed=1, test_seed=2, count=3)
+    for split in splits:
         np.testing.assert_array_equal(split.test, official)
-        assert len(split.validation) == {"paper": 19, "stratified": 18}[kind]  # 95 / 5; 95 * 15 / 80 = 17.8
+    sizes = [len(split.validation) for split in splits]
+    # 95 / 5; 95 / 3; 95 * 15 / 80 = 17.8
+    assert sizes == {"paper": [19, 19, 19], "kfold": [32, 32, 31]}.get(kind, [18, 18, 18])
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("kind", SPLITS)
+@pytest.mark.parametrize("kind", ["stratified", "official", "paper"])
 def test_madelons_official_rows(kind: str, paper_data_dir: Path) -> None:
     if not (paper_data_dir / str(DATASETS["Madelon"].file)).is_file():
         pytest.skip("madelon.mat is absent")
@@ -211,16 +318,17 @@ def test_madelons_official_rows(kind: str, paper_data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "n_rows", "count"), [("stratified", 499, 5), ("stratified", 500, 1), ("paper", 499, 1), ("paper", 500, 1)]
+    ("kind", "small", "large"),
+    [("stratified", 5, 1), ("official", 5, 1), ("kfold", 5, 5), ("group", 5, 1), ("paper", 1, 1), ("time", 1, 1)],
 )
-def test_small_tables_are_judged_on_many_stratified_splits(kind: str, n_rows: int, count: int) -> None:
-    assert default_count(dataset_of(np.arange(n_rows) % 2), kind) == count
+def test_small_tables_are_judged_on_many_splits(kind: str, small: int, large: int) -> None:
+    assert [default_count(dataset_of(np.arange(n_rows) % 2), kind) for n_rows in (499, 500)] == [small, large]
 
 
 @pytest.mark.parametrize(
     ("y", "official", "kind", "how", "message"),
     [
-        ([0, 1] * 9, None, "stratifid", {}, "unknown split 'stratifid': did you mean 'stratified'.*valid are paper"),
+        ([0, 1] * 9, None, "stratifid", {}, "unknown split 'stratifid': did you mean 'stratified'.*valid are group"),
         ([0, 1] * 9, None, "paper", {"count": 0}, "number of splits must be at least 1, but got 0"),
         ([0, 1] * 9, None, "paper", {"seed": -1}, "seed must be between 0 and 4294967295, but got -1"),
         ([0, 1] * 9, None, "stratified", {"test_seed": 2**32}, "test_seed must be between .* but got 4294967296"),
@@ -228,6 +336,11 @@ def test_small_tables_are_judged_on_many_stratified_splits(kind: str, n_rows: in
         ([0, 1], None, "stratified", {}, "made: three parts need at least 3 rows, but there are 2"),
         ([0, 0, 1, 1], [1, 2, 3], "paper", {}, "made: training and validation need at least 2 rows, but 1 are left"),
         ([0, 0, 1, 1], [1, 3], "stratified", {}, "made: a stratified split needs a class with two rows outside"),
+        ([0, 1] * 9, None, "official", {}, "made has no official test part: choose another split of stratified, kfold"),
+        ([0, 1] * 9, None, "kfold", {"count": 1}, "kfold needs 2 <= inner_splits <= 14, .* but got 1"),
+        ([0, 1] * 9, None, "kfold", {"count": 15}, "kfold needs 2 <= inner_splits <= 14, .* but got 15"),
+        ([0, 1] * 9, None, "group", {}, r"a group split needs a group column \(group: NAME\), but none is named"),
+        ([0, 1] * 9, None, "time", {}, r"a time split needs a time column \(time: NAME\), but none is named"),
     ],
 )
 def test_what_cannot_be_split(
@@ -241,3 +354,18 @@ def test_what_cannot_be_split(
 def test_an_unknown_kind_has_no_default_count() -> None:
     with pytest.raises(InputError, match="unknown split 'none'"):
         default_count(dataset_of(np.array([0, 1])), "none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "count", "message"),
+    [
+        ("group", np.arange(18) % 2, 1, "made: a group split needs at least 3 groups, but there are 2"),
+        ("time", np.arange(18.0) % 2, 1, "made: a time split needs at least 3 times, but there are 2"),
+        ("time", np.where(np.arange(18) < 4, np.nan, 1.0), 1, "a time for every row, but 4 rows have none"),
+        ("time", np.arange(18.0), 2, "nothing is drawn in a time split, so inner_splits must be 1, but got 2"),
+    ],
+)
+def test_groups_and_times_that_do_not_fill_three_parts(kind: str, column: np.ndarray, count: int, message: str) -> None:
+    dataset = replace(dataset_of(np.arange(18) % 2), **{f"{kind}s": column})
+    with pytest.raises(InputError, match=message):
+        make_splits(dataset, kind, seed=0, test_seed=0, count=count)

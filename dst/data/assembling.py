@@ -1,0 +1,97 @@
+"""From a table and what is known about it to a checked dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Dataset
+from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
+from dst.data.readers import Table, shorten
+from dst.errors import InputError
+
+
+def assemble(
+    table: Table,
+    *,
+    name: str,
+    sha256: str,
+    source: str,
+    entry: Entry | None = None,
+    k: int | None = None,
+    batch_size: int | None = None,
+) -> Dataset:
+    """The dataset of a table; ``entry`` has the registry's settings where these are its data.
+
+    Raises:
+        InputError: ``k`` or ``batch_size`` is out of range, there are fewer than two classes, a class has a single row,
+            or the table is not what the entry says.
+    """
+    check_numbers(k, batch_size)
+    n_samples, n_features = table.x.shape
+    if k is not None and k > n_features:
+        raise InputError(f"{name}: k must be at most the number of features, {n_features}, but got {k}")
+    problems = class_problems(table.labels)
+    if problems:
+        raise InputError(f"{name}: {problems[0]}")
+    classes, codes = np.unique(table.labels, return_inverse=True)
+    y = codes.astype(np.int64)
+    if entry is not None:
+        entry.check(table.x.shape, y)
+    official = None if entry is None else entry.official_train_rows
+    return Dataset(
+        name=name,
+        x=table.x,
+        y=y,
+        feature_names=table.feature_names,
+        class_names=tuple(map(str, classes)),
+        k=k or (entry.k if entry else default_k(n_features)),
+        batch_size=batch_size or (entry.batch_size if entry else default_batch_size(n_samples)),
+        kind=entry.kind if entry else "tabular",
+        sha256=sha256,
+        source=source,
+        scaling=entry.scaling if entry else default_scaling(table.x),
+        official_test=None if official is None else np.arange(official, n_samples, dtype=np.int64),
+        categories=table.categories,
+        groups=table.groups,
+        times=table.times,
+    )
+
+
+def check_numbers(k: int | None, batch_size: int | None) -> None:
+    """Raise an InputError if a number is out of range whatever the table."""
+    if k is not None and k < 1:
+        raise InputError(f"k must be at least 1, but got {k}")
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, but got {batch_size}")
+
+
+def class_problems(labels: npt.NDArray[Any]) -> list[str]:
+    """Why these labels cannot be learnt, if so."""
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        return [f"at least two classes are needed, but every label is {str(classes[0])!r}"]
+    single = [str(label) for label in classes[counts == 1]]
+    return [f"every class needs two rows or more, but these have one: {shorten(single)}"] if single else []
+
+
+def table_sha256(table: Table) -> str:
+    """The SHA-256 of what a table holds: features, labels and, where there are some, categories, groups and times."""
+    x = table.x
+    parts = [x] if isinstance(x, np.ndarray) else [x.data, x.indices.astype(np.int64), x.indptr.astype(np.int64)]
+    digest = hashlib.sha256()
+    for part in (*parts, table.labels, table.groups, table.times):
+        if part is not None:
+            digest.update(np.ascontiguousarray(part).tobytes())
+    for column, names in sorted(table.categories.items()):
+        digest.update(repr((column, names)).encode())
+    return digest.hexdigest()
+
+
+def safe_name(words: str) -> str:
+    """These words as letters, digits, ``_``, ``-`` and ``.`` only: they name folders later."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", words).strip("._") or "table"

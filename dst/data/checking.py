@@ -1,0 +1,102 @@
+"""A look over a table before a study is run on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.assembling import class_problems
+from dst.data.dataset import Matrix
+from dst.data.loading import file_sha256, path_name
+from dst.data.readers import Table, read_table, shorten
+from dst.data.readers.table import missing_counts
+from dst.data.registry import find_sha256
+
+_FEW_ROWS = 5  # below them a class cannot be in training, validation and test rows in its share
+
+
+def check_file(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    group: str | None = None,
+    time: str | None = None,
+    categorical: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Look over a table before a study is run on it.
+
+    Args:
+        path: a file that ``read_table`` reads.
+        target: its label column, see ``read_table``.
+        group: the column that says which rows belong together.
+        time: the column that says when each row was taken.
+        categorical: columns that hold categories though they look like numbers.
+
+    Returns:
+        A dict with the keys ``name`` (what ``load_dataset`` would call it), ``samples``, ``features``, ``classes``,
+        ``sha256``, ``known`` (the registry's name for these bytes, or None) and ``problems`` (a list of sentences:
+        classes that cannot be learnt or are small, missing values, constant columns, repeated rows).
+
+    Raises:
+        InputError: the file cannot be read, see ``read_table``.
+    """
+    path = Path(path).expanduser()
+    table = read_table(path, target, group=group, time=time, categorical=categorical)
+    sha256 = file_sha256(path)
+    entry = find_sha256(sha256)
+    return {
+        "name": entry.name if entry else path_name(path),
+        "samples": table.x.shape[0],
+        "features": table.x.shape[1],
+        "classes": len(np.unique(table.labels)),
+        "sha256": sha256,
+        "known": entry.name if entry else None,
+        "problems": [*class_problems(table.labels), *_small_classes(table.labels), *_feature_problems(table)],
+    }
+
+
+def _small_classes(labels: npt.NDArray[Any]) -> list[str]:
+    classes, counts = np.unique(labels, return_counts=True)
+    small = [str(label) for label in classes[(counts > 1) & (counts < _FEW_ROWS)]]
+    return [f"classes with fewer than {_FEW_ROWS} rows ({len(small)}): {shorten(small)}"] if small else []
+
+
+def _feature_problems(table: Table) -> list[str]:
+    """What is odd about the features, though a study can run on them."""
+    problems = []
+    missing = missing_counts(table.x)
+    if missing.any():
+        share = missing.sum() / (table.x.shape[0] * table.x.shape[1])
+        lacking = [table.feature_names[column] for column in np.flatnonzero(missing)]
+        problems.append(f"missing values: {missing.sum()} ({share:.1%}), in {len(lacking)} columns: {shorten(lacking)}")
+    constant = [table.feature_names[column] for column in np.flatnonzero(_constant(table.x))]
+    if constant:
+        problems.append(f"constant columns ({len(constant)}): {shorten(constant)}")
+    repeated = table.x.shape[0] - len(_rows(table.x))
+    if repeated:
+        problems.append(f"rows with the features of an earlier row: {repeated}")
+    return problems
+
+
+def _constant(x: Matrix) -> npt.NDArray[np.bool_]:
+    """Whether the values that a column has are all the same."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(np.nanmin(x, axis=0) == np.nanmax(x, axis=0))
+    low, high = (np.asarray(side(axis=0, explicit=False).todense()).ravel() for side in (x.nanmin, x.nanmax))
+    return np.asarray(low == high)
+
+
+def _rows(x: Matrix) -> set[bytes]:
+    """What tells the rows apart."""
+    if isinstance(x, np.ndarray):
+        return {hashlib.sha256(row + 0).digest() for row in x}  # + 0: -0.0 becomes 0.0
+    x = x.copy()
+    x.eliminate_zeros()
+    x.sort_indices()
+    bounds = zip(x.indptr[:-1], x.indptr[1:], strict=True)
+    return {hashlib.sha256(x.indices[a:b].tobytes() + x.data[a:b].tobytes()).digest() for a, b in bounds}

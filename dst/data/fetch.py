@@ -1,0 +1,279 @@
+"""Fetching the registry's files: into place only when whole and right, and never waiting without bound."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dst.data.assembling import assemble
+from dst.data.entry import Entry
+from dst.data.loading import data_folder, file_sha256, find_entry, read_entry
+from dst.errors import InputError
+
+OnProgress = Callable[[int, int], None]
+"""``on_progress(done, total)`` in bytes; a total of 0 is unknown."""
+
+
+class FetchError(OSError):
+    """A file could not be fetched; the message names its addresses and how to place it by hand."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server.
+
+    Attributes:
+        connect: seconds until it answers the first time.
+        silence: seconds without a byte.
+        total: seconds for one file.
+        tries: how often each address is tried, where trying again can help.
+        max_bytes: a file that is larger is none of ours.
+    """
+
+    connect: float = 10.0
+    silence: float = 30.0
+    total: float = 1800.0
+    tries: int = 2
+    max_bytes: int = 2**30
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A dataset that is there.
+
+    Attributes:
+        name: the registry's name.
+        status: ``fetched`` now; ``present`` before; ``embedded``: it needs no file.
+        path: the file.
+        url: where it was fetched from.
+        sha256: of the file's bytes.
+        checked: whether the registry knew that SHA-256 and it was compared.
+    """
+
+    name: str
+    status: Literal["fetched", "present", "embedded"]
+    path: Path | None = None
+    url: str | None = None
+    sha256: str | None = None
+    checked: bool = False
+
+
+def fetch_dataset(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    patience: Patience | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Fetched:
+    """Make sure that a dataset's file is in the data folder, and the right one.
+
+    A file appears under its name once it is complete and checked: by its SHA-256 where the registry knows it, else by
+    the shape, the classes and the official parts of the table in it. A file that is there already is checked and left.
+
+    Args:
+        name: of the registry.
+        data_dir: the folder; None: see ``data_folder``. It is made where it is missing.
+        patience: how long to wait; None: ``Patience()``.
+        on_progress: is told of the bytes as they come.
+
+    Raises:
+        InputError: there is no such name.
+        FetchError: no address gave the file, it cannot be written, or there is another file in its place.
+    """
+    entry = find_entry(name)
+    if entry.file is None:
+        return Fetched(entry.name, "embedded")
+    path = data_folder(data_dir) / entry.file
+    if path.exists():
+        try:
+            return _fetched(entry, path, "present")
+        except InputError as error:
+            raise FetchError(f"{error}; move {path} away to fetch {entry.name} again") from error
+    how = patience or Patience()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = _from_openml(entry, path, how) if entry.openml else _from_urls(entry, path, how, on_progress)
+    except OSError as error:
+        why = str(error) if isinstance(error, FetchError) else f"{path.parent} cannot be written to: {error.strerror}"
+        raise FetchError(f"{entry.name} was not fetched: {why}; {_by_hand(entry, path)}") from error
+    return _fetched(entry, path, "fetched", url)
+
+
+def _by_hand(entry: Entry, path: Path) -> str:
+    if entry.openml:
+        return f"to place it by hand, save X and y of {_page(entry.openml)} as {path} (numpy.savez)"
+    return f"to place it by hand, download {entry.urls[0]} elsewhere and save it as {path}"
+
+
+def _fetched(entry: Entry, path: Path, status: Literal["fetched", "present"], url: str | None = None) -> Fetched:
+    if entry.sha256 is None:
+        _check_table(entry, path)
+        sha256 = file_sha256(path)
+    else:
+        sha256 = read_entry(entry, path)[1]
+    return Fetched(entry.name, status, path, url, sha256, entry.sha256 is not None)
+
+
+def _check_table(entry: Entry, path: Path) -> None:
+    """Raise an InputError unless the file holds what the registry says, by shape, classes and official parts."""
+    table, sha256 = read_entry(entry, path)
+    assemble(table, name=entry.name, sha256=sha256, source=entry.source, entry=entry)
+
+
+def _from_urls(entry: Entry, path: Path, patience: Patience, on_progress: OnProgress) -> str:
+    """Fetch the file from the first address that has it; return that address."""
+    reasons = []
+    for url in entry.urls:
+        for left in reversed(range(patience.tries)):
+            try:
+                _retrieve(entry, url, path, patience, on_progress)
+                return url
+            except _TryAgainError as error:
+                if not left:
+                    reasons.append(f"{url}: {error}")
+            except (InputError, _RefusedError) as error:
+                reasons.append(f"{url}: {error}")
+                break
+    raise FetchError("; ".join(reasons))
+
+
+class _TryAgainError(Exception):
+    """The server may answer another time."""
+
+
+class _RefusedError(Exception):
+    """The server's answer will not change."""
+
+
+def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progress: OnProgress) -> None:
+    """Download to a temporary file beside ``path``, check it, and only then give it its name."""
+    import pooch
+
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as folder:
+        try:
+            pooch.retrieve(
+                url,
+                known_hash=entry.sha256 and f"sha256:{entry.sha256}",
+                fname=path.name,
+                path=folder,
+                downloader=_Download(patience, on_progress),
+            )
+        except ValueError as error:  # pooch's word for a wrong hash
+            raise _RefusedError(f"the file is not the registry's, whose SHA-256 is {entry.sha256}") from error
+        whole = Path(folder) / path.name
+        if entry.sha256 is None:
+            try:
+                _check_table(entry, whole)
+            except InputError as error:
+                raise _RefusedError(f"the file is not the registry's: {error}") from error
+        os.replace(whole, path)
+
+
+@dataclass(frozen=True)
+class _Download:
+    """What pooch calls to download a file, within the bounds of a patience."""
+
+    patience: Patience
+    on_progress: OnProgress
+
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
+        """Write what ``url`` serves to ``output_file``."""
+        import requests
+        import urllib3
+
+        limits = (self.patience.connect, self.patience.silence)
+        try:
+            # identity: the length that the server states is then the file's own.
+            with requests.get(url, stream=True, timeout=limits, headers={"Accept-Encoding": "identity"}) as answer:
+                if answer.status_code >= 500:
+                    raise _TryAgainError(f"the server answered {answer.status_code} {answer.reason}")
+                if answer.status_code != 200:
+                    raise _RefusedError(f"the server answered {answer.status_code} {answer.reason}")
+                self._save(answer, Path(output_file))
+        except requests.RequestException as error:
+            raise _TryAgainError(_reason(error)) from error
+        except (urllib3.exceptions.HTTPError, TimeoutError, ConnectionError) as error:
+            raise _TryAgainError(_reason(error)) from error
+
+    def _save(self, answer: Any, output: Path) -> None:
+        deadline = time.monotonic() + self.patience.total
+        stated = int(answer.headers.get("Content-Length", 0))
+        done = 0
+        with output.open("wb") as file:
+            while chunk := answer.raw.read1(
+                2**16
+            ):  # what has come, however little: the deadline is looked at each time
+                file.write(chunk)
+                done += len(chunk)
+                if max(done, stated) > self.patience.max_bytes:
+                    raise _RefusedError(f"the server sends more than {self.patience.max_bytes:,} bytes")
+                if time.monotonic() > deadline:
+                    raise _TryAgainError(f"not complete after {self.patience.total:g} seconds")
+                self.on_progress(done, stated)
+        if done < stated:
+            raise _TryAgainError(f"the connection was cut after {done:,} of {stated:,} bytes")
+
+
+def _reason(error: Exception) -> str:
+    """A few words for an error whose own text is a page of objects."""
+    said = str(error)
+    known = {
+        "refused": "the connection was refused",
+        "timed out": "the server did not answer in time",
+        "resol": "the server's name is not known here (no network?)",
+        "IncompleteRead": "the connection was cut",
+    }
+    return next(
+        (words for sign, words in known.items() if sign in said), said.splitlines()[0][:200] if said else repr(error)
+    )
+
+
+def _page(number: int) -> str:
+    return f"https://www.openml.org/d/{number}"
+
+
+def _from_openml(entry: Entry, path: Path, patience: Patience) -> str:
+    """Save OpenML's copy, which scikit-learn checks by OpenML's own MD5, as an archive of X and y."""
+    from sklearn.datasets import fetch_openml
+
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as folder:
+        with _socket_timeout(patience.silence):
+            try:
+                data = fetch_openml(
+                    data_id=entry.openml,
+                    as_frame=False,
+                    parser="liac-arff",  # its faster parser fails on classes that are numbers, with pandas 3
+                    data_home=folder,
+                    n_retries=patience.tries,
+                    delay=0.5,
+                )
+            except Exception as error:  # a broken answer ends in whatever its parser raises
+                raise FetchError(f"{_page(int(entry.openml or 0))}: {_reason(error)}") from error
+        whole = Path(folder) / path.name
+        np.savez_compressed(whole, X=np.asarray(data.data, dtype=np.float32), y=np.asarray(data.target).astype(str))
+        try:
+            _check_table(entry, whole)
+        except InputError as error:
+            raise FetchError(f"{_page(int(entry.openml or 0))}: the data is not the registry's: {error}") from error
+        os.replace(whole, path)
+    return _page(int(entry.openml or 0))
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Bound the waits of a library that sets no bound of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

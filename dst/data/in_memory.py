@@ -1,0 +1,107 @@
+"""Datasets out of what a program already holds: a pandas DataFrame, or arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.assembling import assemble, safe_name, table_sha256
+from dst.data.dataset import Dataset
+from dst.data.readers import Roles, Table
+from dst.data.readers.columns import check_names, from_columns
+from dst.data.readers.table import check_table
+from dst.data.readers.variables import from_variables
+from dst.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def from_frame(
+    frame: pd.DataFrame,
+    *,
+    target: str,
+    name: str = "frame",
+    k: int | None = None,
+    batch_size: int | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    categorical: Sequence[str] = (),
+) -> Dataset:
+    """The dataset of a DataFrame, whose index plays no part.
+
+    Args:
+        frame: one column a feature and one with the labels; columns of words or pandas categories are categorical.
+        target: the label column.
+        name: what the dataset is called; letters, digits, ``_``, ``-`` and ``.`` only.
+        k: see ``load_dataset``, as the others.
+        batch_size: rows in a training batch.
+        group: the column that says which rows belong together; no feature.
+        time: the column that says when each row was taken; no feature.
+        categorical: columns that hold categories though they look like numbers.
+
+    Raises:
+        InputError: what ``load_dataset`` raises on such a table.
+    """
+    roles = Roles(target, group, time, tuple(categorical))
+    named = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    try:
+        check_names(list(named.columns), roles)
+        table = from_columns(named.reset_index(drop=True), roles)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error.__cause__
+    return _dataset(table, name, "a pandas DataFrame", k, batch_size)
+
+
+def from_arrays(
+    x: Any,
+    y: npt.ArrayLike,
+    feature_names: Sequence[str] | None = None,
+    *,
+    name: str = "arrays",
+    k: int | None = None,
+    batch_size: int | None = None,
+    groups: npt.ArrayLike | None = None,
+    times: npt.ArrayLike | None = None,
+    categorical: Sequence[str] = (),
+) -> Dataset:
+    """The dataset of a matrix and its labels; a sparse matrix stays sparse, no array is changed.
+
+    Args:
+        x: numbers of shape ``(n_samples, n_features)``, an array or a scipy.sparse matrix; NaN is a missing value.
+        y: one label a row, words or whole numbers.
+        feature_names: one name a column; None: ``f0``, ``f1``, ... .
+        name: what the dataset is called; letters, digits, ``_``, ``-`` and ``.`` only.
+        k: see ``load_dataset``, as ``batch_size``.
+        batch_size: rows in a training batch.
+        groups: one a row: which rows belong together.
+        times: one a row: when it was taken, a number or a date.
+        categorical: the names of columns that hold categories though they look like numbers.
+
+    Raises:
+        InputError: what ``load_dataset`` raises on such a table.
+    """
+    beside = {"target": ("y", y), "group": ("groups", groups), "time": ("times", times)}
+    vectors = {role: (label, np.asarray(values)) for role, (label, values) in beside.items() if values is not None}
+    matrix = x if hasattr(x, "toarray") else np.asarray(x)
+    names = None if feature_names is None else [str(column) for column in feature_names]
+    try:
+        table = from_variables("x", matrix, vectors, Roles(categorical=tuple(categorical)), names)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error.__cause__
+    return _dataset(table, name, "arrays", k, batch_size)
+
+
+def _dataset(table: Table, name: str, source: str, k: int | None, batch_size: int | None) -> Dataset:
+    if safe_name(name) != name:
+        raise InputError(
+            f"a dataset's name is letters, digits, '_', '-' and '.', as {safe_name(name)!r}, but got {name!r}"
+        )
+    try:
+        check_table(table)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error.__cause__
+    return assemble(table, name=name, sha256=table_sha256(table), source=source, k=k, batch_size=batch_size)

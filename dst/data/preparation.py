@@ -1,0 +1,125 @@
+"""From rows of a table to parts that a ranker takes: imputed, scaled, encoded by what the fitted rows hold alone.
+
+Numbers are imputed, then scaled. Columns of zeros and ones follow them and stay as they are: the indicators of missing
+numbers, then the encodings of categories. ``Part.origin`` says which of the table's columns each comes from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Dataset, Matrix, Part
+from dst.data.encoding import one_hot
+from dst.data.imputing import check_policy, impute, missing_by_column
+from dst.data.scaling import scale
+from dst.data.splits import Rows, Split
+from dst.errors import InputError
+
+Scores = npt.NDArray[np.float64]
+
+
+def prepare(
+    dataset: Dataset, split: Split, *, policy: str | None = None, indicators: bool = False
+) -> tuple[Part, Part]:
+    """The training and the validation part, prepared by the training rows alone.
+
+    Args:
+        dataset: the table.
+        split: its rows.
+        policy: what stands in for a missing number, a name in :data:`dst.data.imputing.POLICIES`; None: none may miss.
+        indicators: whether a column of zeros and ones is added for each column of numbers that the fitted rows do not
+            hold completely: 1 where the value is missing.
+
+    Raises:
+        InputError: numbers are missing and there is no policy; policy and scaling do not go with a sparse table; the
+            training rows hold fewer than two classes.
+    """
+    return _parts(dataset, split.train, split.validation, policy, indicators)
+
+
+def prepare_test(
+    dataset: Dataset, split: Split, *, policy: str | None = None, indicators: bool = False
+) -> tuple[Part, Part]:
+    """The development part (training and validation rows, in the table's order) and the test part.
+
+    Both are prepared by the development rows alone; arguments and errors are those of :func:`prepare`.
+    """
+    return _parts(dataset, np.union1d(split.train, split.validation), split.test, policy, indicators)
+
+
+def raw_scores(scores: Scores, origin: npt.NDArray[np.int64] | None, n_features: int) -> Scores:
+    """Return one score for each column of the table, float64 ``(n_features,)``: the sum over its encoded columns."""
+    if origin is None:
+        return scores
+    return np.bincount(origin, weights=scores, minlength=n_features).astype(np.float64)
+
+
+def encoded_columns(columns: npt.NDArray[np.int64], origin: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+    """Return the encoded columns of some columns of the table; in the table's order where it has encodings."""
+    return columns if origin is None else np.flatnonzero(np.isin(origin, columns))
+
+
+def _parts(
+    dataset: Dataset, fit_rows: Rows, judged_rows: Rows, policy: str | None, indicators: bool
+) -> tuple[Part, Part]:
+    check_policy(dataset, policy)
+    present = np.unique(dataset.y[fit_rows])
+    if len(present) < 2:
+        raise InputError(
+            f"{dataset.name}: the {len(fit_rows)} training rows must hold two classes or more, "
+            f"but all are {dataset.class_names[present[0]]!r}"
+        )
+    fit_x, judged_x, origin = _encoded(dataset, dataset.x[fit_rows], dataset.x[judged_rows], policy, indicators)
+    return (
+        Part(x=fit_x, y=dataset.y[fit_rows], n_classes=dataset.n_classes, origin=origin),
+        Part(x=judged_x, y=dataset.y[judged_rows], n_classes=dataset.n_classes, origin=origin),
+    )
+
+
+def _encoded(
+    dataset: Dataset, fit_x: Matrix, judged_x: Matrix, policy: str | None, indicators: bool
+) -> tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]:
+    numbers = np.setdiff1d(np.arange(dataset.n_features), np.array(sorted(dataset.categories), dtype=np.int64))
+    tables: tuple[Matrix, ...] = (fit_x, judged_x)
+    if len(numbers) < dataset.n_features:
+        tables = tuple(x[:, numbers] for x in tables)
+    added = [_indicators(tables, numbers)] if indicators else []
+    added += [_categories(fit_x, judged_x, column) for column in sorted(dataset.categories)]
+    if policy is not None:
+        tables = impute(policy, *tables)
+    if len(numbers):
+        tables = scale(dataset.scaling, *tables)
+    if not added:
+        return tables[0], tables[1], None
+    origin = np.concatenate([numbers, *(columns for _, columns in added)])
+    fit, judged = (_beside([tables[i], *(blocks[i] for blocks, _ in added)]) for i in (0, 1))
+    return fit, judged, origin
+
+
+Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
+
+
+def _indicators(tables: tuple[Matrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
+    lacking = np.flatnonzero(missing_by_column(tables[0]))
+    fit, judged = (np.isnan(_dense(x[:, lacking])).astype(np.float32) for x in tables)
+    return (fit, judged), numbers[lacking]
+
+
+def _categories(fit_x: Matrix, judged_x: Matrix, column: int) -> Added:
+    fit, judged = one_hot(*(_dense(x[:, [column]])[:, 0] for x in (fit_x, judged_x)))
+    return (fit, judged), np.full(fit.shape[1], column, dtype=np.int64)
+
+
+def _dense(x: Matrix) -> npt.NDArray[np.float32]:
+    return x if isinstance(x, np.ndarray) else x.toarray()
+
+
+def _beside(blocks: list[Matrix]) -> Matrix:
+    """Join tables column by column: dense ones to a dense one, else to a sparse one."""
+    from scipy.sparse import csr_array, hstack
+
+    arrays = [block for block in blocks if isinstance(block, np.ndarray)]
+    if len(arrays) == len(blocks):
+        return np.ascontiguousarray(np.hstack(arrays), dtype=np.float32)
+    return csr_array(hstack([csr_array(block) for block in blocks], format="csr", dtype=np.float32))

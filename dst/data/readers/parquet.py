@@ -1,0 +1,39 @@
+"""Tables in Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dst.data.readers.columns import check_names, from_columns
+from dst.data.readers.limits import check_bytes, unreadable
+from dst.data.readers.table import Roles, Table, shorten
+from dst.errors import InputError
+
+
+def read_parquet(path: Path, roles: Roles) -> Table:
+    """Read the named columns of a Parquet file: numbers, truth values, text, categories, and dates as times."""
+    from pyarrow import parquet
+
+    with unreadable(), path.open("rb") as opened:  # an open file: a path such as year=2024/t.parquet adds a column
+        file = parquet.ParquetFile(opened)
+        # A saved pandas index is a column of the file but none of the table.
+        saved = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        index = [name for name in saved if isinstance(name, str)]
+        names = [name for name in file.schema_arrow.names if name not in index]
+        check_names(names, roles)
+        _check_types(file.schema_arrow, names)
+        rows, groups = file.metadata.num_rows, range(file.metadata.num_row_groups)
+        claimed = max(rows * len(names) * 4, sum(file.metadata.row_group(group).total_byte_size for group in groups))
+        check_bytes(claimed, path.stat().st_size)
+        frame = file.read().to_pandas(ignore_metadata=True)
+    return from_columns(frame[names], roles)
+
+
+def _check_types(schema: Any, names: list[str]) -> None:
+    """Raise an InputError if a column holds what no column of a table can be."""
+    from pyarrow import types
+
+    nested = [name for name in names if types.is_nested(schema.field(name).type)]
+    if nested:
+        raise InputError(f"a column holds one value a row, but these are nested: {shorten(nested)}")

@@ -1,0 +1,101 @@
+"""What one trial reads: the parts of its splits, and the hashes by which a record names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dst.data.dataset import Dataset, Part
+from dst.data.preparation import prepare
+from dst.data.splits import Split, default_count, make_splits, split_sha256
+
+
+@dataclass(frozen=True)
+class Design:
+    """How rows are split and prepared.
+
+    Attributes:
+        split: a name in :data:`dst.data.splits.SPLITS`.
+        seed: draws the validation rows.
+        test_seed: draws the test rows of a split that has no fixed ones.
+        count: how many draws of validation rows; None: the split's own rule.
+        policy: what stands in for a missing number, a name in :data:`dst.data.imputing.POLICIES`; None: none may miss.
+        indicators: whether a missing number also sets a column of its own.
+    """
+
+    split: str = "stratified"
+    seed: int = 0
+    test_seed: int = 0
+    count: int | None = None
+    policy: str | None = None
+    indicators: bool = False
+
+    def splits(self, dataset: Dataset) -> tuple[Split, ...]:
+        """Return the rows.
+
+        Raises:
+            InputError: the table cannot be split so.
+        """
+        count = default_count(dataset, self.split) if self.count is None else self.count
+        return make_splits(dataset, self.split, seed=self.seed, test_seed=self.test_seed, count=count)
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A dataset as a trial reads it: training and validation parts, no test rows.
+
+    Attributes:
+        name: the dataset's.
+        n_features: columns of the table, before any encoding.
+        class_names: one name a class.
+        k: how many columns a ranking is judged on, unless the trial says otherwise.
+        batch_size: rows in a minibatch, likewise.
+        design: how it was made.
+        parts: training and validation part of each split.
+        split_sha256: of the rows of all splits, test rows included.
+        data_sha256: of the table's content, these rows and the policy: equal where a trial reads the same.
+    """
+
+    name: str
+    n_features: int
+    class_names: tuple[str, ...]
+    k: int
+    batch_size: int
+    design: Design
+    parts: Iterable[tuple[Part, Part]]
+    split_sha256: str
+    data_sha256: str
+
+
+def trial_data(dataset: Dataset, design: Design, *, keep: bool) -> TrialData:
+    """Split and prepare a dataset.
+
+    Args:
+        dataset: the table.
+        design: how.
+        keep: whether all parts are prepared now and kept, to be read by many trials; else each is prepared when it is
+            read, once.
+
+    Raises:
+        InputError: the table cannot be split or prepared so; of the preparation only when it happens.
+    """
+    splits = design.splits(dataset)
+    parts = (prepare(dataset, split, policy=design.policy, indicators=design.indicators) for split in splits)
+    rows = split_sha256(splits)
+    return TrialData(
+        name=dataset.name,
+        n_features=dataset.n_features,
+        class_names=dataset.class_names,
+        k=dataset.k,
+        batch_size=dataset.batch_size,
+        design=design,
+        parts=tuple(parts) if keep else parts,
+        split_sha256=rows,
+        data_sha256=_sha256([dataset.content_sha256, rows, design.policy, design.indicators]),
+    )
+
+
+def _sha256(words: list[object]) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()

@@ -1,0 +1,166 @@
+"""How a study uses a dataset: the entries of a spec's ``datasets``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, Removal, load_dataset
+from dst.data.dataset import Scaling
+from dst.errors import unknown_name
+
+
+class Section(BaseModel):
+    """A part of a spec: immutable, and every key must be known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class MissingSpec(Section):
+    """Missing data: what is removed on purpose, and what stands in for what is not there.
+
+    In a spec, each key may be a list: the dataset is then studied once for each combination, under names such as
+    ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing, and combinations that differ in these alone
+    are one.
+
+    Attributes:
+        rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
+        mechanism: ``mcar``, ``mar`` or ``mnar``.
+        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`).
+        indicators: whether a missing number also sets a column of its own.
+        seed: of the removal.
+    """
+
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mechanism: str = "mcar"
+    policy: str = "mean"
+    indicators: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("mechanism")
+    @classmethod
+    def _known_mechanism(cls, mechanism: str) -> str:
+        if mechanism not in MECHANISMS:
+            raise ValueError(unknown_name("missing-data mechanism", mechanism, MECHANISMS))
+        return mechanism
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, policy: str) -> str:
+        if policy not in POLICIES:
+            raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
+        return policy
+
+    @property
+    def suffix(self) -> str:
+        """What the dataset's name gets: everything that differs from the defaults."""
+        parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
+        parts += [self.policy] if self.policy != "mean" else []
+        parts += ["indicators"] if self.indicators else []
+        parts += [f"seed{self.seed}"] if self.seed else []
+        return "".join(f"-{part}" for part in parts)
+
+
+class DatasetSpec(Section):
+    """One dataset: a name of the registry, or a path, and how it is used.
+
+    Attributes:
+        path: registry name or path (a relative path starts at the spec file's folder).
+        target: label column of a ``.csv`` or ``.parquet`` file.
+        split: how rows are split.
+        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
+            ``paper`` split always has one).
+        k: how many columns are scored; None: the dataset's default.
+        batch_size: rows in a minibatch; None: the dataset's default.
+        group: the column that names each row's group, for the split ``group``.
+        time: the column that says when each row was taken, for the split ``time``.
+        categorical: columns whose values are categories, besides those that hold words.
+        missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
+        scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
+    """
+
+    path: str
+    target: str | None = None
+    split: str = "stratified"
+    inner_splits: PositiveInt | None = None
+    k: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    group: str | None = None
+    time: str | None = None
+    categorical: tuple[str, ...] | None = None
+    missing: MissingSpec | None = None
+    scaling: Scaling | None = None
+
+    @field_validator("split")
+    @classmethod
+    def _known_split(cls, split: str) -> str:
+        if split not in SPLITS:
+            raise ValueError(unknown_name("split", split, SPLITS))
+        return split
+
+    @property
+    def removal(self) -> Removal | None:
+        """What is removed from the table; None: nothing."""
+        if self.missing is None or self.missing.rate == 0:
+            return None
+        return Removal(self.missing.rate, self.missing.mechanism, self.missing.seed)
+
+    @property
+    def table_key(self) -> str:
+        """What the table is read by: equal for datasets that differ in splits and missing data only."""
+        return self.model_dump_json(include={"path", *_TABLE_KEYS, "scaling"}, exclude_none=True)
+
+    def load_table(self) -> Dataset:
+        """Load the table, with the scaling that is named here.
+
+        Raises:
+            InputError: see :func:`dst.data.load_dataset`.
+        """
+        dataset = load_dataset(
+            self.path, **{key: given for key in _TABLE_KEYS if (given := getattr(self, key)) is not None}
+        )
+        return dataset if self.scaling is None else replace(dataset, scaling=self.scaling)
+
+    def search_design(self, seed: int) -> Design:
+        """Return how the search splits and prepares the rows: all its trials alike, by the study's seed."""
+        return Design(
+            split=self.split,
+            seed=seed,
+            test_seed=seed,
+            count=self.inner_splits,
+            policy=self.missing.policy if self.missing else None,
+            indicators=self.missing.indicators if self.missing else False,
+        )
+
+
+_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical")
+
+
+def each_combination(dataset: Any) -> Iterator[Any]:
+    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later."""
+    missing = dataset.get("missing") if isinstance(dataset, Mapping) else None
+    if not isinstance(missing, Mapping) or not any(is_list(value) for value in missing.values()):
+        yield dataset
+        return
+    known = list(MissingSpec.model_fields)
+    ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
+    seen: list[dict[str, Any]] = []
+    for values in itertools.product(*(missing[key] if is_list(missing[key]) else [missing[key]] for key in ordered)):
+        one = dict(zip(ordered, values, strict=True))
+        if one.get("rate", 0) == 0:
+            one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
+        if one not in seen:
+            seen.append(one)
+            yield {**dataset, "missing": one}
+
+
+def is_list(given: Any) -> bool:
+    """Say whether YAML, or Python, wrote a list."""
+    return isinstance(given, list | tuple)

@@ -1,0 +1,111 @@
+"""The datasets of a study: loaded once, checked before anything runs, and handed to the workers.
+
+The driver keeps one copy of each table that is read, however many datasets a sweep over missing data makes of it; of
+these it keeps the facts. Workers share, through the object store, that table (confirming trials and tests split and
+prepare it themselves) and, for each dataset, the parts that all its search trials read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
+from studies.dataset_spec import DatasetSpec
+from studies.spec import SpecError, StudySpec
+
+
+@dataclass(frozen=True)
+class StudyDataset:
+    """What a study knows of a dataset without holding it.
+
+    Attributes:
+        name: the dataset's, with what its ``missing`` adds.
+        use: how the study uses it.
+        table: the key of its table among :attr:`StudyData.tables`.
+        feature_names: one name a column.
+        k: how many columns are scored.
+        batch_size: rows in a minibatch.
+        resolved: what ``study.yaml`` notes of it; a study goes on only while this stays the same.
+    """
+
+    name: str
+    use: DatasetSpec
+    table: str
+    feature_names: tuple[str, ...]
+    k: int
+    batch_size: int
+    resolved: Mapping[str, Any]
+
+
+class StudyData(Mapping[str, Dataset | TrialData]):
+    """What workers share: tables by :attr:`StudyDataset.table`, and prepared search data by the dataset's name.
+
+    Prepared data is made when it is asked for and not kept here, so that it is held where it is needed only.
+
+    Args:
+        spec: the study.
+
+    Attributes:
+        datasets: in the spec's order.
+        tables: what was read, by key.
+
+    Raises:
+        InputError: a dataset cannot be loaded or used as the spec says, or two have the same name.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._seed = spec.seed
+        self.tables: dict[str, Dataset] = {}
+        self.datasets = tuple(self._look_at(use) for use in spec.datasets)
+        twice = [name for name, count in Counter(dataset.name for dataset in self.datasets).items() if count > 1]
+        if twice:
+            raise SpecError(f"datasets: each name once, but {twice[0]!r} is there more than once: rename the file")
+
+    def __getitem__(self, key: str) -> Dataset | TrialData:
+        """Return a table, or split and prepare a dataset for its search."""
+        if key in self.tables:
+            return self.tables[key]
+        (dataset,) = (one for one in self.datasets if one.name == key)
+        return trial_data(self._dataset(dataset.use), dataset.use.search_design(self._seed), keep=True)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over all keys."""
+        yield from self.tables
+        yield from (dataset.name for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        """Count the keys."""
+        return len(self.tables) + len(self.datasets)
+
+    def _dataset(self, use: DatasetSpec) -> Dataset:
+        table = self.tables[use.table_key]
+        return table if use.removal is None else remove_values(table, use.removal)
+
+    def _look_at(self, use: DatasetSpec) -> StudyDataset:
+        """Load the table if it is new, and take note of what the study uses it as."""
+        if use.table_key not in self.tables:
+            self.tables[use.table_key] = use.load_table()
+        dataset = self._dataset(use)
+        check_policy(dataset, use.missing.policy if use.missing else None)
+        splits = use.search_design(self._seed).splits(dataset)
+        return StudyDataset(
+            name=dataset.name + (use.missing.suffix if use.missing else ""),
+            use=use,
+            table=use.table_key,
+            feature_names=dataset.feature_names,
+            k=dataset.k,
+            batch_size=dataset.batch_size,
+            resolved={
+                "sha256": dataset.sha256,
+                "content_sha256": dataset.content_sha256,
+                "split_sha256": split_sha256(splits),
+                "samples": dataset.n_samples,
+                "features": dataset.n_features,
+                "classes": dataset.n_classes,
+                "k": dataset.k,
+                "batch_size": dataset.batch_size,
+            },
+        )

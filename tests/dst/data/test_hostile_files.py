@@ -1,0 +1,75 @@
+"""Whatever bytes come: a valid table or an InputError, in bounded memory and time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dst.data import READERS, read_table
+from dst.errors import InputError
+from tests.dst.data import mutate
+from tests.dst.data.files import DENSE, SPARSE
+
+CORPUS = {**DENSE, **SPARSE}
+_GB = 2**30
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    suffix=st.sampled_from(sorted(READERS)),
+    content=st.binary(max_size=400) | st.text('ay1.-e"\n,: ', max_size=60).map(str.encode),
+)
+def test_arbitrary_bytes_are_a_table_or_an_input_error(
+    suffix: str, content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / f"t{suffix}"
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        table = read_table(path, "y")
+        assert not np.isinf(table.x if isinstance(table.x, np.ndarray) else table.x.data).any()
+
+
+LINES = st.lists(
+    st.lists(st.sampled_from(["", "1", "-2.5", "1e39", "inf", "nan", "x", "é", '"', "a", " "]), min_size=1, max_size=4),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lines=LINES)
+def test_any_lines_of_fields_are_a_table_or_an_input_error(
+    lines: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "t.csv"
+    path.write_text("\n".join(["a,b,y", *(",".join(line) for line in lines)]), encoding="utf-8")
+    with contextlib.suppress(InputError):
+        table = read_table(path, "y")
+        assert table.x.shape == (len(table.labels), 2)
+        assert len(table.labels) == sum(line != [""] and line != [" "] for line in lines)
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 25), pytest.param(2, 500, marks=pytest.mark.slow)])
+def test_broken_copies_of_good_files(seed: int, count: int, tmp_path: Path) -> None:
+    """In a process of its own: a library that crashes, hangs or takes gigabytes ends that process, not the tests."""
+    for name, write in CORPUS.items():
+        if name == name.lower():
+            write(tmp_path / name)
+    command = [sys.executable, mutate.__file__, str(tmp_path), str(seed), str(count), str(8 * _GB)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *defects, last = done.stdout.splitlines()
+    assert defects == []
+    found = json.loads(last)
+    assert found["outcomes"]["refused"] > found["outcomes"]["table"] > 0
+    assert set(found["outcomes"]) <= {"refused", "table", "slow"}
+    assert found["outcomes"]["slow"] == 0
+    assert found["grown_bytes"] < 700 * 2**20

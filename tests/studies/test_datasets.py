@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from dst.data import Dataset, TrialData
+from dst.errors import InputError
+from studies.datasets import StudyData
+from studies.spec import parse_spec
+
+SWEEP = {"rate": [0, 0.2, 0.4], "mechanism": ["mcar", "mnar"]}
+
+
+def data_of(*datasets: object) -> StudyData:
+    return StudyData(parse_spec({"name": "s", "seed": 3, "datasets": list(datasets)}))
+
+
+def test_a_sweep_keeps_one_table_and_prepares_each_dataset_when_it_is_asked_for():
+    data = data_of({"path": "wine", "missing": SWEEP}, "digits")
+    names = ["wine", "wine-mcar-0.2", "wine-mnar-0.2", "wine-mcar-0.4", "wine-mnar-0.4", "digits"]
+    assert [dataset.name for dataset in data.datasets] == names
+    assert len(data.tables) == 2
+    assert list(data) == [*data.tables, *names]
+    assert len(data) == 8
+    assert all(isinstance(data[dataset.table], Dataset) for dataset in data.datasets)
+    prepared = data["wine-mnar-0.4"]
+    assert isinstance(prepared, TrialData)
+    assert len(prepared.parts) == 5
+    assert data["wine-mnar-0.4"] is not prepared, "the driver keeps no copy"
+    assert prepared.design == data.datasets[4].use.search_design(3)
+
+
+def test_notes_differ_where_what_is_read_differs():
+    data = data_of(
+        {"path": "wine", "missing": SWEEP},
+        {"path": "breast_cancer", "split": "kfold"},
+        {"path": "iris", "split": "paper"},
+    )
+    notes = [dataset.resolved for dataset in data.datasets]
+    assert len({note["content_sha256"] for note in notes}) == len(notes)
+    assert len({note["split_sha256"] for note in notes}) == 3, "removal does not move rows"
+    assert len({note["sha256"] for note in notes}) == 3
+
+
+def test_two_datasets_of_one_name():
+    with pytest.raises(InputError, match="each name once, but 'wine' is there more than once"):
+        data_of("wine", {"path": "wine", "missing": {"policy": "mean"}})
