@@ -135,7 +135,11 @@ def test_a_trial_goes_on_in_the_inner_split_that_was_interrupted(method, split, 
 
 @pytest.mark.parametrize(
     ("changed", "names"),
-    [({"seed": 5}, "data_sha256, seed"), ({"method": "rigl", "k": 2}, "k, method"), ({"settings": {**FAST, "lr": 0.1}}, "settings")],
+    [
+        ({"seed": 5}, "data_sha256, seed"),
+        ({"method": "rigl", "k": 2}, "k, method"),
+        ({"settings": {**FAST, "lr": 0.1}}, "settings"),
+    ],
 )
 def test_the_state_of_another_trial_is_refused(changed, names):
     data = informative()
