@@ -66,9 +66,16 @@ class Batches:
         elif loss == "squared_error":
             self._targets = np.atleast_2d(part.y.T).astype(np.float32)
 
-    def rows(self, rows: npt.NDArray[np.int64]) -> tuple[Floats, Targets]:
-        """Return ``x`` float32 ``(n_features, >= n)`` and the targets of these n rows, as an engine takes them."""
-        x = linear.aligned((self._n_features, -(-len(rows) // self._width) * self._width))
+    def rows(self, rows: npt.NDArray[np.int64], into: Floats | None = None) -> tuple[Floats, Targets]:
+        """Return ``x`` float32 ``(n_features, >= n)`` and the targets of these n rows, as an engine takes them.
+
+        Args:
+            rows: int64 ``(n,)``.
+            into: an ``x`` that was returned before and is not needed any more; it is used again where its size fits,
+                since fresh memory in every step costs more time than filling it.
+        """
+        shape = self._n_features, -(-len(rows) // self._width) * self._width
+        x = into if into is not None and into.shape == shape else linear.aligned(shape)
         self._gather(rows, x)
         y = x[:, : len(rows)] if self._targets is None else self._targets[..., rows]
         return x, y.copy()

@@ -69,7 +69,7 @@ class Growth:
 GrowRule = Callable[[Update, int], Growth]
 """``grow(update, count)``: that many places that the layer does not have."""
 
-GRADIENT_BLOCK_BYTES = 4 * 2**20
+GRADIENT_BLOCK_BYTES = 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time: what a cache holds."""
 
 
@@ -116,7 +116,7 @@ def grow_by_gradient(update: Update, count: int) -> Growth:
     n_in, n_out, tile = layer.in_features, layer.out_features, layer.tile
     rows = min(max(1, GRADIENT_BLOCK_BYTES // (4 * tile)), n_out)
     block = torch.empty(rows * tile)
-    scores = np.empty(2 * count + 1024, np.float32)
+    scores = np.empty(count + count // 2 + 1024, np.float32)
     found = np.empty(scores.size, np.int64)
     size = 0
     for limit in (_too_small(update, count), -1.0):

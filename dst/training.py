@@ -198,7 +198,8 @@ class Trainer:
         improved = val_loss < self._best_loss
         if improved:
             self._best_epoch, self._best_loss = self.epoch, val_loss
-            self._best_state = self._copy_of_model()
+            for name, tensor in self.model.state_dict().items():
+                self._best_state[name].copy_(tensor)
         self._seconds["evaluate"] += time.perf_counter() - started
         return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model, self.state_dict)
 
@@ -227,8 +228,8 @@ class Trainer:
         (on the same machine, with the same number of threads).
         """
         arrays = {f"optimizer.{name}": array.copy() for name, array in self._engine.state().items()}
-        for prefix, tensors in (("model", self._copy_of_model()), ("best", self._best_state)):
-            arrays |= {f"{prefix}.{name}": tensor.cpu().numpy() for name, tensor in tensors.items()}
+        for prefix, tensors in (("model", self.model.state_dict()), ("best", self._best_state)):
+            arrays |= {f"{prefix}.{name}": tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
         progress = {
             "config": dataclasses.asdict(self._config),
             "epoch": self.epoch,
@@ -280,10 +281,11 @@ class Trainer:
         config = self._config
         order = self._to_shuffle.permutation(self._n_rows)
         loss_sum = 0.0
+        x = None
         for first in range(0, self._n_rows, config.batch_size):
             started = time.perf_counter()
             self._step += 1
-            x, y = self._batches.rows(order[first : first + config.batch_size])
+            x, y = self._batches.rows(order[first : first + config.batch_size], into=x)
             n = y.shape[-1]
             if config.input_noise > 0:
                 noise = self._to_noise.standard_normal((len(x), n), dtype=np.float32)

@@ -28,7 +28,7 @@ Sparsities = Annotated[
     list[float] | None,
     typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated [default: 0.5 to 0.98]."),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="For torch and BLAS; the sparse engine and SciPy take one.")]
+Threads = Annotated[int, typer.Option(min=1, help="For all but SciPy, which takes one; topology updates take one too.")]
 Seconds = Annotated[float, typer.Option(min=0, help="About how long each row is measured.")]
 
 

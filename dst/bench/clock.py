@@ -12,15 +12,18 @@ from threadpoolctl import threadpool_limits
 
 FEWEST_ROUNDS = 3
 
+TURN_SECONDS = 0.02
+
 Turn = tuple[Callable[[], object], Callable[[], object]]
-"""What is called first, untimed, and what is timed right after it."""
+"""What is called first, untimed, and what is timed right after it; both are repeated."""
 
 
 def median_ms(turns: Mapping[str, Turn], seconds: float, *, may_sit_out: Collection[str] = ()) -> dict[str, float]:
     """Let everyone take its turn, round after round, and return the median time of each in ms.
 
-    What slows the machine for a while so slows all alike. The untimed call of a turn brings back to the caches what the
-    others have pushed out, as they are in the middle of a training. All that needs compiling must have run before.
+    What slows the machine for a while so slows all alike. A turn goes on for :data:`TURN_SECONDS`, since what is fast
+    needs several calls until caches and clock are again as they are in the middle of a training; what came first counts
+    only where nothing followed. All that needs compiling must have run before.
 
     Args:
         turns: by name.
@@ -36,12 +39,15 @@ def median_ms(turns: Mapping[str, Turn], seconds: float, *, may_sit_out: Collect
         for name, (prepare, timed) in turns.items():
             if rounds >= FEWEST_ROUNDS and name in may_sit_out and used[name] > elapsed / len(turns):
                 continue
-            opened = time.perf_counter()
-            prepare()
-            started = time.perf_counter()
-            timed()
-            ended = time.perf_counter()
-            times[name].append(ended - started)
+            opened = ended = time.perf_counter()
+            turn: list[float] = []
+            while not turn or ended - opened < TURN_SECONDS:
+                prepare()
+                started = time.perf_counter()
+                timed()
+                ended = time.perf_counter()
+                turn.append(ended - started)
+            times[name] += turn[1:] or turn
             used[name] += ended - opened
         rounds += 1
     return {name: 1e3 * statistics.median(series) for name, series in times.items()}

@@ -23,7 +23,7 @@ class Machine:
     Attributes:
         cpu: the processor's model, as the system names it.
         cores: how many this process may use.
-        threads: how many torch and BLAS were given; the sparse engine and scipy.sparse take one.
+        threads: how many everyone was given but scipy.sparse, which takes one.
         instructions: the widest vectors that kernels are compiled for: avx512, avx2, neon or other.
         python: its version.
         numpy: its version.

@@ -31,9 +31,9 @@ class Ours:
         y: its labels, int64 ``(batch,)``.
     """
 
-    def __init__(self, work: Workload) -> None:
+    def __init__(self, work: Workload, threads: int = 1) -> None:
         batch, n_features = work.x.shape
-        self.engine = SparseEngine(work.model, StepConfig(lr=LR, l2=L2, batch_size=batch))
+        self.engine = SparseEngine(work.model, StepConfig(lr=LR, l2=L2, batch_size=batch, threads=threads))
         self.x = linear.aligned((n_features, self.engine.width))
         self.x[:, :batch] = work.x.T
         self.x[:, batch:] = 0

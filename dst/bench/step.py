@@ -53,7 +53,7 @@ def step_rows(
     Args:
         shapes: what to measure.
         sparsities: in (0, 1).
-        threads: for torch and BLAS; the sparse engine and scipy.sparse take one.
+        threads: for the sparse engine, torch and BLAS; scipy.sparse takes one.
         seconds: about how long the measurement of one row lasts, beside setting it up.
         seed: draws networks and minibatches.
 
@@ -63,13 +63,13 @@ def step_rows(
     """
     for shape, sparsity in cases(shapes, sparsities):
         with thread_limit(threads):
-            row = _measured(shape, sparsity, seconds, np.random.default_rng(seed))
+            row = _measured(shape, sparsity, threads, seconds, np.random.default_rng(seed))
         yield row
 
 
-def _measured(shape: Shape, sparsity: float, seconds: float, rng: np.random.Generator) -> StepRow:
+def _measured(shape: Shape, sparsity: float, threads: int, seconds: float, rng: np.random.Generator) -> StepRow:
     work = draw(shape, sparsity, rng)
-    steps = {"ours": Ours(work).step, **{name: make(work).step for name, make in PEERS.items()}}
+    steps = {"ours": Ours(work, threads).step, **{name: make(work).step for name, make in PEERS.items()}}
     # The first steps compile and allocate. The loss of the second shows what the first did to the weights; that of the
     # dense network differs then, since all its weights have moved.
     losses = {name: [step(), step()] for name, step in steps.items()}

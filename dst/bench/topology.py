@@ -60,7 +60,7 @@ def topology_rows(
         shapes: what to measure.
         sparsities: in (0, 1).
         methods: names in :data:`dst.topology.METHODS` of methods that grow connections.
-        threads: for torch and BLAS; the rest of the sparse engine takes one.
+        threads: for training steps, torch and BLAS; an update but for its dense gradients takes one.
         seconds: about how long the measurement of one row lasts, beside setting it up.
         seed: draws networks, minibatches and grown connections.
 
@@ -69,13 +69,15 @@ def topology_rows(
     """
     for (shape, sparsity), method in itertools.product(cases(shapes, sparsities), methods):
         with thread_limit(threads):
-            row = _measured(shape, sparsity, method, seconds, np.random.default_rng(seed))
+            row = _measured(shape, sparsity, method, threads, seconds, np.random.default_rng(seed))
         yield row
 
 
-def _measured(shape: Shape, sparsity: float, method: str, seconds: float, rng: np.random.Generator) -> TopologyRow:
+def _measured(
+    shape: Shape, sparsity: float, method: str, threads: int, seconds: float, rng: np.random.Generator
+) -> TopologyRow:
     work = draw(shape, sparsity, rng)
-    dense, ours = TorchDense(work), Ours(work)
+    dense, ours = TorchDense(work), Ours(work, threads)
     moves = METHODS[method]
     if moves.grow is None:
         raise InputError(f"the method must move connections, but got method={method!r}")

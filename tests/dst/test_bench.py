@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import nn
 
-from dst.bench import SHAPES, Machine, Shape, machine, named_shape, scipy_peer, step_rows, topology_rows
+from dst.bench import SHAPES, Machine, Shape, clock, machine, named_shape, scipy_peer, step_rows, topology_rows
 from dst.bench.clock import FEWEST_ROUNDS, median_ms, thread_limit
 from dst.bench.peers import PEERS, Ours
 from dst.bench.shapes import L2, LR, cases, draw
@@ -180,7 +180,22 @@ def test_turns_alternate_and_only_the_second_call_is_timed():
     assert all(0 < value < 50 for value in ms.values())
 
 
-def test_who_has_used_its_share_sits_out_where_it_may():
+def test_a_turn_of_quick_calls_goes_on_and_its_first_call_does_not_count():
+    calls = []
+
+    def timed():
+        calls.append(len(calls))
+        time.sleep(0.1 if len(calls) == 1 else 0.001)
+
+    def quick():
+        time.sleep(0.001)
+
+    ms = median_ms({"cold": (lambda: None, timed), "quick": (lambda: None, quick)}, seconds=0.0)
+    assert len(calls) > 5 * FEWEST_ROUNDS
+    assert ms["cold"] < 50
+
+
+def test_who_has_used_its_share_sits_out_where_it_may(monkeypatch):
     counts = {"slow": 0, "fast": 0, "baseline": 0}
 
     def turn(name, seconds):
@@ -190,6 +205,7 @@ def test_who_has_used_its_share_sits_out_where_it_may():
 
         return (lambda: None, timed)
 
+    monkeypatch.setattr(clock, "TURN_SECONDS", 0.0)
     turns = {"slow": turn("slow", 0.03), "fast": turn("fast", 0.0), "baseline": turn("baseline", 0.005)}
     median_ms(turns, seconds=1.0, may_sit_out=("slow", "fast"))
     assert FEWEST_ROUNDS < counts["slow"] < counts["fast"] == counts["baseline"]
