@@ -24,7 +24,7 @@ from dst.warm_up import warm_up
 @pytest.mark.parametrize("sparsity", [0.5, 0.8, 0.98])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_a_connection_takes_at_most_twenty_bytes(shape, sparsity):
-    """Values, indices and both moments; beside the connections only what each neuron has: bias, moments, list bounds."""
+    """Values, indices and both moments; and for each neuron a bias, its moments and the bounds of its lists."""
     work = draw(shape, sparsity, np.random.default_rng(0))
     memory = Ours(work).engine.memory()
     neurons = sum(shape.hidden) + shape.classes
@@ -78,7 +78,7 @@ def test_training_a_wide_table_adds_less_than_60_megabytes(method):
 
 @pytest.mark.slow
 def test_a_million_features_train_move_and_rank_within_four_gigabytes():
-    """200 rows, 1000 hidden units, a million connections; the data alone are 800 MB, and half of them again while training."""
+    """200 rows, 1000 hidden units, a million connections; the data are 800 MB, and as much again while training."""
     took = in_a_process(rows=200, features=1_000_000, method="set", sparsity=0.999, hidden=(1000,))
     assert abs(sum(took["nnz"]) - 1_001_000) < 2000
     assert took["moved"]
