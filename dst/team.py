@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,10 @@ class Team:
         """
         first, *others = enumerate(itertools.pairwise(bounds.tolist()))
         futures = [self._others.submit(work, part, *ends) for part, ends in others] if self._others else []
-        work(first[0], *first[1])
+        try:
+            work(first[0], *first[1])
+        finally:
+            wait(futures)
         for future in futures:
             future.result()
 

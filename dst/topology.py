@@ -142,6 +142,8 @@ def grow_by_gradient(update: Update, count: int) -> Growth:
                 )
         if size >= count:
             break
+    if size < count:  # what is not a number is above nothing
+        raise FloatingPointError("gradients must be finite")
     return Growth(found[: keep_candidates(scores, found, size, count)])  # candidates stay in their order
 
 

@@ -150,7 +150,7 @@ class Trainer:
             config.momentum,
             config.dropout,
             seed=int(to_init.integers(2**63)),
-            batch_size=config.batch_size,
+            batch_size=min(config.batch_size, len(train.y)),
             threads=config.threads,
         )
         self.engine = "dense"

@@ -57,8 +57,8 @@ class TrialProgress:
         trial = {
             "identity": self._identity,
             "finished": len(self.rankings),
-            "accuracies": self.accuracies,
-            "seconds": self.seconds,
+            "accuracies": {name: list(values) for name, values in self.accuracies.items()},
+            "seconds": dict(self.seconds),
             "elapsed": self.elapsed,
         }
         finished = {f"split{number}": one.to_state() for number, one in enumerate(self.rankings)}

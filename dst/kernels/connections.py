@@ -316,10 +316,10 @@ def collect_largest(
         limit: magnitudes up to this one cannot be among the largest.
 
     Returns:
-        The new ``size`` and ``limit``.
+        The new ``size`` and ``limit``. A gradient that is not a number is no candidate.
 
     Raises:
-        FloatingPointError: a gradient is not finite.
+        FloatingPointError: a candidate is infinite.
     """
     width, room = np.uintp(block.shape[1]), np.uintp(scores.shape[0])
     bound = np.float32(limit)

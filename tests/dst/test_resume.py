@@ -133,6 +133,17 @@ def test_a_trial_goes_on_in_the_inner_split_that_was_interrupted(method, split, 
     assert resumed.seconds["total"] > max(resumed.seconds["train"], resumed.seconds["score"])
 
 
+def test_a_state_that_is_kept_does_not_change_as_the_trial_goes_on():
+    data, spec = informative(), TrialSpec("set", FAST, seed=4, inner_splits=3)
+    states: list[State] = []
+    whole = run_trial(data, spec, lambda split, end: states.append(end.state()))
+    for state in states[:: len(states) // 4]:
+        resumed = run_trial(data, spec, state=state)
+        assert [one.val_svm_accuracy for one in resumed.importances.values()] == [
+            one.val_svm_accuracy for one in whole.importances.values()
+        ]
+
+
 @pytest.mark.parametrize(
     ("changed", "names"),
     [

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dst import topology
+from dst.errors import DivergedError
 from dst.kernels.connections import free_places, from_places
 from dst.layers import SparseLinear
 from dst.topology import (
@@ -146,6 +147,17 @@ def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, tile, mon
     gradient[occupied] = -1
     grown = grown_positions(update, grow_by_gradient(update, 12))
     assert grown.tolist() == sorted(np.argsort(-gradient)[:12].tolist())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_growth_by_gradients_that_are_not_finite_is_refused_and_nothing_moves(bad):
+    """A layer that was moved by fewer connections than it dropped would be corrupt."""
+    update, moments = an_update(9, 11, 30)
+    update.gradient[1][:] = bad
+    before = update.layer.positions().tolist()
+    with pytest.raises(DivergedError, match="must stay finite"):
+        rewire(update, moments, drop=drop_by_magnitude, grow=grow_by_gradient, fraction=0.3)
+    assert update.layer.positions().tolist() == before
 
 
 def test_a_sample_that_misleads_costs_time_not_the_largest(monkeypatch):

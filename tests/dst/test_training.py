@@ -170,3 +170,14 @@ def test_a_sparse_table_trains_and_validates_as_its_dense_twin(method):
     assert ours.curves.train_loss == theirs.curves.train_loss
     np.testing.assert_allclose(ours.curves.val_loss, theirs.curves.val_loss, rtol=1e-5)
     np.testing.assert_allclose(ours.curves.val_accuracy, theirs.curves.val_accuracy, rtol=1e-12)
+
+
+def test_a_minibatch_is_no_larger_than_the_table():
+    """A batch size beyond the rows costs nothing and changes nothing."""
+    train, validation = parts()
+    results = [
+        fit(train, validation, TrainingConfig(hidden=(20,), epochs=3, batch_size=size), np.random.default_rng(0))
+        for size in (100, 100_000)
+    ]
+    assert results[0].curves == results[1].curves
+    assert results[0].memory == results[1].memory
