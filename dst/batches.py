@@ -43,7 +43,7 @@ def output_width(part: Part, loss: str) -> int:
 
 
 class Batches:
-    """A table from which minibatches are gathered: kept feature-major, or as it is where it is sparse.
+    """A table, dense or sparse, from which feature-major minibatches are gathered.
 
     Args:
         part: rows; its ``y`` holds class codes, or float32 targets for ``squared_error``.
@@ -55,7 +55,7 @@ class Batches:
         self._n_features = part.x.shape[1]
         self._gather: Callable[[npt.NDArray[np.int64], Floats], None]
         if isinstance(part.x, np.ndarray):
-            self._gather = partial(linear.gather, np.ascontiguousarray(part.x.T))
+            self._gather = partial(linear.gather, np.ascontiguousarray(part.x))
         else:
             csr = part.x.indptr.astype(np.int64), part.x.indices.astype(np.int32), part.x.data
             self._gather = partial(linear.gather_sparse, *csr)

@@ -92,7 +92,7 @@ class TrialResult:
         split_sha256: of the rows of all parts.
         absent_classes: the classes that the training rows of at least one inner split lack.
         seconds: wall time by phase and in ``total``, which does not count ``warm_up``: loading or compiling kernels
-            before the trial began, once in a process.
+            before the first training, once in a process.
         peak_rss_bytes: peak resident memory of the process while the trial ran.
     """
 
@@ -171,10 +171,7 @@ def run_trial(
     if not 1 <= k <= data.n_features:
         raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {data.n_features} columns")
     config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
-    rank = RANKERS[spec.method].rank
-    warming = time.perf_counter()
-    RANKERS[spec.method].warm_up(config)
-    warm = time.perf_counter() - warming
+    ranker = RANKERS[spec.method]
     reset_peak_rss()
     started = time.perf_counter()
     if isinstance(data, Dataset):
@@ -193,8 +190,11 @@ def run_trial(
             ranking = end.state
             on_epoch(number, dataclasses.replace(end, state=lambda: progress.state(ranking())))
 
+        warming = time.perf_counter()
+        ranker.warm_up(config, len(train.y))
+        progress.leave_out("warm_up", time.perf_counter() - warming)
         rng = np.random.default_rng([spec.seed, number])
-        ranking = rank(train, validation, config, rng, at_epoch, ranking_state)
+        ranking = ranker.rank(train, validation, config, rng, at_epoch, ranking_state)
         ranking_state = None
         raw = {name: raw_scores(scores, train.origin, data.n_features) for name, scores in ranking.scores.items()}
         ranking = dataclasses.replace(ranking, scores=raw)
@@ -219,7 +219,7 @@ def run_trial(
         data_sha256=data.data_sha256,
         split_sha256=data.split_sha256,
         absent_classes=tuple(data.class_names[code] for code in sorted(absent)),
-        seconds={**progress.seconds, "warm_up": warm, "total": progress.elapsed},
+        seconds={**progress.seconds, "total": progress.elapsed},
         peak_rss_bytes=peak_rss_bytes(),
     )
 

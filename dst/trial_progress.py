@@ -52,6 +52,11 @@ class TrialProgress:
         for phase, spent in {**ranking.seconds, "score": seconds}.items():
             self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
 
+    def leave_out(self, phase: str, seconds: float) -> None:
+        """Take seconds that just passed out of those that the trial has taken, and count them by themselves."""
+        self._started += seconds
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+
     def state(self, ranking: State) -> State:
         """Return the state of the trial while a split runs whose ranker is in the state ``ranking``."""
         trial = {

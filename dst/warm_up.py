@@ -30,8 +30,12 @@ _SPARSE_WAYS: tuple[Mapping[str, Any], ...] = (
 _DENSE_WAYS: tuple[Mapping[str, Any], ...] = ({"method": "dense", "dropout": 0.5}, {"method": "set", "engine": "dense"})
 
 
-def warm_up(config: TrainingConfig) -> None:
+def warm_up(config: TrainingConfig, n_rows: int) -> None:
     """Run every compiled kernel that a training with these settings can call, once per process and batch size.
+
+    Args:
+        config: of the training.
+        n_rows: its training rows.
 
     Kernels are compiled for the types of their arguments and for how a minibatch fills the registers, not for sizes, so
     that training tiny networks in every way serves all. The first process on a machine compiles for some seconds; later
@@ -42,38 +46,40 @@ def warm_up(config: TrainingConfig) -> None:
         InputError: the device is not there.
     """
     check_device(config.device)
-    _train_sparse(config.batch_size, config.threads)
+    batch_size, sampled = min(config.batch_size, n_rows), min(ATTRIBUTION_ROWS, n_rows)
+    _train_sparse(batch_size, sampled, config.threads)
     connections = int((1 - config.sparsity) * _MANY)
     at_most = {"connections": connections, "weights": _MANY, "batch_size": config.batch_size}
     if not METHODS[config.method].sparse or choose_engine(config.engine, config.device, **at_most) == "dense":
-        _train_dense(config.batch_size, config.threads)
+        _train_dense(batch_size, sampled, config.threads, config.device)
 
 
 @functools.cache
-def _train_sparse(batch_size: int, threads: int) -> None:
+def _train_sparse(batch_size: int, sampled: int, threads: int) -> None:
     SparseLinear(4, 2, 8, np.random.default_rng(0)).arrange(2)  # as only wider layers are
     for way in _SPARSE_WAYS:
-        _train({**way, "engine": "sparse"}, batch_size, threads)
+        _train({**way, "engine": "sparse"}, batch_size, sampled, threads)
     for writeable in (True, False):  # tables that processes share are not
         values = np.ones(1, np.float32)
         values.flags.writeable = writeable
-        csr = np.array([0, 1]), np.zeros(1, np.int32), values
-        linear.gather_sparse(*csr, np.zeros(1, np.int64), linear.aligned((1, WIDTH)))
+        rows, minibatch = np.zeros(1, np.int64), linear.aligned((1, WIDTH))
+        linear.gather_sparse(np.array([0, 1]), np.zeros(1, np.int32), values, rows, minibatch)
+        linear.gather(values[None], rows, minibatch)
 
 
 @functools.cache
-def _train_dense(batch_size: int, threads: int) -> None:
+def _train_dense(batch_size: int, sampled: int, threads: int, device: str) -> None:
     for way in _DENSE_WAYS:
-        _train(way, batch_size, threads)
+        _train({**way, "device": device}, batch_size, sampled, threads)
 
 
-def _train(way: Mapping[str, Any], batch_size: int, threads: int) -> None:
+def _train(way: Mapping[str, Any], batch_size: int, sampled: int, threads: int) -> None:
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((ATTRIBUTION_ROWS, _FEATURES), dtype=np.float32)
+    x = rng.standard_normal((max(batch_size, sampled, 2), _FEATURES), dtype=np.float32)
     part = Part(x, (x[:, 0] > 0).astype(np.int64), 2)
     config = TrainingConfig(
         sparsity=0.1, hidden=(8, 4), epochs=1, batch_size=batch_size, update_interval=1, threads=threads, **way
     )
     end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
     for metric in METRICS.values():
-        metric(end.model, x)
+        metric(end.model, x[:sampled])

@@ -66,15 +66,22 @@ def tile_inputs(n_in: int, n_out: int, nnz: int, batch: int) -> int:
 
 @kernel
 def gather(table: Floats, rows: Ints64, out: Floats) -> None:
-    """Write the samples ``rows`` of a feature-major table ``(n, n_samples)`` to ``out`` ``(n, >= len(rows))``.
+    """Write the samples ``rows`` of a table ``(n_samples, n_features)`` to ``out`` ``(n_features, >= len(rows))``.
 
-    Columns of ``out`` beyond ``len(rows)`` become zero.
+    Columns of ``out`` beyond ``len(rows)`` become zero. A cache line of each sample is read at a time, and what it is
+    written to stays in the first-level cache.
     """
-    for i in range(table.shape[0]):
-        for j in range(rows.shape[0]):
-            out[i, j] = table[i, rows[j]]
-        for j in range(rows.shape[0], out.shape[1]):
-            out[i, j] = _ZERO
+    n_features = np.uintp(table.shape[1])
+    step = np.uintp(WIDTH)
+    for first in range(np.uintp(0), n_features, step):
+        last = min(first + step, n_features)
+        for j in range(np.uintp(rows.shape[0])):
+            row = np.uintp(rows[j])
+            for i in range(first, last):
+                out[i, j] = table[row, i]
+        for i in range(first, last):
+            for j in range(np.uintp(rows.shape[0]), np.uintp(out.shape[1])):
+                out[i, j] = _ZERO
 
 
 @kernel

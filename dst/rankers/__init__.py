@@ -27,12 +27,13 @@ class RankerEntry:
     Attributes:
         rank: the ranker.
         config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
-        warm_up: takes the settings; does what only the first ranking in a process waits for.
+        warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
+            for.
     """
 
     rank: Ranker
     config: type[Any]
-    warm_up: Callable[[Any], None] = lambda config: None
+    warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
 
 
 RANKERS: dict[str, RankerEntry] = {

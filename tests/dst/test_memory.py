@@ -34,7 +34,7 @@ def test_a_connection_takes_at_most_twenty_bytes(shape, sparsity):
 def measured(rows: int, features: int, **settings) -> None:
     """Train, rank, and print what it took; the only thing that a process does."""
     config = TrainingConfig(batch_size=32, epochs=3, update_interval=2, **settings)
-    warm_up(config)
+    warm_up(config, rows - rows // 5)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((rows, features), dtype=np.float32), np.arange(rows) % 2
     x[:, 0] += 3 * y
