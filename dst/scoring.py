@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +23,20 @@ def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> n
     """
     shuffled = rng.permutation(len(scores))
     return shuffled[np.argsort(-scores[shuffled], kind="stable")]
+
+
+def mean_scores(scores: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return the mean of several trainings' scores, float64 ``(n_features,)``.
+
+    Scores of different trainings live on different scales, so each is divided by the sum of its magnitudes first; most
+    metrics are never negative, so that they sum to 1 then.
+
+    Args:
+        scores: each float64 ``(n_features,)``.
+    """
+    totals = [float(np.abs(one).sum()) for one in scores]
+    shares = [one / total if total > 0 else one for one, total in zip(scores, totals, strict=True)]
+    return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
 
 def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:

@@ -17,7 +17,7 @@ from dst.data.preparation import raw_scores
 from dst.errors import InputError
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
-from dst.scoring import rank_columns, svm_accuracy
+from dst.scoring import mean_scores, rank_columns, svm_accuracy
 from dst.training import EpochEnd
 from dst.trial_progress import TrialProgress, identity
 
@@ -208,7 +208,7 @@ def run_trial(
     importances = {}
     rankings = tuple(progress.rankings)
     for name, values in progress.accuracies.items():
-        scores = np.mean([_normalised(ranking.scores[name]) for ranking in rankings], axis=0)
+        scores = mean_scores([ranking.scores[name] for ranking in rankings])
         ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
         selected = tuple(int(column) for column in ranked[:k])
         importances[name] = Importance(scores, selected, float(np.mean(values)))
@@ -237,11 +237,6 @@ def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tupl
     return {
         name: svm_accuracy(development, test, np.asarray(columns, dtype=np.int64)) for name, columns in selected.items()
     }
-
-
-def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    total = scores.sum()
-    return scores / total if total > 0 else scores
 
 
 def _mean(values: list[float] | list[int] | list[float | None]) -> float | None:
