@@ -33,12 +33,12 @@ _FORMAT = 1  # of a saved selector
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
 
 
-class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - parameters are documented as attributes
+class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     """Selects the columns that matter most to a sparse network trained to predict the target.
 
     The network is trained with dynamic sparse training until the loss on a fifth of the rows, held out, stops falling;
-    each column is then scored by ``importance``. Numbers are scaled inside (sparse tables by their largest values, which
-    keeps zeros zero); ``transform`` returns columns of what it is given. Where ``y`` is continuous the network is
+    each column is then scored by ``importance``. Numbers are scaled inside (sparse tables by their largest values,
+    which keeps zeros zero); ``transform`` returns columns of what it is given. Where ``y`` is continuous the network is
     trained with the squared error, else with cross-entropy. Source: Atashgahi et al., ECAI 2024.
 
     Args:
@@ -131,7 +131,13 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
             DivergedError: training diverged.
         """
         x, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True, ensure_min_samples=2,
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=np.float32,
+            multi_output=True,
+            ensure_min_samples=2,
             ensure_all_finite="allow-nan" if self.impute is not None else True,
         )
         matrix: Matrix = csr_array(x) if issparse(x) else x
@@ -145,8 +151,13 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         to_split, to_order, *to_rank = rng.spawn(2 + repeats)
         parts = make_parts(
-            matrix, target, to_split, repeats=repeats, categorical=self._categorical(n_features),
-            policy=self.impute, indicators=self.indicators,
+            matrix,
+            target,
+            to_split,
+            repeats=repeats,
+            categorical=self._categorical(n_features),
+            policy=self.impute,
+            indicators=self.indicators,
         )
         all_scores = []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
@@ -158,6 +169,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
         selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
         self._set_scores(mean_scores(all_scores), k, to_order)
+        vars(self).pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
             self.classes_ = target.classes
         return self
@@ -178,7 +190,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
         check_is_fitted(self)
         parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         if not isinstance(parameters["random_state"], int | None):
-            raise InputError("random_state must be a whole number or None in a selector that is saved, but is a generator")
+            raise InputError(
+                "random_state must be a whole number or None in a selector that is saved, but is a generator"
+            )
         names = getattr(self, "feature_names_in_", None)
         classes = getattr(self, "classes_", None)
         progress = {
@@ -187,7 +201,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
             "names": None if names is None else [str(name) for name in names],
             "classes": None if classes is None else classes.tolist(),
         }
-        arrays = {"scores": self.scores_, "order": self.order_, "support": self.support_, "selections": self.selections_}
+        arrays = {
+            "scores": self.scores_,
+            "order": self.order_,
+            "support": self.support_,
+            "selections": self.selections_,
+        }
         save_state(Path(path), State(arrays, json.loads(json.dumps(progress))))
 
     @classmethod
@@ -252,7 +271,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):  # noqa: D417 - param
         if self.method not in RANKERS:
             raise InputError(unknown_name("method", self.method, RANKERS))
         if self.method not in METHODS and self.method != "random" and target.classes is None:
-            raise InputError(f"a continuous target needs a network, one of {', '.join(METHODS)}, but got {self.method!r}")
+            raise InputError(
+                f"a continuous target needs a network, one of {', '.join(METHODS)}, but got {self.method!r}"
+            )
         if self.importance not in METRICS:
             raise InputError(unknown_name("importance", self.importance, METRICS))
         if self.impute is not None and self.impute not in POLICIES:

@@ -65,7 +65,9 @@ def make_target(y: Any, task: str) -> Target:
         scaled = (numbers - numbers.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         return Target(scaled.astype(np.float32), None)
     if kind not in ("binary", "multiclass"):
-        raise InputError(f"a classification target must be one class a row, but got a {kind} target; or task='regression'")
+        raise InputError(
+            f"a classification target must be one class a row, but got a {kind} target; or task='regression'"
+        )
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"the target must have two classes or more, but all {len(y)} rows are {classes[0]!r}")

@@ -87,7 +87,13 @@ def _parts(
 
 
 def encode(
-    fit_x: Matrix, judged_x: Matrix, *, categorical: Sequence[int], scaling: Scaling, policy: str | None, indicators: bool
+    fit_x: Matrix,
+    judged_x: Matrix,
+    *,
+    categorical: Sequence[int],
+    scaling: Scaling,
+    policy: str | None,
+    indicators: bool,
 ) -> tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]:
     """Impute, scale and encode two tables by what the first of them holds.
 
