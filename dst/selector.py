@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dst.checkpoint import State, read_state, save_state
-from dst.data.dataset import Matrix
-from dst.data.entry import default_batch_size, default_k
-from dst.data.imputing import POLICIES
+from dst.data.dataset import Matrix, Scaling
+from dst.data.entry import default_batch_size, default_k, default_scaling
+from dst.data.imputing import POLICIES, missing_by_column
 from dst.data.preparation import raw_scores
 from dst.errors import InputError, unknown_name
 from dst.importance import METRICS
-from dst.rankers import RANKERS, make_config
+from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import mean_scores, rank_columns
 from dst.selector_parts import Target, make_parts, make_target
 from dst.topology import METHODS
@@ -63,6 +64,10 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             column.
         categorical: columns that hold category codes, by number: they are one-hot encoded for the network, and a
             missing code is a category.
+        scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
+            the table is sparse.
+        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}``, see
+            :class:`dst.training.TrainingConfig`.
         threads: cores that training may use.
         random_state: draws held-out rows, networks and the order of equal scores.
 
@@ -95,6 +100,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         impute: str | None = None,
         indicators: bool = False,
         categorical: Sequence[int] = (),
+        scaling: Scaling | None = None,
+        settings: Mapping[str, Any] | None = None,
         threads: int = 1,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -113,6 +120,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.impute = impute
         self.indicators = indicators
         self.categorical = categorical
+        self.scaling = scaling
+        self.settings = settings
         self.threads = threads
         self.random_state = random_state
 
@@ -130,6 +139,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
+        x: Any
         x, y = validate_data(
             self,
             X,
@@ -138,10 +148,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             dtype=np.float32,
             multi_output=True,
             ensure_min_samples=2,
-            ensure_all_finite="allow-nan" if self.impute is not None else True,
+            ensure_all_finite="allow-nan" if self.impute is not None or len(self.categorical) else True,
         )
         matrix: Matrix = csr_array(x) if issparse(x) else x
         n_rows, n_features = matrix.shape
+        categorical = self._categorical(n_features)
+        self._check_complete(matrix, categorical)
         target = make_target(y, self.task)
         k = self._k(n_features)
         config = self._config(n_rows, target)
@@ -155,21 +167,20 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             target,
             to_split,
             repeats=repeats,
-            categorical=self._categorical(n_features),
+            categorical=categorical,
+            scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
             policy=self.impute,
             indicators=self.indicators,
         )
         all_scores = []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
-            ranked = RANKERS[self.method].rank(
-                train, held_out, config, stream, lambda end, number=number: on_epoch(number, end)
-            )
+            ranked = RANKERS[self.method].rank(train, held_out, config, stream, partial(on_epoch, number))
             scores = ranked.scores[self.importance] if self.method in METHODS else next(iter(ranked.scores.values()))
             all_scores.append(raw_scores(scores, train.origin, n_features))
         selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
         self._set_scores(mean_scores(all_scores), k, to_order)
-        vars(self).pop("classes_", None)  # of an earlier fit
+        self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
             self.classes_ = target.classes
         return self
@@ -179,6 +190,17 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         """The share of repeats that would select each column, float64 ``(n_features,)``."""
         check_is_fitted(self)
         return np.asarray(self.selections_.mean(axis=0), dtype=np.float64)
+
+    def set_feature_names(self, names: Sequence[str]) -> None:
+        """Name the columns of a fitted selector that was given no data frame.
+
+        Raises:
+            InputError: there are not as many names as columns.
+        """
+        check_is_fitted(self)
+        if len(names) != self.n_features_in_:
+            raise InputError(f"one name a column is needed, but got {len(names)} for {self.n_features_in_} columns")
+        self.feature_names_in_ = np.array([str(name) for name in names], dtype=object)
 
     def save(self, path: str | Path) -> None:
         """Write a fitted selector to an ``.npz`` file of arrays and JSON, whole or not at all; nothing is pickled.
@@ -261,6 +283,15 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             f"but got {given!r}, {n_features} columns"
         )
 
+    def _check_complete(self, matrix: Matrix, categorical: list[int]) -> None:
+        lacking = missing_by_column(matrix)
+        lacking[categorical] = 0
+        if self.impute is None and lacking.any():
+            raise InputError(
+                f"X contains NaN in {int((lacking > 0).sum())} columns of numbers, and nothing says what stands in for "
+                f"it: impute is one of {', '.join(POLICIES)}"
+            )
+
     def _categorical(self, n_features: int) -> list[int]:
         columns = sorted({int(column) for column in self.categorical})
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
@@ -282,11 +313,18 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         settings = {name: _plain(getattr(self, name)) for name in names}
         if self.batch_size is None:
             settings["batch_size"] = default_batch_size(n_rows)
-        return make_config(self.method, {**settings, "hidden": tuple(settings["hidden"]), "loss": target.loss})
+        settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
+        further = {name: _plain(value) for name, value in (self.settings or {}).items()}
+        for name in further:
+            if name in settings or name not in parameters(self.method):
+                raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
+        return make_config(self.method, {**settings, **further})
 
 
 def _plain(value: Any) -> Any:
     """Return a number or a list of Python for one of NumPy, as a grid of parameters holds them."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix, Part
-from dst.data.entry import default_scaling
+from dst.data.dataset import Matrix, Part, Scaling
 from dst.data.preparation import encode
 from dst.errors import InputError, unknown_name
 
@@ -81,6 +80,7 @@ def make_parts(
     *,
     repeats: int,
     categorical: Sequence[int],
+    scaling: Scaling,
     policy: str | None,
     indicators: bool,
 ) -> Iterator[tuple[Part, Part]]:
@@ -95,6 +95,7 @@ def make_parts(
         rng: draws.
         repeats: how many draws.
         categorical: columns of category codes, rising.
+        scaling: how numbers are scaled, a name in :data:`dst.data.SCALINGS`.
         policy: what stands in for a missing number; None: none is missing.
         indicators: whether a missing number also sets a column of its own.
     """
@@ -107,7 +108,7 @@ def make_parts(
             x[rows[0]],
             x[rows[1]],
             categorical=categorical,
-            scaling=default_scaling(x),
+            scaling=scaling,
             policy=policy,
             indicators=indicators,
         )
