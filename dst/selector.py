@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +139,6 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
-        x: Any
         x, y = validate_data(
             self,
             X,
@@ -150,7 +149,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             ensure_min_samples=2,
             ensure_all_finite="allow-nan" if self.impute is not None or len(self.categorical) else True,
         )
-        matrix: Matrix = csr_array(x) if issparse(x) else x
+        matrix: Matrix = csr_array(cast("Any", x)) if issparse(x) else x
         n_rows, n_features = matrix.shape
         categorical = self._categorical(n_features)
         self._check_complete(matrix, categorical)
