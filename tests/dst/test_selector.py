@@ -188,3 +188,33 @@ def test_what_is_no_saved_selector_is_refused(table, tmp_path):
     with pytest.raises(InputError, match="random_state must be a whole number"):
         fitted.save(tmp_path / "selector.npz")
     assert not (tmp_path / "selector.npz").exists()
+
+
+def test_further_settings_of_the_method(table):
+    x, y = table
+    plain, dropped = (SparseFeatureSelector(settings=given, **SMALL).fit(x, y) for given in (None, {"dropout": 0.5}))
+    assert (plain.scores_ != dropped.scores_).any()
+    minmax = SparseFeatureSelector(scaling="minmax", **SMALL).fit(100 * x, y)
+    assert (minmax.scores_ != plain.scores_).any()
+    for wrong in ({"dropuot": 0.5}, {"sparsity": 0.5}):
+        with pytest.raises(InputError, match="unknown setting"):
+            SparseFeatureSelector(settings=wrong, **SMALL).fit(x, y)
+
+
+def test_a_missing_category_needs_no_policy_but_a_missing_number_does():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 4), dtype=np.float32)
+    x[:, 2] = np.where(rng.random(300) < 0.5, np.nan, 0)
+    y = np.isnan(x[:, 2]).astype(int)
+    assert SparseFeatureSelector(1, categorical=[2], **SMALL).fit(x, y).order_[0] == 2
+    x[0, 1] = np.nan
+    with pytest.raises(InputError, match="NaN in 1 columns"):
+        SparseFeatureSelector(1, categorical=[2], **SMALL).fit(x, y)
+
+
+def test_names_for_a_table_without(table):
+    selector = SparseFeatureSelector(method="random", random_state=0).fit(*table)
+    selector.set_feature_names([f"p{i}" for i in range(60)])
+    assert list(selector.get_feature_names_out()) == [f"p{i}" for i in selector.get_support(indices=True)]
+    with pytest.raises(InputError, match="one name a column"):
+        selector.set_feature_names(["p0"])
