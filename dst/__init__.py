@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dst.importance import neuron_attribution, neuron_strength
     from dst.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
+    from dst.selector import SparseFeatureSelector
     from dst.training import TrainingConfig, fit
     from dst.trial import TrialSpec, run_trial, score_on_test
 
@@ -29,6 +30,7 @@ __all__ = [
     "Dataset",
     "DivergedError",
     "InputError",
+    "SparseFeatureSelector",
     "SparseMLP",
     "TrainingConfig",
     "TrialSpec",
@@ -67,6 +69,7 @@ _MODULES = {
     "importance": ("neuron_attribution", "neuron_strength"),
     "model": ("SparseMLP",),
     "scoring": ("rank_columns", "svm_accuracy"),
+    "selector": ("SparseFeatureSelector",),
     "training": ("TrainingConfig", "fit"),
     "trial": ("TrialSpec", "run_trial", "score_on_test"),
 }

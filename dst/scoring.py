@@ -1,12 +1,33 @@
-"""What a ranking is worth: the accuracy of a classifier that sees the top K columns only."""
+"""What a ranking is worth: how well a classifier does that sees the top K columns only."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Matrix, Part
 from dst.data.preparation import encoded_columns
+from dst.errors import InputError, unknown_name
+
+
+@dataclass(frozen=True)
+class ScorerResult:
+    """How well a classifier does.
+
+    Attributes:
+        accuracy: share of rows whose class is predicted.
+        balanced_accuracy: mean over classes of the share of their rows whose class is predicted.
+        macro_auc: mean over classes of the area under the ROC curve of the class against the others; classes that the
+            fitted or the judged rows lack are left out, None where none is left.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    macro_auc: float | None
 
 
 def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -23,6 +44,20 @@ def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> n
     return shuffled[np.argsort(-scores[shuffled], kind="stable")]
 
 
+def mean_scores(scores: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return the mean of several trainings' scores, float64 ``(n_features,)``.
+
+    Scores of different trainings live on different scales, so each is divided by the sum of its magnitudes first; most
+    metrics are never negative, so that they sum to 1 then.
+
+    Args:
+        scores: each float64 ``(n_features,)``.
+    """
+    totals = [float(np.abs(one).sum()) for one in scores]
+    shares = [one / total if total > 0 else one for one, total in zip(scores, totals, strict=True)]
+    return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
+
+
 def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:
     """Return the accuracy on ``score_on`` of scikit-learn's default ``SVC()`` fitted on ``fit_on``, on ``columns``.
 
@@ -34,11 +69,111 @@ def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -
         columns: of the table, int64; the classifier sees all encodings of each. Of a sparse table only these are made
             dense.
     """
+    return score_columns(fit_on, score_on, columns).accuracy
+
+
+def score_columns(
+    fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64], scorer: str = "svm", *, seed: int = 0
+) -> ScorerResult:
+    """Fit a classifier on some columns of ``fit_on`` and say how well it does on ``score_on``.
+
+    Args:
+        fit_on: rows to fit on, scaled.
+        score_on: rows to score on, scaled likewise.
+        columns: of the table, int64; the classifier sees all encodings of each. Of a sparse table only these are made
+            dense.
+        scorer: a name in :data:`SCORERS`.
+        seed: of a classifier that draws.
+
+    Raises:
+        InputError: no such scorer.
+    """
+    check_scorer(scorer)
+    encoded = encoded_columns(columns, fit_on.origin)
+    classifier = SCORERS[scorer](len(fit_on.y), seed).fit(_dense_columns(fit_on.x, encoded), fit_on.y)
+    x = _dense_columns(score_on.x, encoded)
+    hits = classifier.predict(x) == score_on.y
+    by_class = [hits[score_on.y == label].mean() for label in np.unique(score_on.y)]
+    return ScorerResult(float(hits.mean()), float(np.mean(by_class)), _macro_auc(classifier, x, score_on.y))
+
+
+def check_scorer(scorer: str) -> None:
+    """Refuse a name that is not in :data:`SCORERS`.
+
+    Raises:
+        InputError: no such scorer.
+    """
+    if scorer not in SCORERS:
+        raise InputError(unknown_name("scorer", scorer, SCORERS))
+
+
+def capped(part: Part, max_rows: int | None, rng: np.random.Generator) -> Part:
+    """Return at most ``max_rows`` rows of a part, each class with its share (largest remainder), and one at least.
+
+    Args:
+        part: rows.
+        max_rows: how many; None: all. More classes than this: a row of each.
+        rng: draws which.
+    """
+    if max_rows is None or len(part.y) <= max_rows:
+        return part
+    labels, sizes = np.unique(part.y, return_counts=True)
+    wanted = np.maximum(sizes * max_rows / len(part.y), 1.0)
+    counts = np.floor(wanted).astype(np.int64)
+    left = max(0, max_rows - int(counts.sum()))
+    counts[np.argsort(-(wanted - counts), kind="stable")[:left]] += 1
+    while counts.sum() > max(max_rows, len(labels)):
+        counts[np.argmax(counts)] -= 1
+    drawn = [
+        rng.choice(np.flatnonzero(part.y == label), count, replace=False)
+        for label, count in zip(labels, counts, strict=True)
+    ]
+    rows = np.sort(np.concatenate(drawn))
+    return Part(part.x[rows], part.y[rows], part.n_classes, part.origin)
+
+
+def _svm(n_rows: int, seed: int) -> Any:
     from sklearn.svm import SVC
 
-    encoded = encoded_columns(columns, fit_on.origin)
-    classifier = SVC().fit(_dense_columns(fit_on.x, encoded), fit_on.y)
-    return float(classifier.score(_dense_columns(score_on.x, encoded), score_on.y))
+    return SVC()
+
+
+def _linear_svm(n_rows: int, seed: int) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(random_state=seed)
+
+
+def _knn(n_rows: int, seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(n_neighbors=min(5, n_rows))
+
+
+def _extra_trees(n_rows: int, seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(random_state=seed, n_jobs=1)
+
+
+SCORERS: dict[str, Callable[[int, int], Any]] = {
+    "svm": _svm,
+    "linear_svm": _linear_svm,
+    "knn": _knn,
+    "extra_trees": _extra_trees,
+}
+"""Name -> from the number of fitted rows and a seed to a classifier with scikit-learn's defaults."""
+
+
+def _macro_auc(classifier: Any, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    rows = classifier.decision_function(x) if hasattr(classifier, "decision_function") else classifier.predict_proba(x)
+    if rows.ndim == 1:  # two classes: the margin towards the second
+        rows = np.stack([-rows, rows], axis=1)
+    judged = [(y == label, rows[:, column]) for column, label in enumerate(classifier.classes_)]
+    areas = [roc_auc_score(is_class, score) for is_class, score in judged if 0 < is_class.sum() < len(y)]
+    return float(np.mean(areas)) if areas else None
 
 
 def _dense_columns(x: Matrix, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

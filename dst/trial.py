@@ -17,7 +17,7 @@ from dst.data.preparation import raw_scores
 from dst.errors import InputError
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
-from dst.scoring import rank_columns, svm_accuracy
+from dst.scoring import ScorerResult, capped, check_scorer, mean_scores, rank_columns, score_columns
 from dst.training import EpochEnd
 from dst.trial_progress import TrialProgress, identity
 
@@ -38,6 +38,10 @@ class TrialSpec:
         impute: what stands in for a missing number, a name in :data:`dst.data.POLICIES`; None: none may miss.
         indicators: whether a missing number also sets a column of its own.
         k: how many columns are scored; None: the dataset's.
+        k_values: further numbers of columns that the same ranking is scored on.
+        scorer: the classifier that judges rankings, a name in :data:`dst.scoring.SCORERS`.
+        max_rows: how many rows it is fitted on, and how many it is judged on, at most, drawn by class; None: all. Test
+            rows are never capped.
     """
 
     method: str
@@ -50,6 +54,9 @@ class TrialSpec:
     impute: str | None = None
     indicators: bool = False
     k: int | None = None
+    k_values: tuple[int, ...] = ()
+    scorer: str = "svm"
+    max_rows: int | None = None
 
     @property
     def design(self) -> Design:
@@ -70,14 +77,40 @@ class Importance:
 
     Attributes:
         scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
-        selected: the top K columns, best first.
-        val_svm_accuracy: mean over inner splits of the accuracy on validation rows of an SVM fitted on the training
-            rows, on that split's own top K.
+        ranked: the top columns, best first, as many as the largest K.
+        by_k: mean over inner splits of how well the scorer, fitted on the training rows, does on validation rows, on
+            that split's own top K; by K.
+        k: the K that counts.
     """
 
     scores: npt.NDArray[np.float64]
-    selected: tuple[int, ...]
-    val_svm_accuracy: float
+    ranked: tuple[int, ...]
+    by_k: dict[int, ScorerResult]
+    k: int
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """The top K columns, best first."""
+        return self.ranked[: self.k]
+
+    @property
+    def val_svm_accuracy(self) -> float:
+        """The scorer's accuracy on the top K; its name is that of the default scorer."""
+        return self.by_k[self.k].accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; ``by_k`` and ``ranked`` where there is more than one K."""
+        counts = self.by_k[self.k]
+        document: dict[str, Any] = {
+            "val_svm_accuracy": counts.accuracy,
+            "val_balanced_accuracy": counts.balanced_accuracy,
+            "val_macro_auc": counts.macro_auc,
+            "selected": list(self.selected),
+        }
+        if len(self.by_k) > 1:
+            document["by_k"] = {str(k): dataclasses.asdict(one) for k, one in self.by_k.items()}
+            document["ranked"] = list(self.ranked)
+        return document
 
 
 @dataclass(frozen=True)
@@ -131,14 +164,12 @@ class TrialResult:
             "bytes": dict(first.memory),
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
-            "importances": {
-                name: {"val_svm_accuracy": one.val_svm_accuracy, "selected": list(one.selected)}
-                for name, one in self.importances.items()
-            },
+            "importances": {name: one.to_json() for name, one in self.importances.items()},
         }
 
 
 _TIES = 1  # the stream that orders equal scores
+_ROWS = 2  # the stream that draws the rows that a capped scorer sees
 
 OnTrialEpoch = Callable[[int, EpochEnd], None]
 """``on_epoch(inner_split, end)``, called at the end of every epoch; what it raises ends the trial."""
@@ -168,8 +199,13 @@ def run_trial(
         ValueError: the state is of another trial.
     """
     k = data.k if spec.k is None else spec.k
-    if not 1 <= k <= data.n_features:
-        raise InputError(f"1 <= k <= number of columns must hold, but got k={k}, {data.n_features} columns")
+    every_k = sorted({k, *spec.k_values})
+    for one in (k, *every_k):
+        if not 1 <= one <= data.n_features:
+            raise InputError(f"1 <= k <= number of columns must hold, but got k={one}, {data.n_features} columns")
+    check_scorer(spec.scorer)
+    if spec.max_rows is not None and spec.max_rows < 1:
+        raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
     config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
     ranker = RANKERS[spec.method]
     reset_peak_rss()
@@ -199,19 +235,23 @@ def run_trial(
         raw = {name: raw_scores(scores, train.origin, data.n_features) for name, scores in ranking.scores.items()}
         ranking = dataclasses.replace(ranking, scores=raw)
         scored = time.perf_counter()
-        accuracies = {}
+        to_draw = np.random.default_rng([spec.seed, number, _ROWS])
+        seen, judged = (capped(part, spec.max_rows, to_draw) for part in (train, validation))
+        results = {}
         for name, scores in ranking.scores.items():
-            columns = rank_columns(scores, np.random.default_rng([spec.seed, number, _TIES]))[:k]
-            accuracies[name] = svm_accuracy(train, validation, columns)
-        progress.add(ranking, accuracies, time.perf_counter() - scored)
+            columns = rank_columns(scores, np.random.default_rng([spec.seed, number, _TIES]))
+            results[name] = {
+                one: score_columns(seen, judged, columns[:one], spec.scorer, seed=spec.seed) for one in every_k
+            }
+        progress.add(ranking, results, time.perf_counter() - scored)
 
     importances = {}
     rankings = tuple(progress.rankings)
-    for name, values in progress.accuracies.items():
-        scores = np.mean([_normalised(ranking.scores[name]) for ranking in rankings], axis=0)
+    for name, values in progress.results.items():
+        scores = mean_scores([ranking.scores[name] for ranking in rankings])
         ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
-        selected = tuple(int(column) for column in ranked[:k])
-        importances[name] = Importance(scores, selected, float(np.mean(values)))
+        by_k = {one: _mean_result([value[one] for value in values]) for one in every_k}
+        importances[name] = Importance(scores, tuple(ranked[: every_k[-1]].tolist()), by_k, k)
     return TrialResult(
         importances=importances,
         rankings=rankings,
@@ -235,13 +275,17 @@ def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tupl
     split = spec.design.splits(dataset)[0]  # all have the same test rows
     development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
     return {
-        name: svm_accuracy(development, test, np.asarray(columns, dtype=np.int64)) for name, columns in selected.items()
+        name: score_columns(
+            development, test, np.asarray(columns, dtype=np.int64), spec.scorer, seed=spec.seed
+        ).accuracy
+        for name, columns in selected.items()
     }
 
 
-def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    total = scores.sum()
-    return scores / total if total > 0 else scores
+def _mean_result(results: list[ScorerResult]) -> ScorerResult:
+    accuracies = float(np.mean([one.accuracy for one in results]))
+    balanced = float(np.mean([one.balanced_accuracy for one in results]))
+    return ScorerResult(accuracies, balanced, _mean([one.macro_auc for one in results]))
 
 
 def _mean(values: list[float] | list[int] | list[float | None]) -> float | None:

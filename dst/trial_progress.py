@@ -11,6 +11,7 @@ from typing import Any
 from dst.checkpoint import State
 from dst.data import TrialData
 from dst.rankers import FeatureScores
+from dst.scoring import ScorerResult
 
 
 class TrialProgress:
@@ -22,14 +23,14 @@ class TrialProgress:
 
     Attributes:
         rankings: of the finished splits.
-        accuracies: by metric, one a finished split.
+        results: of the scorer, by metric: by K, one a finished split.
         seconds: wall time by phase, of the finished splits.
     """
 
     def __init__(self, identity: Mapping[str, Any], started: float) -> None:
         self._identity = json.loads(json.dumps(identity))  # as it comes back from a file
         self.rankings: list[FeatureScores] = []
-        self.accuracies: dict[str, list[float]] = {}
+        self.results: dict[str, list[dict[int, ScorerResult]]] = {}
         self.seconds: dict[str, float] = {"score": 0.0}
         self._started = started
 
@@ -38,17 +39,17 @@ class TrialProgress:
         """Seconds that the trial has taken, those before a resumption included."""
         return time.perf_counter() - self._started
 
-    def add(self, ranking: FeatureScores, accuracies: Mapping[str, float], seconds: float) -> None:
+    def add(self, ranking: FeatureScores, results: Mapping[str, dict[int, ScorerResult]], seconds: float) -> None:
         """Take what a split gave.
 
         Args:
             ranking: of its columns.
-            accuracies: of the scorer, by metric.
+            results: of the scorer, by metric and K.
             seconds: that scoring took.
         """
         self.rankings.append(ranking)
-        for name, accuracy in accuracies.items():
-            self.accuracies.setdefault(name, []).append(accuracy)
+        for name, by_k in results.items():
+            self.results.setdefault(name, []).append(by_k)
         for phase, spent in {**ranking.seconds, "score": seconds}.items():
             self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
 
@@ -62,7 +63,10 @@ class TrialProgress:
         trial = {
             "identity": self._identity,
             "finished": len(self.rankings),
-            "accuracies": {name: list(values) for name, values in self.accuracies.items()},
+            "results": {
+                name: [{str(k): dataclasses.asdict(one) for k, one in by_k.items()} for by_k in values]
+                for name, values in self.results.items()
+            },
             "seconds": dict(self.seconds),
             "elapsed": self.elapsed,
         }
@@ -81,7 +85,10 @@ class TrialProgress:
             changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
             raise ValueError(f"the state is of another trial: {', '.join(changed)} differ")
         self.rankings = [FeatureScores.from_state(state.part(f"split{n}")) for n in range(trial["finished"])]
-        self.accuracies = {name: list(values) for name, values in trial["accuracies"].items()}
+        self.results = {
+            name: [{int(k): ScorerResult(**one) for k, one in by_k.items()} for by_k in values]
+            for name, values in trial["results"].items()
+        }
         self.seconds = dict(trial["seconds"])
         self._started = time.perf_counter() - trial["elapsed"]
         return state.part("ranking")

@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from dst.errors import InputError
 from studies.bench_cli import bench_app
 from studies.datasets_cli import datasets_app
+from studies.select_cli import export, select
 from studies.terminal import AsJson, as_number, as_percent, print_json, print_table, say
 
 app = typer.Typer(
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
+app.command()(select)
+app.command()(export)
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""

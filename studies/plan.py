@@ -99,6 +99,7 @@ class DatasetPlan:
         else:
             seed = split_seed = self.spec.seed + 1 + seed_index
         design = self.dataset.use.search_design(self.spec.seed)
+        scoring = self.spec.scoring
         settings = {**self.spec.training.settings(), **params}
         method = settings.pop("method")
         return TrialSpec(
@@ -112,6 +113,9 @@ class DatasetPlan:
             impute=design.policy,
             indicators=design.indicators,
             k=self.dataset.k,
+            k_values=tuple(k for k in scoring.k_values if k <= len(self.dataset.feature_names)),
+            scorer=scoring.scorer,
+            max_rows=scoring.max_rows if seed_index is None else None,
         )
 
     def trial_job(self, ticket: Ticket) -> Job:
@@ -223,6 +227,8 @@ class DatasetPlan:
             "params": dict(ticket.params),
             "split": trial.split,
             "k": trial.k,
+            "scorer": trial.scorer,
+            "scorer_max_rows": trial.max_rows,
             "reports": {str(step): value for step, value in reports.items()},
             "stopped_at": max(reports, default=None) if state == State.STOPPED else None,
             "error": None,

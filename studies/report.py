@@ -91,7 +91,16 @@ def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:
 def _best_table(best: Sequence[Row]) -> str:
     if not best:
         return paragraph("No dataset has a winner yet.")
-    head = ["Dataset", "Method", "#Test accuracy, %", "#Validation score", "#Features", "#Density", "#FLOPs / dense"]
+    head = [
+        "Dataset",
+        "Method",
+        "#Test accuracy, %",
+        "#Validation score",
+        "#Features",
+        "#Stability",
+        "#Density",
+        "#FLOPs / dense",
+    ]
     rows = [
         row(
             [
@@ -100,6 +109,7 @@ def _best_table(best: Sequence[Row]) -> str:
                 cell(_accuracy(choice), "number chosen"),
                 cell(f"{choice['val_score']:.4f}", "number"),
                 cell(str(choice["k"]), "number"),
+                cell(_ABSENT if choice["stability"] is None else f"{choice['stability']:.2f}", "number"),
                 cell(_ABSENT if choice["sparsity"] is None else f"{100 * (1 - choice['sparsity']):.3g}%", "number"),
                 cell(_ABSENT if choice["flops_ratio"] is None else f"{choice['flops_ratio']:.2g}", "number"),
                 code_cell(_settings(choice["params"])),
@@ -189,6 +199,8 @@ def _method_notes(best: Sequence[Row]) -> dict[str, str]:
         if opened
         else "The test rows have not been opened.",
         "±": "Standard deviation over seeds on one fixed set of test rows: the spread of training, not of the data.",
+        "Stability": "How far the seeds select the same columns: 1 for the same ones, 0 for what chance would give "
+        "(Nogueira et al. 2018); its 95% interval is in best.csv.",
         "Files": "Every trial is in trials.csv, the ranked columns of a dataset in features/, the figures in plots/.",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from dst.errors import InputError
+from dst.stability import as_selected, nogueira
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
@@ -128,4 +130,15 @@ def _row(folder: StudyFolder, one: Confirmed, names: Sequence[str]) -> dict[str,
     identity = {"dataset": dataset, "number": one.number, "importance": one.importance, "k": k}
     ranking = winner_features(folder, identity, names)
     tests = [read_test(folder, dataset, record["number"]) for record in one.records]
-    return best_row(one, ranking["column"].tolist()[:k], tests)
+    return {**best_row(one, ranking["column"].tolist()[:k], tests), **_stability(one, len(names))}
+
+
+def _stability(one: Confirmed, n_features: int) -> dict[str, float | None]:
+    """Return Nogueira's stability of the seeds' selections with its 95% interval; None for a single seed."""
+    selections = [record["importances"][one.importance]["selected"] for record in one.records]
+    keys = ("stability", "stability_low", "stability_high")
+    if len(selections) < 2:
+        return dict.fromkeys(keys)
+    found = nogueira(as_selected(selections, n_features))
+    values = (found.value, found.low, found.high)
+    return {key: value if math.isfinite(value) else None for key, value in zip(keys, values, strict=True)}

@@ -161,7 +161,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
     )
     uses = dict(zip(datasets, spec.datasets, strict=True))
     for row in results.best:
-        write_text(folder.best_spec(row["dataset"]), _winner_spec(spec, uses[row["dataset"]], row))
+        write_text(folder.best_spec(row["dataset"]), winner_spec(spec, uses[row["dataset"]], row))
     return results, trials
 
 
@@ -402,7 +402,7 @@ def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDa
     return str(resolved["id"])
 
 
-def _winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
     """Return a spec that trains and tests the winning configuration of a dataset again."""
     winner = spec.model_copy(
         update={

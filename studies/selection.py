@@ -98,7 +98,7 @@ def confirmed(
     configurations = []
     for number, records in by_source.items():
         records.sort(key=lambda record: record["seed_index"])
-        name, accuracy = _importance(records, importance)
+        name, accuracy = _importance(records, importance, "val_svm_accuracy" if metric == "val_loss" else metric)
         score = accuracy if metric != "val_loss" else float(np.mean([record["val_score"] for record in records]))
         configurations.append(Confirmed(number, tuple(records), name, score, len(records) == seeds))
     return sorted(
@@ -152,13 +152,10 @@ def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | N
     }
 
 
-def _importance(records: Sequence[Record], named: str) -> tuple[str, float]:
-    """Return the metric that counts for a configuration and its mean validation accuracy over seeds."""
+def _importance(records: Sequence[Record], named: str, key: str) -> tuple[str, float]:
+    """Return the metric that counts for a configuration and the mean of its ``key`` over seeds."""
     metrics = records[0]["importances"]
-    means = {
-        name: float(np.mean([record["importances"][name]["val_svm_accuracy"] for record in records]))
-        for name in metrics
-    }
+    means = {name: float(np.mean([record["importances"][name][key] for record in records])) for name in metrics}
     name = named if named in means else max(means, key=lambda metric: means[metric])
     return name, means[name]
 

@@ -26,18 +26,36 @@ class ObjectiveSpec(Section):
     """What the search optimises, on validation rows.
 
     Attributes:
-        metric: ``val_svm_accuracy`` (maximised) or ``val_loss`` of the ranker's own model (minimised).
+        metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
+            ranker's own model (minimised).
         importance: the importance metric whose ranking counts, or ``best`` of all that one training gives. A ranker
             that lacks the named metric is judged on its own.
     """
 
-    metric: Literal["val_svm_accuracy", "val_loss"] = "val_svm_accuracy"
+    metric: Literal["val_svm_accuracy", "val_balanced_accuracy", "val_loss"] = "val_svm_accuracy"
     importance: Literal["best", "neuron_strength", "neuron_attribution"] = "best"
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
         """Optuna's word for which values are better."""
         return "minimize" if self.metric == "val_loss" else "maximize"
+
+
+class ScoringSpec(Section):
+    """What judges a ranking.
+
+    Attributes:
+        scorer: the classifier that sees the top K columns: ``svm`` (the default ``SVC()``), ``linear_svm``, ``knn`` or
+            ``extra_trees``.
+        k_values: numbers of columns that each ranking is scored on besides the dataset's K, which counts; those above
+            a dataset's number of columns are left out for it.
+        max_rows: rows, drawn by class, that the scorer of a search trial is fitted on and judged on, at most; None:
+            all. Confirming trials and tests always take all.
+    """
+
+    scorer: Literal["svm", "linear_svm", "knn", "extra_trees"] = "svm"
+    k_values: tuple[PositiveInt, ...] = ()
+    max_rows: PositiveInt | None = None
 
 
 class TrainingSpec(Section):
@@ -163,6 +181,7 @@ class StudySpec(Section):
     space: str | dict[str, Any] = "default"
     objective: ObjectiveSpec = ObjectiveSpec()
     training: TrainingSpec = TrainingSpec()
+    scoring: ScoringSpec = ScoringSpec()
     search: SearchSpec = SearchSpec()
     confirm: ConfirmSpec = ConfirmSpec()
     resources: ResourcesSpec = ResourcesSpec()

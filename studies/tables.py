@@ -52,6 +52,9 @@ BEST_COLUMNS = (
     "k",
     "sparsity",
     "flops_ratio",
+    "stability",
+    "stability_low",
+    "stability_high",
     "features",
 )
 """Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""

@@ -74,10 +74,12 @@ def objective(result: TrialResult, metric: str, importance: str) -> tuple[float 
 
     Args:
         result: the trial.
-        metric: ``val_svm_accuracy`` or ``val_loss``.
+        metric: ``val_svm_accuracy``, ``val_balanced_accuracy`` or ``val_loss``.
         importance: the importance metric that counts, or ``best``; a ranker without it is judged on its own best.
     """
-    accuracies = {name: one.val_svm_accuracy for name, one in result.importances.items()}
+    balanced = metric == "val_balanced_accuracy"
+    at_k = {name: one.by_k[one.k] for name, one in result.importances.items()}
+    accuracies = {name: one.balanced_accuracy if balanced else one.accuracy for name, one in at_k.items()}
     name = importance if importance in accuracies else max(accuracies, key=lambda metric: accuracies[metric])
     if metric == "val_loss":
         losses = [ranking.val_loss for ranking in result.rankings]

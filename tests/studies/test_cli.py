@@ -101,7 +101,8 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
     assert set(document) == set(keys.split())
     assert set(document["importances"]) == {"neuron_strength", "neuron_attribution"}
     for one in document["importances"].values():
-        assert set(one) == {"val_svm_accuracy", "test_svm_accuracy", "selected"}
+        more = {"val_balanced_accuracy", "val_macro_auc"}
+        assert set(one) == {"val_svm_accuracy", "test_svm_accuracy", "selected"} | more
         assert len(one["selected"]) == 2
     assert len(document["nnz"]) == 3
     assert document["sparsity_actual"] == pytest.approx(0.9, abs=0.01)

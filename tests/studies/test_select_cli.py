@@ -1,0 +1,149 @@
+"""``dst select`` and ``dst export`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from studies.cli import main
+from studies.run import run_study
+from studies.spec import parse_spec
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    """Run ``dst`` in this process; return its status and what it printed."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out, printed.err
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A table of 20 numbers and a colour, of which ``n3`` and the colour say the label; some of ``n3`` is missing."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(400, 20)), columns=[f"n{i}" for i in range(20)])
+    frame["colour"] = rng.choice(["red", "green", "blue"], 400)
+    frame["label"] = np.where(frame["n3"] + 1.5 * (frame["colour"] == "red") > 0.5, "bad", "good")
+    frame.loc[:19, "n3"] = np.nan
+    frame.to_csv("mine.csv", index=False)
+    return tmp_path
+
+
+def test_select_ranks_an_own_table(capsys, mine):
+    options = ("--target", "label", "--k", "2", "--impute", "median", "--repeats", "2")
+    status, out, err = call(capsys, "select", "mine.csv", *options, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert {row["name"] for row in document["selected"]} == {"n3", "colour"}
+    assert document["val_accuracy"] > 0.6
+    assert document["stability"] == 1
+    assert "network 2 of 2" in err
+    table = pd.read_csv(document["out"])
+    assert list(table.columns) == ["rank", "column", "name", "score", "stability"]
+    assert table["rank"].tolist() == list(range(1, 22))
+    assert table["score"].is_monotonic_decreasing
+    assert (mine / document["plot"]).read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in mine.iterdir()) == ["mine-features.csv", "mine-features.png", "mine.csv"]
+    status, out, _ = call(capsys, "select", "mine.csv", *options, "--out", "there/ranked.csv")
+    assert status == 0
+    assert "colour" in out
+    assert (mine / "there" / "ranked.png").exists()
+    pd.testing.assert_frame_equal(pd.read_csv("there/ranked.csv"), table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--target", "label"], "--impute"),
+        (["--target", "labl", "--impute", "mean"], "'labl'"),
+        (["--target", "label", "--impute", "men"], "did you mean 'mean'"),
+        (["--target", "label", "--impute", "mean", "--k", "22"], "21"),
+        (["--target", "label", "--impute", "mean", "--out", "mine.csv"], "must not be the table itself"),
+        (["--target", "label", "--impute", "mean", "--out", "ranked.txt"], "must end in .csv"),
+        (["--target", "label", "--impute", "mean", "--method", "ste"], "did you mean 'set'"),
+        (["--target", "label", "--impute", "mean", "--sparsity", "1"], "0 <= sparsity < 1"),
+    ],
+)
+def test_select_refuses_wrong_calls_and_writes_nothing(capsys, mine, arguments, says):
+    before = (mine / "mine.csv").read_bytes()
+    status, out, err = call(capsys, "select", "mine.csv", *arguments)
+    assert (status, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+    assert [path.name for path in mine.iterdir()] == ["mine.csv"]
+    assert (mine / "mine.csv").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished study of wine."""
+    folder = tmp_path_factory.mktemp("export") / "study"
+    spec = {
+        "name": "s",
+        "datasets": ["wine"],
+        "training": {"epochs": 8, "hidden": [16, 8], "dropout": 0.1},
+        "scoring": {"scorer": "knn", "k_values": [2, 6, 99], "max_rows": 60},
+        "objective": {"metric": "val_balanced_accuracy"},
+        "search": {"trials": 2, "batch": 2},
+        "confirm": {"top": 1, "seeds": 3},
+        "tracking": {"wandb": {"mode": "disabled"}},
+    }
+    run_study(parse_spec(spec), out=folder, in_process=True)
+    return folder
+
+
+def test_a_study_scores_several_k_by_the_named_scorer(study):
+    records = [json.loads(path.read_text()) for path in sorted((study / "records" / "wine").glob("[0-9].json"))]
+    for record in records:
+        assert record["scorer"] == "knn"
+        assert record["scorer_max_rows"] == (60 if record["stage"] == "search" else None)
+        best = record["importances"][record["importance"]]
+        assert set(best["by_k"]) == {"2", "4", "6"}
+        assert record["val_score"] == best["val_balanced_accuracy"]
+    row = pd.read_csv(study / "best.csv").iloc[0]
+    assert row["stability_low"] <= row["stability"] <= row["stability_high"]
+    assert "Stability" in (study / "report.html").read_text()
+
+
+def test_export_is_used_by_a_fresh_process(capsys, study, tmp_path):
+    to = tmp_path / "winner"
+    status, out, _ = call(capsys, "export", study, "--dataset", "wine", "--to", to, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert document == json.loads((to / "export.json").read_text())
+    assert sorted(path.name for path in to.iterdir()) == ["export.json", "features.csv", "selector.npz", "spec.yaml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["winner"]
+    parse_spec(yaml.safe_load((to / "spec.yaml").read_text()))
+    assert pd.read_csv(to / "features.csv")["name"].head(4).tolist() == document["selected"]
+    code = (
+        "import sys, dst, pandas\n"
+        "data = dst.load_dataset('wine')\n"
+        "selector = dst.SparseFeatureSelector.load(sys.argv[1])\n"
+        "frame = pandas.DataFrame(data.x, columns=list(data.feature_names))\n"
+        "print(*sorted(selector.set_output(transform='pandas').transform(frame).columns))"
+    )
+    run = [sys.executable, "-c", code, str(to / "selector.npz")]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == sorted(document["selected"])
+
+
+def test_export_refuses_wrong_calls_and_writes_nothing(capsys, study, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept").touch()
+    for arguments, says in (
+        ((study, "--dataset", "win", "--to", tmp_path / "x"), "did you mean 'wine'"),
+        ((tmp_path, "--dataset", "wine", "--to", tmp_path / "x"), "study.yaml"),
+        ((study, "--dataset", "wine", "--to", tmp_path / "full"), "is empty"),
+    ):
+        status, out, err = call(capsys, "export", *arguments)
+        assert (status, out) == (2, "")
+        assert says in err
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
