@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dst.data.dataset import Dataset, Part
@@ -53,7 +53,7 @@ class TrialData:
         k: how many columns a ranking is judged on, unless the trial says otherwise.
         batch_size: rows in a minibatch, likewise.
         design: how it was made.
-        parts: training and validation part of each split.
+        parts: training and validation part of each split; may be read more than once.
         split_sha256: of the rows of all splits, test rows included.
         data_sha256: of the table's content, these rows and the policy: equal where a trial reads the same.
     """
@@ -75,14 +75,14 @@ def trial_data(dataset: Dataset, design: Design, *, keep: bool) -> TrialData:
     Args:
         dataset: the table.
         design: how.
-        keep: whether all parts are prepared now and kept, to be read by many trials; else each is prepared when it is
-            read, once.
+        keep: whether all parts are prepared now and kept, to be read by many trials; else each is prepared whenever it
+            is read, and not kept.
 
     Raises:
         InputError: the table cannot be split or prepared so; of the preparation only when it happens.
     """
     splits = design.splits(dataset)
-    parts = (prepare(dataset, split, policy=design.policy, indicators=design.indicators) for split in splits)
+    parts = _Parts(dataset, splits, design)
     rows = split_sha256(splits)
     return TrialData(
         name=dataset.name,
@@ -95,6 +95,19 @@ def trial_data(dataset: Dataset, design: Design, *, keep: bool) -> TrialData:
         split_sha256=rows,
         data_sha256=_sha256([dataset.content_sha256, rows, design.policy, design.indicators]),
     )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Training and validation part of each split, prepared when they are read."""
+
+    dataset: Dataset
+    splits: tuple[Split, ...]
+    design: Design
+
+    def __iter__(self) -> Iterator[tuple[Part, Part]]:
+        for split in self.splits:
+            yield prepare(self.dataset, split, policy=self.design.policy, indicators=self.design.indicators)
 
 
 def _sha256(words: list[object]) -> str:

@@ -273,6 +273,21 @@ def test_data_that_was_prepared_once_serves_many_trials(method):
         run_trial(shared, dataclasses.replace(specs[0], split_seed=8))
 
 
+def test_data_that_is_not_kept_is_prepared_each_time_it_is_read():
+    wine = load_dataset("wine")
+    spec = TrialSpec("l1_logistic")
+    shared = trial_data(wine, spec.design, keep=False)
+    first, second = run_trial(shared, spec), run_trial(shared, spec)
+    for name, one in first.importances.items():
+        np.testing.assert_array_equal(one.scores, second.importances[name].scores)
+    once, again = list(shared.parts), list(shared.parts)
+    assert len(once) == len(again) == 5
+    assert all(a.x is not b.x for (a, _), (b, _) in zip(once, again, strict=True)), "nothing is kept"
+    lacking = trial_data(remove_values(wine, Removal(0.1)), spec.design, keep=False)
+    with pytest.raises(InputError, match="values are missing"):
+        next(iter(lacking.parts))
+
+
 @pytest.mark.parametrize("method", sorted(RANKERS))
 def test_a_class_absent_from_training_rows_is_reported(method):
     rng = np.random.default_rng(0)
