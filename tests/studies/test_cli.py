@@ -71,6 +71,7 @@ def tables(tmp_path):
             ["run", "{}/spec.yaml", "--set", "space={batch_size: 16.5}"],
             "batch_size must be a whole number, but got 16.5",
         ),
+        (["run", "{}/spec.yaml", "--set", "space={threads: 8}"], "space.threads: threads is the same in all trials"),
         (["run", "{}/spec.yaml", "--set", "datasets=[win]"], "unknown dataset 'win'"),
         (["run", "{}/spec.yaml", "--workers", "0"], "workers"),
         (["run", "{}/spec.yaml", "--out", "{}/good.csv"], "cannot be made a study's folder"),
