@@ -203,6 +203,7 @@ def _run(
                 plan,
                 run_job,
                 data,
+                shared_bytes=data.n_bytes,
                 workers=workers,
                 cpus_per_job=spec.resources.cpus,
                 gpus_per_job=spec.resources.gpus,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -256,6 +257,21 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
     untested = [{k: v for k, v in row.items() if not k.startswith("test_")} for row in plain.rows]
     assert untested == [{k: v for k, v in row.items() if not k.startswith("test_")} for row in permuted.rows]
     assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
+
+
+def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
+    module = importlib.import_module("dst.data.trial_data")
+    prepare, splits = module.prepare, []
+
+    def counted(dataset, split, **settings):
+        splits.append(split)
+        return prepare(dataset, split, **settings)
+
+    monkeypatch.setattr(module, "prepare", counted)  # in this process; workers prepare for confirmation alone
+    datasets = [{**one, "inner_splits": 3} for one in document(tmp_path)["datasets"]]
+    spec = spec_of(tmp_path, datasets=datasets, methods=["random"], confirm={"top": 1, "seeds": 1})
+    assert run_study(spec, out=tmp_path / "out", workers=2).ran
+    assert len(splits) == 2 * 3
 
 
 def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
