@@ -25,6 +25,7 @@ def run_jobs(
     work: WorkFunction,
     shared: Mapping[str, Any],
     *,
+    shared_bytes: int = 0,
     workers: int | None = None,
     cpus_per_job: int = 1,
     gpus_per_job: float = 0,
@@ -42,7 +43,10 @@ def run_jobs(
     Args:
         source: hands out jobs and takes back what became of them, in this thread.
         work: runs a job; importable by name on every machine.
-        shared: the shared objects by name; each travels once to each machine, and its arrays are read-only there.
+        shared: the shared objects by name, each asked for once; each travels once to each machine, and its arrays are
+            read-only there.
+        shared_bytes: about what the shared objects take together. An object store that is started here has room for
+            twice as much, and for 512 MiB at least; what does not fit spills to disk.
         workers: how many jobs run at once; None: as many as fit.
         cpus_per_job: CPU cores of a job; also its number of threads.
         gpus_per_job: GPUs of a job, or a share of one.
@@ -62,7 +66,8 @@ def run_jobs(
     for name, number in given.items():
         if number is not None and number <= 0:
             raise ValueError(f"{name} > 0 must hold, got {number}")
-    for name, number in {"gpus_per_job": gpus_per_job, "memory_per_job": memory_per_job}.items():
+    at_least_0 = {"gpus_per_job": gpus_per_job, "memory_per_job": memory_per_job, "shared_bytes": shared_bytes}
+    for name, number in at_least_0.items():
         if number < 0:
             raise ValueError(f"{name} >= 0 must hold, got {number}")
     if source.done():
@@ -73,7 +78,7 @@ def run_jobs(
     with held_interrupts() as interrupts:
         check = interrupts.check
         try:
-            with ray_session(address, cpus=cpus, threads=cpus_per_job, shared=shared) as folder:
+            with ray_session(address, cpus=cpus, threads=cpus_per_job, shared_bytes=shared_bytes) as folder:
                 interrupts.hold()
                 fitting = fitting_jobs(needs)
                 check()

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
-import ray.cloudpickle as pickle
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.exceptions import RayError
 
@@ -35,14 +34,14 @@ _SOCKET_ROOM = 40  # characters of a folder's name under which the paths of Ray'
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, *, cpus: int | None, threads: int, shared: Mapping[str, Any]) -> Iterator[str]:
+def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_bytes: int) -> Iterator[str]:
     """Connect this process with Ray.
 
     Args:
         address: ``"auto"`` or ``"host:port"`` of a cluster to join; None: start Ray on this machine, for this process.
         cpus: cores that a Ray started here hands out; None: those of the machine.
         threads: threads of each worker process.
-        shared: what will be put into the object store; only its size is looked at.
+        shared_bytes: about how much will be put into the object store.
 
     Yields:
         A temporary folder.
@@ -64,7 +63,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared: 
         }
         try:
             if address is None:
-                size = max(_OBJECT_STORE_BYTES, 2 * sum(_bytes(value) for value in shared.values()))
+                size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
                 root = folder if len(folder) <= _SOCKET_ROOM else None
                 ray.init(
                     "local",
@@ -119,13 +118,6 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
 def _local_secret() -> dict[str, str]:
     """A token for this run alone: Ray's own would be written into the user's home, which need not be writable."""
     return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-def _bytes(value: Any) -> int:
-    """What a value takes in the object store; arrays are counted, not copied."""
-    buffers: list[Any] = []
-    inside: bytes = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    return len(inside) + sum(int(buffer.raw().nbytes) for buffer in buffers)
 
 
 @contextlib.contextmanager

@@ -41,7 +41,10 @@ StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.
 @app.command()
 def run(
     spec: Annotated[
-        str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec: quickstart.")
+        str,
+        typer.Argument(
+            metavar="SPEC", help="A YAML file, or a packaged spec: quickstart, images_and_text or missing_data."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,
     overrides: Annotated[
@@ -169,19 +172,21 @@ def trial(
     import torch
 
     from dst.data import Removal, load_dataset, remove_values
+    from dst.engines import check_device
     from dst.rankers import parameters
+    from dst.training import TrainingConfig
     from dst.trial import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)
-    if not 0 <= sparsity < 1:
-        raise InputError(f"0 <= sparsity < 1 must hold, but got sparsity={sparsity}")
+    machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
+    settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs, **machine}
+    TrainingConfig(**settings)  # a wrong value is refused though the method does not take it
+    check_device(device)
     removal = Removal(missing_rate, mechanism, seed=0)
     dataset = load_dataset(
         data, target=target, k=k, batch_size=batch_size, group=group, time=time, categorical=categorical or ()
     )
     dataset = remove_values(dataset, removal)
-    machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
-    settings = {"sparsity": sparsity, "l2": l2, "epochs": epochs, **machine}
     spec = TrialSpec(
         method, settings, split=split, seed=seed, inner_splits=inner_splits, impute=impute, indicators=indicators
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
+from dst.data.trial_data import prepared_bytes, table_bytes
 from studies.dataset_spec import DatasetSpec
 from studies.spec import SpecError, StudySpec
 
@@ -28,6 +29,7 @@ class StudyDataset:
         feature_names: one name a column.
         k: how many columns are scored.
         batch_size: rows in a minibatch.
+        prepared_bytes: what its search data takes at most, once prepared.
         resolved: what ``study.yaml`` notes of it; a study goes on only while this stays the same.
     """
 
@@ -37,6 +39,7 @@ class StudyDataset:
     feature_names: tuple[str, ...]
     k: int
     batch_size: int
+    prepared_bytes: int
     resolved: Mapping[str, Any]
 
 
@@ -71,6 +74,12 @@ class StudyData(Mapping[str, Dataset | TrialData]):
         (dataset,) = (one for one in self.datasets if one.name == key)
         return trial_data(self._dataset(dataset.use), dataset.use.search_design(self._seed), keep=True)
 
+    @property
+    def n_bytes(self) -> int:
+        """What all of it takes at most, known without preparing any."""
+        tables = sum(table_bytes(table) for table in self.tables.values())
+        return tables + sum(dataset.prepared_bytes for dataset in self.datasets)
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over all keys."""
         yield from self.tables
@@ -90,7 +99,7 @@ class StudyData(Mapping[str, Dataset | TrialData]):
             self.tables[use.table_key] = use.load_table()
         dataset = self._dataset(use)
         check_policy(dataset, use.missing.policy if use.missing else None)
-        splits = use.search_design(self._seed).splits(dataset)
+        design = use.search_design(self._seed)
         return StudyDataset(
             name=dataset.name + (use.missing.suffix if use.missing else ""),
             use=use,
@@ -98,10 +107,11 @@ class StudyData(Mapping[str, Dataset | TrialData]):
             feature_names=dataset.feature_names,
             k=dataset.k,
             batch_size=dataset.batch_size,
+            prepared_bytes=prepared_bytes(dataset, design),
             resolved={
                 "sha256": dataset.sha256,
                 "content_sha256": dataset.content_sha256,
-                "split_sha256": split_sha256(splits),
+                "split_sha256": split_sha256(design.splits(dataset)),
                 "samples": dataset.n_samples,
                 "features": dataset.n_features,
                 "classes": dataset.n_classes,

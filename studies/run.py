@@ -53,6 +53,18 @@ _BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.d
 """What a run that died at its very start leaves behind, besides temporary files."""
 
 
+_FOR_ALL_TRIALS = "is the same in all trials: it is set in training"
+_NOT_SEARCHED = {
+    "engine": _FOR_ALL_TRIALS,
+    "device": _FOR_ALL_TRIALS,
+    "threads": _FOR_ALL_TRIALS,
+    "hidden": _FOR_ALL_TRIALS,
+    "loss": "is cross_entropy: a study classifies",
+    "input_noise": "is 0: it is for networks that reconstruct their input, and a study classifies",
+}
+"""Settings of rankers that no space may name, and the rule that each has instead."""
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """What a study came to.
@@ -191,6 +203,7 @@ def _run(
                 plan,
                 run_job,
                 data,
+                shared_bytes=data.n_bytes,
                 workers=workers,
                 cpus_per_job=spec.resources.cpus,
                 gpus_per_job=spec.resources.gpus,
@@ -288,7 +301,10 @@ def _absent_classes(folder: StudyFolder, dataset: str) -> list[str]:
 
 def _space(spec: StudySpec) -> Space:
     """Return the search space, after trying the values at its bounds on the methods that take them."""
-    allowed = set().union(*(parameters(method) for method in RANKERS)) - {"hidden"}
+    for name in spec.space if isinstance(spec.space, dict) else ():
+        if name in _NOT_SEARCHED:
+            raise SpecError(f"space.{name}: {name} {_NOT_SEARCHED[name]}")
+    allowed = set().union(*(parameters(method) for method in RANKERS)) - _NOT_SEARCHED.keys()
     try:
         space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
     except SpaceError as error:

@@ -166,7 +166,8 @@ class StudySpec(Section):
 
     Attributes:
         name: letters, digits, ``_``, ``-`` and ``.``; names the folder and the W&B runs.
-        seed: all of a study's randomness comes from it.
+        seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
+            a seed of its own.
         datasets: what is studied.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
@@ -241,7 +242,7 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     """Read a spec from a YAML file, or a packaged one by its name.
 
     Args:
-        source: a path, or the name of a spec that comes with this package (``quickstart``).
+        source: a path, or the name of a spec that comes with this package (:func:`packaged_specs`).
         overrides: ``KEY=VALUE`` pairs that replace single values; keys are dotted (``search.trials=50``), values YAML.
 
     Raises:

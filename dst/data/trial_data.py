@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from dst.data.dataset import Dataset, Part
+from dst.data.imputing import missing_by_column
 from dst.data.preparation import prepare
 from dst.data.splits import Split, default_count, make_splits, split_sha256
 
@@ -53,7 +56,7 @@ class TrialData:
         k: how many columns a ranking is judged on, unless the trial says otherwise.
         batch_size: rows in a minibatch, likewise.
         design: how it was made.
-        parts: training and validation part of each split.
+        parts: training and validation part of each split; may be read more than once.
         split_sha256: of the rows of all splits, test rows included.
         data_sha256: of the table's content, these rows and the policy: equal where a trial reads the same.
     """
@@ -75,14 +78,14 @@ def trial_data(dataset: Dataset, design: Design, *, keep: bool) -> TrialData:
     Args:
         dataset: the table.
         design: how.
-        keep: whether all parts are prepared now and kept, to be read by many trials; else each is prepared when it is
-            read, once.
+        keep: whether all parts are prepared now and kept, to be read by many trials; else each is prepared whenever it
+            is read, and not kept.
 
     Raises:
         InputError: the table cannot be split or prepared so; of the preparation only when it happens.
     """
     splits = design.splits(dataset)
-    parts = (prepare(dataset, split, policy=design.policy, indicators=design.indicators) for split in splits)
+    parts = _Parts(dataset, splits, design)
     rows = split_sha256(splits)
     return TrialData(
         name=dataset.name,
@@ -95,6 +98,60 @@ def trial_data(dataset: Dataset, design: Design, *, keep: bool) -> TrialData:
         split_sha256=rows,
         data_sha256=_sha256([dataset.content_sha256, rows, design.policy, design.indicators]),
     )
+
+
+def prepared_bytes(dataset: Dataset, design: Design) -> int:
+    """Bound the bytes of all parts that :func:`trial_data` prepares from above, without preparing them.
+
+    Categories and missing numbers count though the training rows may not hold them.
+
+    Args:
+        dataset: the table, with all of its values that are missing.
+        design: how it is split and prepared.
+
+    Raises:
+        InputError: the table cannot be split so.
+    """
+    splits = design.splits(dataset)
+    numbers = dataset.n_features - len(dataset.categories)
+    added = sum(len(names) + 1 for names in dataset.categories.values())  # one for missing
+    lacking = missing_by_column(dataset.x) if design.indicators else np.zeros(dataset.n_features, dtype=np.int64)
+    lacking[list(dataset.categories)] = 0
+    added += int(np.count_nonzero(lacking))
+    rows = sum(len(split.train) + len(split.validation) for split in splits)
+    labels = rows * dataset.y.itemsize
+    origins = 2 * len(splits) * (numbers + added) * _INDEX
+    if isinstance(dataset.x, np.ndarray):
+        return rows * (numbers + added) * _VALUE + labels + origins
+    per_row = len(dataset.categories)  # each row is of one category of a column
+    entries = len(splits) * (int(dataset.x.nnz) + int(lacking.sum())) + rows * per_row
+    row_starts = (rows + 2 * len(splits)) * _INDEX
+    return entries * (_VALUE + _INDEX) + row_starts + labels + origins
+
+
+def table_bytes(dataset: Dataset) -> int:
+    """Return the bytes of a table's arrays."""
+    x = dataset.x
+    columns = (dataset.y, dataset.official_test, dataset.groups, dataset.times)
+    arrays = [*((x,) if isinstance(x, np.ndarray) else (x.data, x.indices, x.indptr)), *columns]
+    return sum(int(array.nbytes) for array in arrays if array is not None)
+
+
+_VALUE = 4  # bytes of a number
+_INDEX = 8  # bytes of an index; SciPy may take 4
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Training and validation part of each split, prepared when they are read."""
+
+    dataset: Dataset
+    splits: tuple[Split, ...]
+    design: Design
+
+    def __iter__(self) -> Iterator[tuple[Part, Part]]:
+        for split in self.splits:
+            yield prepare(self.dataset, split, policy=self.design.policy, indicators=self.design.indicators)
 
 
 def _sha256(words: list[object]) -> str:

@@ -345,6 +345,7 @@ def test_an_address_where_no_cluster_is_is_refused_at_once(address: str, message
         ("seconds_per_job", 0.0, "> 0"),
         ("gpus_per_job", -1, ">= 0"),
         ("memory_per_job", -1, ">= 0"),
+        ("shared_bytes", -1, ">= 0"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name: str, number: float, rule: str) -> None:

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from dst.data.dataset import Part
 from dst.engine import SparseEngine, StepConfig
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
+from dst.schedules import SCHEDULES
 from dst.sparsity import DISTRIBUTIONS, connections
 from dst.topology import DROP_RULES, GROW_RULES, METHODS, Method
 from dst.torch_engine import TorchEngine
+from dst.training import Trainer, TrainingConfig
 from tests.dst.test_engine import batch
 
 PAIRS = {f"{drop}+{grow}": Method(True, drop, grow) for drop, grow in itertools.product(DROP_RULES, GROW_RULES)}
@@ -125,3 +128,44 @@ def test_a_state_goes_on_and_a_seed_repeats(rule, distribution, engine):
     assert second.losses == whole.losses
     for name, tensor in second.tensors().items():
         torch.testing.assert_close(tensor, whole.tensors()[name], rtol=0, atol=0, msg=name)
+
+
+END = 0.01
+DOCUMENTED = {  # the share of the way from the end's to the first that is left, by progress
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: np.cos(np.pi * progress / 2) ** 2,
+}
+
+
+@pytest.mark.parametrize("engine", ["sparse", "dense"])
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_every_schedule_trains_and_moves_the_share_that_it_documents(schedule, engine):
+    rng = np.random.default_rng(0)
+    drawn = [batch(rng, WIDTHS[0], 64, WIDTHS[-1]) for _ in range(2)]
+    parts = [Part(np.ascontiguousarray(x.T), y, n_classes=WIDTHS[-1]) for x, y in drawn]
+    config = TrainingConfig(
+        schedule=schedule,
+        engine=engine,
+        sparsity=0.6,
+        hidden=WIDTHS[1:-1],
+        epochs=6,
+        batch_size=16,
+        update_interval=4,  # one update an epoch, after its last step
+        drop_fraction=FRACTION,
+        final_drop_fraction=END,
+    )
+    trainer = Trainer(*parts, config, rng, lambda: np.ones(WIDTHS[0]))
+    losses, grown = [], []
+    for _ in range(config.epochs):
+        before = [set(layer.positions().tolist()) for layer in trainer.model.linears]
+        losses.append(trainer.run_epoch().train_loss)
+        after = [set(layer.positions().tolist()) for layer in trainer.model.linears]
+        grown.append([len(new - old) for old, new in zip(before, after, strict=True)])
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    left = [DOCUMENTED[schedule]((epoch + 1) / config.epochs) for epoch in range(config.epochs)]
+    shares = [END + (FRACTION - END) * weight for weight in left]
+    layers = [(layer.nnz, layer.in_features * layer.out_features) for layer in trainer.model.linears]
+    wanted = [[min(int(np.ceil(share * nnz - 1e-9)), size - nnz) for nnz, size in layers] for share in shares]
+    assert grown == wanted

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from dst.data import Removal, load_dataset, make_splits, remove_values, split_sha256, trial_data
-from dst.data.dataset import Dataset
+from dst.data import Design, Removal, load_dataset, make_splits, remove_values, split_sha256, trial_data
+from dst.data.dataset import Dataset, Part
+from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import rank_columns
@@ -271,6 +272,46 @@ def test_data_that_was_prepared_once_serves_many_trials(method):
             np.testing.assert_array_equal(one.scores, theirs.importances[name].scores)
     with pytest.raises(ValueError, match=r"was prepared by .* but the trial's design is"):
         run_trial(shared, dataclasses.replace(specs[0], split_seed=8))
+
+
+def test_data_that_is_not_kept_is_prepared_each_time_it_is_read():
+    wine = load_dataset("wine")
+    spec = TrialSpec("l1_logistic")
+    shared = trial_data(wine, spec.design, keep=False)
+    first, second = run_trial(shared, spec), run_trial(shared, spec)
+    for name, one in first.importances.items():
+        np.testing.assert_array_equal(one.scores, second.importances[name].scores)
+    once, again = list(shared.parts), list(shared.parts)
+    assert len(once) == len(again) == 5
+    assert all(a.x is not b.x for (a, _), (b, _) in zip(once, again, strict=True)), "nothing is kept"
+    lacking = trial_data(remove_values(wine, Removal(0.1)), spec.design, keep=False)
+    with pytest.raises(InputError, match="values are missing"):
+        next(iter(lacking.parts))
+
+
+def bytes_of(*holders: Dataset | Part) -> int:
+    held = [value for holder in holders for value in vars(holder).values()]
+    tables = [array for x in held if isinstance(x, csr_array) for array in (x.data, x.indices, x.indptr)]
+    return sum(array.nbytes for array in [*tables, *(array for array in held if isinstance(array, np.ndarray))])
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("categories", [0, 2])
+@pytest.mark.parametrize(("rate", "indicators"), [(0.0, False), (0.0, True), (0.4, False), (0.4, True)])
+def test_the_bytes_of_what_will_be_prepared_are_bounded(sparse, categories, rate, indicators):
+    rng = np.random.default_rng(0)
+    data = informative(200)
+    x = data.x * (rng.random(data.x.shape) < (0.3 if sparse else 1))
+    x[:, categories:][(rng.random((200, 40 - categories)) < rate) & (x[:, categories:] != 0)] = np.nan
+    x[:, :categories] = rng.integers(0, 4, size=(200, categories))
+    names = dict.fromkeys(range(categories), ("a", "b", "c", "d"))
+    data = dataclasses.replace(data, x=csr_array(x) if sparse else x, categories=names, official_test=None)
+    data = dataclasses.replace(data, scaling="maxabs" if sparse else "standard")
+    design = Design(count=3, policy="mean", indicators=indicators)
+    held = bytes_of(*(part for parts in trial_data(data, design, keep=True).parts for part in parts))
+    bound = prepared_bytes(data, design)
+    assert held <= bound <= 2.5 * held
+    assert table_bytes(data) == bytes_of(data)
 
 
 @pytest.mark.parametrize("method", sorted(RANKERS))

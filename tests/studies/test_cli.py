@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from studies.cli import main
+from studies.spec import packaged_specs
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
@@ -49,6 +50,9 @@ def tables(tmp_path):
         (["trial", "--data", "wine", "--sparsity", "1"], "0 <= sparsity < 1 must hold, but got sparsity=1.0"),
         (["trial", "--data", "wine", "--sparsity", "-0.1"], "0 <= sparsity < 1 must hold"),
         (["trial", "--data", "wine", "--method", "dense", "--sparsity", "2"], "0 <= sparsity < 1 must hold"),
+        (["trial", "--data", "wine", "--method", "l1_logistic", "--engine", "foo"], "unknown engine 'foo'"),
+        (["trial", "--data", "wine", "--method", "random", "--device", "gpu"], "unknown device 'gpu'"),
+        (["trial", "--data", "wine", "--method", "random", "--l2", "-1"], "0 <= l2 < inf must hold"),
         (["trial", "--data", "wine", "--l2", "inf"], "0 <= l2 < inf must hold"),
         (["trial", "--data", "wine", "--split", "papr"], "unknown split 'papr': did you mean 'paper'?"),
         (["trial", "--data", "wine", "--epochs", "0"], "epochs >= 1 must hold"),
@@ -71,6 +75,7 @@ def tables(tmp_path):
             ["run", "{}/spec.yaml", "--set", "space={batch_size: 16.5}"],
             "batch_size must be a whole number, but got 16.5",
         ),
+        (["run", "{}/spec.yaml", "--set", "space={threads: 8}"], "space.threads: threads is the same in all trials"),
         (["run", "{}/spec.yaml", "--set", "datasets=[win]"], "unknown dataset 'win'"),
         (["run", "{}/spec.yaml", "--workers", "0"], "workers"),
         (["run", "{}/spec.yaml", "--out", "{}/good.csv"], "cannot be made a study's folder"),
@@ -89,6 +94,11 @@ def test_a_wrong_call_ends_with_status_2_and_one_line(capsys, tables, arguments,
     assert says in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_the_help_names_every_packaged_spec(capsys):
+    _, out, _ = call(capsys, "run", "--help")
+    assert all(name in out for name in packaged_specs())
 
 
 def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tables):
@@ -127,8 +137,9 @@ def test_a_trial_names_its_engine_and_counts_its_bytes(capsys, tables):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_in_one_line(capsys):
-    status, out, err = call(capsys, "trial", "--data", "wine", "--device", "cuda", "--json")
+@pytest.mark.parametrize("method", ["set", "l1_logistic"])
+def test_a_gpu_that_is_not_there_is_said_in_one_line(capsys, method):
+    status, out, err = call(capsys, "trial", "--data", "wine", "--method", method, "--device", "cuda", "--json")
     assert (status, out) == (2, "")
     assert "device cuda needs a GPU" in err
     assert err.count("\n") == 1

@@ -44,3 +44,10 @@ def test_notes_differ_where_what_is_read_differs():
 def test_two_datasets_of_one_name():
     with pytest.raises(InputError, match="each name once, but 'wine' is there more than once"):
         data_of("wine", {"path": "wine", "missing": {"policy": "mean"}})
+
+
+def test_the_driver_knows_what_all_takes_without_preparing_it():
+    data = data_of({"path": "wine", "missing": {"rate": [0, 0.2], "policy": "mean"}}, "digits")
+    parts = [part for one in data.datasets for pair in data[one.name].parts for part in pair]
+    held = sum(holder.x.nbytes + holder.y.nbytes for holder in [*parts, *data.tables.values()])
+    assert held <= data.n_bytes < 1.1 * held

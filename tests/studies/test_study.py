@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -258,6 +259,21 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
     assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
 
 
+def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
+    module = importlib.import_module("dst.data.trial_data")
+    prepare, splits = module.prepare, []
+
+    def counted(dataset, split, **settings):
+        splits.append(split)
+        return prepare(dataset, split, **settings)
+
+    monkeypatch.setattr(module, "prepare", counted)  # in this process; workers prepare for confirmation alone
+    datasets = [{**one, "inner_splits": 3} for one in document(tmp_path)["datasets"]]
+    spec = spec_of(tmp_path, datasets=datasets, methods=["random"], confirm={"top": 1, "seeds": 1})
+    assert run_study(spec, out=tmp_path / "out", workers=2).ran
+    assert len(splits) == 2 * 3
+
+
 def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
     space = {"lr": {"values": [0.001, 1.0e30], "when": {"method": ["set"]}}}
     spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 6, "batch": 6, "sampler": "random"})
@@ -325,6 +341,12 @@ def test_a_dataset_on_which_nothing_works_does_not_stop_the_others(tmp_path):
         ({"space": {"sparsty": 0.5}}, "space.sparsty: unknown parameter 'sparsty'.*'sparsity'"),
         ({"space": "defalt"}, "space: unknown space 'defalt'.*'default'"),
         ({"space": {"lr": 0.1}, "training": {"lr": 0.1}}, "lr must be set once, but training and space both have it"),
+        ({"space": {"engine": "dense"}}, "space.engine: engine is the same in all trials: it is set in training"),
+        ({"space": {"device": "cuda"}}, "space.device: device is the same in all trials"),
+        ({"space": {"threads": {"values": [1, 8]}}}, "space.threads: threads is the same in all trials"),
+        ({"space": {"hidden": {"values": [8]}}}, "space.hidden: hidden is the same in all trials"),
+        ({"space": {"loss": "squared_error"}}, "space.loss: loss is cross_entropy: a study classifies"),
+        ({"space": {"input_noise": 0.1}}, "space.input_noise: input_noise is 0"),
         ({"search": {"sampler": "tpee"}}, "search: .*tpee"),
         ({"search": {"pruner": {"name": "median", "n_startup": 3}}}, "search: .*n_startup"),
         ({"storage": "nonsense"}, "storage must be a URL"),
