@@ -177,7 +177,10 @@ def _vector(values: Any) -> npt.NDArray[Any]:
         cells = [np.asarray(cell) for cell in array.flat]
         words = np.array([str(cell.item()) if cell.size == 1 and cell.dtype.kind != "O" else "" for cell in cells])
         missing = pd.isna(array.reshape(-1))
-        return np.where(missing, None, words) if missing.any() else words  # missing labels, groups or times stay so
+        if missing.any():  # what is missing stays so, whatever the vector is for
+            words = words.astype(object)
+            words[missing] = None
+        return words
     return array.reshape(-1)
 
 
