@@ -49,9 +49,14 @@ class Batches:
         part: rows; its ``y`` holds class codes, or float32 targets for ``squared_error``.
         loss: a name in :data:`LOSSES`.
         width: minibatches get zero columns up to a multiple of this.
+
+    Raises:
+        ValueError: there are not as many rows as targets.
     """
 
     def __init__(self, part: Part, loss: str, width: int) -> None:
+        if part.x.shape[0] != len(part.y):  # kernels do not look whether an index is within an array
+            raise ValueError(f"x and y must have as many rows, but have {part.x.shape[0]} and {len(part.y)}")
         self._n_features = part.x.shape[1]
         self._gather: Callable[[npt.NDArray[np.int64], Floats], None]
         if isinstance(part.x, np.ndarray):

@@ -20,8 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from dst.checkpoint import State, read_state, save_state
 from dst.data.dataset import Matrix, Scaling
 from dst.data.entry import default_batch_size, default_k, default_scaling
-from dst.data.imputing import POLICIES, missing_by_column
+from dst.data.imputing import POLICIES
 from dst.data.preparation import raw_scores
+from dst.data.readers.table import missing_counts
 from dst.errors import InputError, unknown_name
 from dst.importance import METRICS
 from dst.rankers import RANKERS, make_config, parameters
@@ -283,7 +284,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         )
 
     def _check_complete(self, matrix: Matrix, categorical: list[int]) -> None:
-        lacking = missing_by_column(matrix)
+        lacking = missing_counts(matrix)
         lacking[categorical] = 0
         if self.impute is None and lacking.any():
             raise InputError(

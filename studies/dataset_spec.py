@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, Removal, load_dataset
 from dst.data.dataset import Scaling
@@ -33,14 +33,15 @@ class MissingSpec(Section):
     Attributes:
         rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
         mechanism: ``mcar``, ``mar`` or ``mnar``.
-        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`).
+        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`);
+            None: no number may be missing, so there must be one with a rate above 0 or with indicators.
         indicators: whether a missing number also sets a column of its own.
         seed: of the removal.
     """
 
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mechanism: str = "mcar"
-    policy: str = "mean"
+    policy: str | None = None
     indicators: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -53,16 +54,23 @@ class MissingSpec(Section):
 
     @field_validator("policy")
     @classmethod
-    def _known_policy(cls, policy: str) -> str:
-        if policy not in POLICIES:
+    def _known_policy(cls, policy: str | None) -> str | None:
+        if policy is not None and policy not in POLICIES:
             raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
         return policy
 
+    @model_validator(mode="after")
+    def _says_what_stands_in(self) -> MissingSpec:
+        if self.policy is None and (self.rate > 0 or self.indicators):
+            cause = f"rate={self.rate:g}" if self.rate > 0 else "indicators=True"
+            raise ValueError(f"{cause} needs a policy that says what stands in: one of {', '.join(POLICIES)}")
+        return self
+
     @property
     def suffix(self) -> str:
-        """What the dataset's name gets: everything that differs from the defaults."""
+        """What the dataset's name gets: everything that differs from the defaults, and from the policy ``mean``."""
         parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
-        parts += [self.policy] if self.policy != "mean" else []
+        parts += [self.policy] if self.policy not in (None, "mean") else []
         parts += ["indicators"] if self.indicators else []
         parts += [f"seed{self.seed}"] if self.seed else []
         return "".join(f"-{part}" for part in parts)
@@ -144,11 +152,18 @@ _TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical")
 
 
 def each_combination(dataset: Any) -> Iterator[Any]:
-    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later."""
+    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later.
+
+    Raises:
+        ValueError: a list is empty, so that there would be no dataset.
+    """
     missing = dataset.get("missing") if isinstance(dataset, Mapping) else None
     if not isinstance(missing, Mapping) or not any(is_list(value) for value in missing.values()):
         yield dataset
         return
+    empty = next((key for key, value in missing.items() if is_list(value) and not value), None)
+    if empty is not None:
+        raise ValueError(f"{dataset.get('path')}: missing.{empty} needs a value or more, but its list is empty")
     known = list(MissingSpec.model_fields)
     ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
     seen: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ prepare it themselves) and, for each dataset, the parts that all its search tria
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +63,10 @@ class StudyData(Mapping[str, Dataset | TrialData]):
         self._seed = spec.seed
         self.tables: dict[str, Dataset] = {}
         self.datasets = tuple(self._look_at(use) for use in spec.datasets)
-        twice = [name for name, count in Counter(dataset.name for dataset in self.datasets).items() if count > 1]
-        if twice:
-            raise SpecError(f"datasets: each name once, but {twice[0]!r} is there more than once: rename the file")
+        for name, count in Counter(dataset.name for dataset in self.datasets).items():
+            if count > 1:
+                alike = [dataset.use for dataset in self.datasets if dataset.name == name]
+                raise SpecError(f"datasets: each name once, but {name!r} is there {count} times: {_remedy(alike)}")
 
     def __getitem__(self, key: str) -> Dataset | TrialData:
         """Return a table, or split and prepare a dataset for its search."""
@@ -119,3 +120,12 @@ class StudyData(Mapping[str, Dataset | TrialData]):
                 "batch_size": dataset.batch_size,
             },
         )
+
+
+def _remedy(alike: Sequence[DatasetSpec]) -> str:
+    """Say what makes the names of datasets differ."""
+    if len({use.path for use in alike}) == len(alike):
+        return "rename a file"  # of the registry's names no two are alike
+    if len({use.missing is None for use in alike}) == 2:
+        return "leave out the one without missing, or the 0 of the other's missing.rate"
+    return "leave out all but one"

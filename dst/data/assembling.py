@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset
+from dst.data.dataset import Dataset, Matrix
 from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
 from dst.data.readers import Table, shorten
 from dst.errors import InputError
@@ -45,7 +45,7 @@ def assemble(
     official = None if entry is None else entry.official_train_rows
     return Dataset(
         name=name,
-        x=table.x,
+        x=_with_small_indices(table.x),
         y=y,
         feature_names=table.feature_names,
         class_names=tuple(map(str, classes)),
@@ -60,6 +60,16 @@ def assemble(
         groups=table.groups,
         times=table.times,
     )
+
+
+def _with_small_indices(x: Matrix) -> Matrix:
+    """The same table; a sparse one with indices of 32 bits where they suffice: liblinear takes no others."""
+    if isinstance(x, np.ndarray) or max(x.nnz, *x.shape) > np.iinfo(np.int32).max:
+        return x
+    from scipy.sparse import csr_array
+
+    indices, indptr = (part.astype(np.int32, copy=False) for part in (x.indices, x.indptr))
+    return csr_array((x.data, indices, indptr), shape=x.shape)
 
 
 def check_numbers(k: int | None, batch_size: int | None) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
+import queue
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,11 +97,8 @@ def fetch_dataset(
     if entry.file is None:
         return Fetched(entry.name, "embedded")
     path = data_folder(data_dir) / entry.file
-    if path.exists():
-        try:
-            return _fetched(entry, path, "present")
-        except InputError as error:
-            raise FetchError(f"{error}; move {path} away to fetch {entry.name} again") from error
+    if os.path.exists(path):  # False, too, where the folder may not be looked into: it cannot be written to either
+        return _fetched(entry, path, "present")
     how = patience or Patience()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +109,10 @@ def fetch_dataset(
     return _fetched(entry, path, "fetched", url)
 
 
+def _addresses(entry: Entry) -> str:
+    return _page(entry.openml) if entry.openml else " or ".join(entry.urls)
+
+
 def _by_hand(entry: Entry, path: Path) -> str:
     if entry.openml:
         return f"to place it by hand, save X and y of {_page(entry.openml)} as {path} (numpy.savez)"
@@ -115,11 +120,18 @@ def _by_hand(entry: Entry, path: Path) -> str:
 
 
 def _fetched(entry: Entry, path: Path, status: Literal["fetched", "present"], url: str | None = None) -> Fetched:
-    if entry.sha256 is None:
-        _check_table(entry, path)
-        sha256 = file_sha256(path)
-    else:
-        sha256 = read_entry(entry, path)[1]
+    """What is in place, checked; a FetchError if it is not the registry's, or cannot be read."""
+    try:
+        if entry.sha256 is None:
+            _check_table(entry, path)
+            sha256 = file_sha256(path)
+        else:
+            sha256 = read_entry(entry, path)[1]
+    except InputError as error:
+        raise FetchError(f"{error}; move {path} away to fetch {entry.name} again") from error
+    except OSError as error:
+        why = f"{path} cannot be read: {error.strerror or error}; move it away to fetch {entry.name} again"
+        raise FetchError(f"{why}, from {_addresses(entry)}; {_by_hand(entry, path)}") from error
     return Fetched(entry.name, status, path, url, sha256, entry.sha256 is not None)
 
 
@@ -158,7 +170,8 @@ def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progres
     """Download to a temporary file beside ``path``, check it, and only then give it its name."""
     import pooch
 
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as folder:
+    folders = tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent)
+    with folders as folder, _quiet(pooch.get_logger()):
         try:
             pooch.retrieve(
                 url,
@@ -191,22 +204,24 @@ class _Download:
         import urllib3
 
         limits = (self.patience.connect, self.patience.silence)
+        deadline = time.monotonic() + self.patience.total
+        ask = functools.partial(
+            requests.get, url, stream=True, timeout=limits, headers={"Accept-Encoding": "identity"}
+        )  # identity: the length that the server states is then the file's own
         try:
-            # identity: the length that the server states is then the file's own.
-            with requests.get(url, stream=True, timeout=limits, headers={"Accept-Encoding": "identity"}) as answer:
+            with _within(self.patience.total, ask) as answer:
                 if answer.status_code >= 500:
                     raise _TryAgainError(f"the server answered {answer.status_code} {answer.reason}")
                 if answer.status_code != 200:
                     raise _RefusedError(f"the server answered {answer.status_code} {answer.reason}")
-                self._save(answer, Path(output_file))
+                self._save(answer, Path(output_file), deadline)
         except requests.RequestException as error:
             raise _TryAgainError(_reason(error)) from error
         except (urllib3.exceptions.HTTPError, TimeoutError, ConnectionError) as error:
             raise _TryAgainError(_reason(error)) from error
 
-    def _save(self, answer: Any, output: Path) -> None:
-        deadline = time.monotonic() + self.patience.total
-        stated = int(answer.headers.get("Content-Length", 0))
+    def _save(self, answer: Any, output: Path, deadline: float) -> None:
+        stated = _length(answer.headers.get("Content-Length", ""))
         done = 0
         with output.open("wb") as file:
             while chunk := answer.raw.read1(
@@ -217,10 +232,45 @@ class _Download:
                 if max(done, stated) > self.patience.max_bytes:
                     raise _RefusedError(f"the server sends more than {self.patience.max_bytes:,} bytes")
                 if time.monotonic() > deadline:
-                    raise _TryAgainError(f"not complete after {self.patience.total:g} seconds")
+                    raise _late(self.patience.total)
                 self.on_progress(done, stated)
         if done < stated:
             raise _TryAgainError(f"the connection was cut after {done:,} of {stated:,} bytes")
+
+
+def _length(header: str) -> int:
+    """The bytes that a server says it sends; 0 where it does not say, or says no number (RFC 9110, 8.6)."""
+    numbers = {number.strip() for number in header.split(",")}  # proxies join the same number twice
+    number = numbers.pop()
+    return int(number) if not numbers and number.isascii() and number.isdigit() else 0
+
+
+def _late(seconds: float) -> _TryAgainError:
+    return _TryAgainError(f"not complete after {seconds:g} seconds")
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> Any:
+    """What ``ask`` returns or raises, if it does so in time.
+
+    requests bounds each wait for a byte, not how many bytes of headers and redirections there are. A thread that is
+    late is left behind: it holds a connection until the server ends it, and nothing else.
+    """
+    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((ask(), None))
+        except Exception as error:  # raised again below
+            outcome.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise _late(seconds) from None
+    if error is not None:
+        raise error
+    return answer
 
 
 def _reason(error: Exception) -> str:
@@ -266,6 +316,17 @@ def _from_openml(entry: Entry, path: Path, patience: Patience) -> str:
             raise FetchError(f"{_page(int(entry.openml or 0))}: the data is not the registry's: {error}") from error
         os.replace(whole, path)
     return _page(int(entry.openml or 0))
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep a library from writing what it does to stderr; its warnings stay."""
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

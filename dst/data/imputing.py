@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from dst.data.dataset import Dataset, Matrix
-from dst.data.readers.table import shorten
+from dst.data.readers.table import missing_counts, shorten
 from dst.errors import InputError, unknown_name
 
 NEIGHBOURS = 5
@@ -41,13 +40,6 @@ def impute(policy: str, fit_rows_x: Matrix, *others: Matrix) -> tuple[Matrix, ..
     return POLICIES[policy](tables)
 
 
-def missing_by_column(x: Matrix) -> npt.NDArray[np.int64]:
-    """Return how many values are missing (NaN) in each column, int64 ``(n_columns,)``."""
-    if isinstance(x, np.ndarray):
-        return np.asarray(np.isnan(x).sum(axis=0), dtype=np.int64)
-    return np.bincount(x.indices[np.isnan(x.data)], minlength=x.shape[1]).astype(np.int64)
-
-
 def check_policy(dataset: Dataset, policy: str | None) -> None:
     """Refuse a table that lacks numbers where nothing says what to do about it, or what is said is unknown.
 
@@ -60,7 +52,7 @@ def check_policy(dataset: Dataset, policy: str | None) -> None:
         if policy not in POLICIES:
             raise InputError(unknown_name("missing-data policy", policy, POLICIES))
         return
-    counts = missing_by_column(dataset.x)
+    counts = missing_counts(dataset.x)
     counts[list(dataset.categories)] = 0
     columns = [dataset.feature_names[column] for column in np.flatnonzero(counts)]
     if columns:

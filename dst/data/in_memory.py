@@ -47,6 +47,10 @@ def from_frame(
         InputError: what ``load_dataset`` raises on such a table.
     """
     roles = Roles(target, group, time, tuple(categorical))
+    from pandas import DataFrame
+
+    if not isinstance(frame, DataFrame):
+        raise InputError(f"{name}: frame must be a pandas DataFrame, but is a {type(frame).__name__}")
     named = frame.set_axis([str(column) for column in frame.columns], axis=1)
     try:
         check_names(list(named.columns), roles)
@@ -85,14 +89,28 @@ def from_arrays(
         InputError: what ``load_dataset`` raises on such a table.
     """
     beside = {"target": ("y", y), "group": ("groups", groups), "time": ("times", times)}
-    vectors = {role: (label, np.asarray(values)) for role, (label, values) in beside.items() if values is not None}
-    matrix = x if hasattr(x, "toarray") else np.asarray(x)
     names = None if feature_names is None else [str(column) for column in feature_names]
     try:
+        matrix = x if hasattr(x, "toarray") else _array("x", x)
+        vectors = {role: (what, _vector(what, values)) for role, (what, values) in beside.items() if values is not None}
         table = from_variables("x", matrix, vectors, Roles(categorical=tuple(categorical)), names)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error.__cause__
     return _dataset(table, name, "arrays", k, batch_size)
+
+
+def _array(what: str, values: Any, dtype: Any = None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array, or lists of equal length, but it is neither: {error}") from error
+
+
+def _vector(what: str, values: Any) -> npt.NDArray[Any]:
+    """Labels, groups or times; NaN among the words of a list stays NaN, where NumPy would make a word of it."""
+    array = _array(what, values)
+    is_list_of_words = array.dtype.kind in "SU" and not hasattr(values, "dtype")
+    return _array(what, values, object) if is_list_of_words else array
 
 
 def _dataset(table: Table, name: str, source: str, k: int | None, batch_size: int | None) -> Dataset:

@@ -67,8 +67,9 @@ def remove_values(dataset: Dataset, removal: Removal) -> Dataset:
     """Return the table without some of its values: NaN in training, validation and test rows alike.
 
     Exactly ``round(rate * values)`` go, half to even. The same removal of the same table is always the same; with
-    ``mcar`` and ``mnar``, what a lower rate removes is also removed by a higher one of the same seed. Labels, groups
-    and times are never removed. Codes of categories are values: large ones go first with ``mnar``.
+    ``mcar`` and ``mnar``, what a lower rate removes is also removed by a higher one of the same seed, if no column
+    lacks more values than another before (else a column may lose one value less at the higher rate). Labels, groups and
+    times are never removed. Codes of categories are values: large ones go first with ``mnar``.
 
     Args:
         dataset: a dense table; what it lacks already stays missing.

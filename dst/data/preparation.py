@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from dst.data.dataset import Dataset, Matrix, Part, Scaling
 from dst.data.encoding import one_hot
-from dst.data.imputing import check_policy, impute, missing_by_column
+from dst.data.imputing import check_policy, impute
+from dst.data.readers.table import missing_counts
 from dst.data.scaling import scale
 from dst.data.splits import Rows, Split
 from dst.errors import InputError
@@ -133,7 +134,7 @@ Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
 
 
 def _indicators(tables: tuple[Matrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
-    lacking = np.flatnonzero(missing_by_column(tables[0]))
+    lacking = np.flatnonzero(missing_counts(tables[0]))
     fit, judged = (np.isnan(_dense(x[:, lacking])).astype(np.float32) for x in tables)
     return (fit, judged), numbers[lacking]
 

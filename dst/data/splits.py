@@ -97,7 +97,7 @@ def make_splits(dataset: Dataset, kind: str, *, seed: int, test_seed: int, count
 
     Raises:
         InputError: the kind is unknown, a number is out of range, there are too few rows (groups, times) to fill three
-            parts, or the table lacks what the kind goes by.
+            parts, the table lacks what the kind goes by, or it has groups or times and the kind does not go by them.
     """
     scheme = _kind(kind)
     if count < 1:
@@ -105,6 +105,12 @@ def make_splits(dataset: Dataset, kind: str, *, seed: int, test_seed: int, count
     for name, value in (("seed", seed), ("test_seed", test_seed)):
         if not 0 <= value <= _MAX_SEED:
             raise InputError(f"{name} must be between 0 and {_MAX_SEED}, but got {value}")
+    for column, present in (("group", dataset.groups is not None), ("time", dataset.times is not None)):
+        if present and kind != column:
+            raise InputError(
+                f"{dataset.name}: a {column} column is named ({column}: NAME), and only the split {column!r} goes by "
+                f"it, but the split is {kind!r}: choose split {column!r}, or take the column out of the table"
+            )
     if scheme.takes_official and dataset.official_test is not None:
         test = dataset.official_test
         others = np.setdiff1d(np.arange(dataset.n_samples, dtype=np.int64), test)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dst.data.dataset import Dataset, Part
-from dst.data.imputing import missing_by_column
 from dst.data.preparation import prepare
+from dst.data.readers.table import missing_counts
 from dst.data.splits import Split, default_count, make_splits, split_sha256
 
 
@@ -115,7 +115,7 @@ def prepared_bytes(dataset: Dataset, design: Design) -> int:
     splits = design.splits(dataset)
     numbers = dataset.n_features - len(dataset.categories)
     added = sum(len(names) + 1 for names in dataset.categories.values())  # one for missing
-    lacking = missing_by_column(dataset.x) if design.indicators else np.zeros(dataset.n_features, dtype=np.int64)
+    lacking = missing_counts(dataset.x) if design.indicators else np.zeros(dataset.n_features, dtype=np.int64)
     lacking[list(dataset.categories)] = 0
     added += int(np.count_nonzero(lacking))
     rows = sum(len(split.train) + len(split.validation) for split in splits)

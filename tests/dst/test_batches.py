@@ -114,3 +114,8 @@ def test_targets_of_another_kind_are_refused(loss, y, message):
     with pytest.raises(InputError, match=message):
         Trainer(train, validation, TrainingConfig(loss=loss, **SMALL), np.random.default_rng(0))
     assert output_width(train, "reconstruction") == 30
+
+
+def test_rows_without_targets_are_refused():
+    with pytest.raises(ValueError, match="as many rows, but have 3 and 4"):
+        Batches(Part(np.zeros((3, 2), np.float32), np.zeros(4, np.int64), 2), "cross_entropy", 16)

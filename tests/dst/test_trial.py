@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from dst.data import Design, Removal, load_dataset, make_splits, remove_values, split_sha256, trial_data
+from dst.data import Design, Removal, from_arrays, load_dataset, make_splits, remove_values, split_sha256, trial_data
 from dst.data.dataset import Dataset, Part
 from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import rank_columns
 from dst.trial import TrialSpec, run_trial, score_on_test
+from tests.dst.data.files import SPARSE, sparse_writers
 
 FAST = {"hidden": (30, 10), "epochs": 15, "patience": 5, "sparsity": 0.6}
 
@@ -224,6 +225,31 @@ def test_a_sparse_table_gives_what_its_dense_twin_gives(method):
         assert ours.val_svm_accuracy == theirs.val_svm_accuracy
     losses = [one.to_json()["val_loss"] for one in results]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", [*SPARSE, "arrays"])
+def test_every_sparse_format_is_ranked(name, tmp_path):
+    """Readers leave indices of 64 bits, which liblinear refuses."""
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((60, 12)) < 0.4, rng.normal(size=(60, 12)), 0).astype(np.float32)
+    y = np.arange(60) % 2
+    if name == "arrays":
+        wide = csr_array(x)
+        wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+        data = from_arrays(wide, y)
+        assert wide.indices.dtype == np.int64, "what was given is not changed"
+    else:
+        sparse_writers(x, y)[name](tmp_path / name)
+        data = load_dataset(tmp_path / name)
+    assert (data.x.indices.dtype, data.x.indptr.dtype) == (np.int32, np.int32)
+    np.testing.assert_array_equal(data.x.toarray(), x)
+    gaps = dataclasses.replace(data, x=data.x.copy())
+    gaps.x.data[::7] = np.nan
+    for method in ("l1_logistic", "set", "random"):
+        for one, how in ((data, {}), (gaps, {"impute": "median", "indicators": True})):
+            spec = TrialSpec(method, FAST | {"epochs": 2}, inner_splits=1, **how)
+            result = run_trial(one, spec)
+            assert all(np.isfinite(each.scores).all() for each in result.importances.values())
 
 
 @pytest.mark.parametrize("method", ["set", "rigl", "dense", "l1_logistic"])

@@ -58,6 +58,11 @@ def tables(tmp_path):
         (["trial", "--data", "wine", "--epochs", "0"], "epochs >= 1 must hold"),
         (["trial", "--data", "{}/good.csv"], "target"),
         (["trial", "--data", "{}/good.csv", "--target", "z"], "'z'"),
+        (
+            ["trial", "--data", "{}/good.csv", "--target", "y", "--group", "a"],
+            "only the split 'group' goes by",
+        ),
+        (["trial", "--data", "{}/good.csv", "--target", "y", "--time", "a"], "only the split 'time' goes by"),
         (["trial", "--data", "{}/text.csv", "--target", "y"], "'a'"),
         (["trial", "--data", "{}/missing.csv", "--target", "y"], "missing"),
         (["trial", "--data", "{}/single.csv", "--target", "y"], "'once'"),

@@ -7,7 +7,7 @@ from dst.errors import InputError
 from studies.datasets import StudyData
 from studies.spec import parse_spec
 
-SWEEP = {"rate": [0, 0.2, 0.4], "mechanism": ["mcar", "mnar"]}
+SWEEP = {"rate": [0, 0.2, 0.4], "mechanism": ["mcar", "mnar"], "policy": "mean"}
 
 
 def data_of(*datasets: object) -> StudyData:
@@ -41,9 +41,20 @@ def test_notes_differ_where_what_is_read_differs():
     assert len({note["sha256"] for note in notes}) == 3
 
 
-def test_two_datasets_of_one_name():
-    with pytest.raises(InputError, match="each name once, but 'wine' is there more than once"):
-        data_of("wine", {"path": "wine", "missing": {"policy": "mean"}})
+@pytest.mark.parametrize(
+    ("second", "remedy"),
+    [
+        ({"path": "wine", "missing": {"policy": "mean"}}, "leave out the one without missing, or the 0 of the other's"),
+        ({"path": "wine", "missing": {"rate": [0, 0.2], "policy": "mean"}}, "leave out .*, or the 0 of the other's"),
+        ({"path": "wine", "split": "kfold"}, "leave out all but one"),
+        ({"path": "{}/wine.csv", "target": "y"}, "rename a file"),
+    ],
+)
+def test_two_datasets_of_one_name(second, remedy, tmp_path):
+    (tmp_path / "wine.csv").write_text("a,y\n" + "1,u\n2,v\n" * 5)
+    second = {**second, "path": second["path"].format(tmp_path)}
+    with pytest.raises(InputError, match=f"each name once, but 'wine' is there 2 times: {remedy}"):
+        data_of("wine", second)
 
 
 def test_the_driver_knows_what_all_takes_without_preparing_it():

@@ -32,10 +32,11 @@ def test_the_committed_trials_are_those_of_the_spec():
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     path = tmp_path_factory.mktemp("missing") / "out"
+    missing = {"rate": [0, 0.3], "mechanism": "mnar", "policy": "mean"}
     spec = parse_spec(
         {
             "name": "tiny",
-            "datasets": [{"path": "wine", "inner_splits": 1, "missing": {"rate": [0, 0.3], "mechanism": "mnar"}}],
+            "datasets": [{"path": "wine", "inner_splits": 1, "missing": missing}],
             "methods": ["dense", "set"],
             "space": {"sparsity": {"values": [0.5, 0.9], "when": {"method": "set"}}},
             "training": {"epochs": 2, "hidden": [10]},

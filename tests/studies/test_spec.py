@@ -133,7 +133,7 @@ def test_lists_in_missing_become_a_dataset_for_each_combination(tmp_path):
 
 def test_names_of_removals_are_all_different():
     missing = [
-        MissingSpec(**changes)
+        MissingSpec(**{"policy": "mean", **changes})
         for changes in ({}, {"rate": 0.1}, {"rate": 0.25}, {"rate": 0.1, "mechanism": "mar"}, {"policy": "zero"})
     ]
     missing += [one.model_copy(update={"indicators": True}) for one in missing]
@@ -146,7 +146,7 @@ def test_names_of_removals_are_all_different():
     ("missing", "message"),
     [
         ({"rate": 1}, "datasets.0.missing.rate: input should be less than 1, but got 1"),
-        ({"rate": [0.1, -1]}, "datasets.1.missing.rate: .*, but got -1"),
+        ({"rate": [0.1, -1], "policy": "mean"}, "datasets.1.missing.rate: .*, but got -1"),
         (
             {"mechanism": "mcr"},
             "datasets.0.missing.mechanism: unknown missing-data mechanism 'mcr': did you mean 'mcar'",
@@ -154,6 +154,11 @@ def test_names_of_removals_are_all_different():
         ({"policy": ["mean", "medain"]}, "datasets.1.missing.policy: .* 'medain': did you mean 'median'"),
         ({"rates": 0.1}, "datasets.0.missing: unknown key 'rates': did you mean 'rate'"),
         ({"seed": -1}, "datasets.0.missing.seed: .*, but got -1"),
+        ({"rate": []}, "datasets: wine: missing.rate needs a value or more, but its list is empty"),
+        ({"rate": 0.1, "mechanism": []}, "datasets: wine: missing.mechanism needs a value or more, but"),
+        ({"rate": 0.1}, "datasets.0.missing: rate=0.1 needs a policy .* one of mean, median, zero, knn"),
+        ({"rate": [0, 0.1]}, "datasets.1.missing: rate=0.1 needs a policy"),
+        ({"indicators": True}, "datasets.0.missing: indicators=True needs a policy"),
     ],
 )
 def test_what_is_wrong_with_missing_is_said(missing, message):

@@ -531,18 +531,21 @@ def test_a_sweep_over_missing_data_is_a_study_of_each_combination(tmp_path):
     assert rerun.datasets == (spec.datasets[1],)
 
 
+REMOVED = {"rate": 0.3, "policy": "mean"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"missing": {"rate": 0.3, "seed": 1}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.3-seed1"),
-        ({"missing": {"rate": 0.2}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.2"),
+        ({"missing": {**REMOVED, "seed": 1}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.3-seed1"),
+        ({"missing": {**REMOVED, "rate": 0.2}}, "holds a study of gaps-mcar-0.3, but the spec has gaps-mcar-0.2"),
         ({"scaling": "minmax"}, "datasets.gaps-mcar-0.3.scaling=None, but the spec says minmax"),
         ({"split": "kfold"}, "datasets.gaps-mcar-0.3.split=stratified, but the spec says kfold"),
-        ({"group": "household"}, "datasets.gaps-mcar-0.3.group=None, but the spec says household"),
+        ({"group": "household", "split": "group"}, "gaps-mcar-0.3.group=None, but the spec says household"),
     ],
 )
 def test_a_study_does_not_go_on_with_other_preparation(tmp_path, change, message):
-    use = {"path": str(gaps(tmp_path)), "target": "label", "missing": {"rate": 0.3}}
+    use = {"path": str(gaps(tmp_path)), "target": "label", "missing": REMOVED}
     short = {"search": {"trials": 2, "batch": 2}, "confirm": {"top": 1, "seeds": 1}, "methods": ["random"]}
     run_study(spec_of(tmp_path, datasets=[use], **short), out=tmp_path / "out", in_process=True)
     with pytest.raises(InputError, match=re.escape(message)):
@@ -558,6 +561,9 @@ def test_a_table_that_lacks_values_needs_a_policy_before_anything_runs(tmp_path)
     )
     with pytest.raises(InputError, match="t: a group split needs a group column"):
         run_study(grouped, out=tmp_path / "out", in_process=True)
+    unused = {"path": str(gaps(tmp_path)), "target": "label", "missing": {"policy": "mean"}, "group": "household"}
+    with pytest.raises(InputError, match=r"gaps: a group column is named .*, but the split is 'stratified'"):
+        run_study(spec_of(tmp_path, datasets=[unused]), out=tmp_path / "out", in_process=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -109,6 +109,11 @@ def to_labels(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         InputError: a label is missing, or a fraction: that is a regression target.
     """
     if values.dtype.kind == "O":  # what pandas keeps text and mixed columns in
+        import pandas as pd
+
+        missing = int(pd.isna(values).sum())
+        if missing:
+            raise InputError(f"{missing} of {len(values)} rows have no label")
         values = np.asarray([value if isinstance(value, int | float | np.number) else str(value) for value in values])
     if values.dtype.kind == "f":
         if np.isnan(values).any():

@@ -172,8 +172,15 @@ def _vector(values: Any) -> npt.NDArray[Any]:
     if array.size != max(array.shape, default=0):
         raise InputError(f"labels, groups and times must be one a row, but their shape is {array.shape}")
     if array.dtype.kind == "O":
+        import pandas as pd
+
         cells = [np.asarray(cell) for cell in array.flat]
-        return np.array([str(cell.item()) if cell.size == 1 and cell.dtype.kind != "O" else "" for cell in cells])
+        words = np.array([str(cell.item()) if cell.size == 1 and cell.dtype.kind != "O" else "" for cell in cells])
+        missing = pd.isna(array.reshape(-1))
+        if missing.any():  # what is missing stays so, whatever the vector is for
+            words = words.astype(object)
+            words[missing] = None
+        return words
     return array.reshape(-1)
 
 

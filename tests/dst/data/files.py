@@ -95,11 +95,6 @@ def dense73(file: h5py.File) -> None:
     put(file, "Y", LABELS[:, None])
 
 
-def sparse73(file: h5py.File) -> None:
-    put_sparse(file, "fea", X)
-    put(file, "gnd", LABELS[None, :])
-
-
 DENSE: dict[str, Writer] = {
     "dense.mat": mat(X=X, Y=LABELS[:, None]),
     "packed.mat": lambda p: scipy.io.savemat(p, {"X": X, "Y": LABELS[:, None]}, do_compression=True),
@@ -123,13 +118,24 @@ DENSE: dict[str, Writer] = {
 }
 """Name -> writer of the same table in every dense format."""
 
-SPARSE: dict[str, Writer] = {
-    "sparse.mat": mat(fea=scipy.sparse.csc_matrix(X.astype(float)), gnd=LABELS),
-    "sparse73.mat": mat73(sparse73),
-    "csr.npz": npz(**sparse_parts(), y=LABELS),
-    "csc.npz": npz(**sparse_parts(layout="csc"), labels=LABELS),
-    "plain.svmlight": lambda p: dump_svmlight_file(X, LABELS, str(p), zero_based=False),
-}
+
+def sparse_writers(x: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, Writer]:
+    """Name -> writer of a table in every sparse format."""
+
+    def sparse73(file: h5py.File) -> None:
+        put_sparse(file, "fea", x)
+        put(file, "gnd", labels[None, :])
+
+    return {
+        "sparse.mat": mat(fea=scipy.sparse.csc_matrix(x.astype(float)), gnd=labels),
+        "sparse73.mat": mat73(sparse73),
+        "csr.npz": npz(**sparse_parts(x), y=labels),
+        "csc.npz": npz(**sparse_parts(x, "csc"), labels=labels),
+        "plain.svmlight": lambda p: dump_svmlight_file(x, labels, str(p), zero_based=False),
+    }
+
+
+SPARSE = sparse_writers(X, LABELS)
 """Name -> writer of that table in every sparse format."""
 
 

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import io
 import json
+import logging
 import os
 import socket
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pooch
 import pytest
 import scipy.io
 
@@ -44,7 +46,7 @@ SHA256 = hashlib.sha256(WHOLE).hexdigest()
 ENTRY = Entry("toy", (40, 6), 2, "tabular", "a test", "nobody", k=2, batch_size=32, file="toy.mat", sha256=SHA256)
 
 
-def send(content: bytes, status: int = 200, stated: int | None = None) -> Answer:
+def send(content: bytes, status: int = 200, stated: int | str | None = None) -> Answer:
     def answer(handler: Handler) -> None:
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content) if stated is None else stated))
@@ -76,6 +78,18 @@ def trickling(handler: Handler) -> None:
     for byte in range(100):
         try:
             handler.wfile.write(WHOLE[byte : byte + 1])
+            handler.wfile.flush()
+        except OSError:
+            return
+        time.sleep(0.1)
+
+
+def trickling_headers(handler: Handler) -> None:
+    """As the last one, before there is any content."""
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
+    for _ in range(100):
+        try:
+            handler.wfile.write(b"a")
             handler.wfile.flush()
         except OSError:
             return
@@ -162,7 +176,10 @@ def left(tmp_path: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 
-@pytest.mark.parametrize("answer", [send(WHOLE), without_length])
+LENGTHS = ["abc", "", "-5", f"{len(WHOLE)}, {len(WHOLE)}"]
+
+
+@pytest.mark.parametrize("answer", [send(WHOLE), without_length, *(send(WHOLE, stated=length) for length in LENGTHS)])
 def test_a_file_that_comes_whole_is_there_and_loads_by_name(
     answer: Answer, server: Server, toy: Callable[..., Entry], tmp_path: Path
 ) -> None:
@@ -195,6 +212,7 @@ FAULTS: dict[str, tuple[Answer, str, int]] = {
     "silent": (silent, "did not answer in time", 2),
     "stalling": (stalling, "did not answer in time", 2),
     "trickling": (trickling, "not complete after 3 seconds", 2),
+    "trickling headers": (trickling_headers, "not complete after 3 seconds", 2),
     "endless": (endless, "the server sends more than 10,000,000 bytes", 1),
     "too long": (send(b"", stated=10**12), "the server sends more than 10,000,000 bytes|connection was cut", 2),
     "no HTTP": (lambda handler: handler.wfile.write(b"\x00\x01\x02 nonsense\r\n\r\n"), "nonsense|BadStatus|aborted", 2),
@@ -284,6 +302,42 @@ def test_another_file_in_its_place_is_left_alone(server: Server, toy: Callable[.
         fetch_dataset("toy", patience=HASTY)
     assert path.read_bytes() == b"mine"
     assert server.requests == 0
+
+
+def test_what_cannot_be_read_in_its_place_is_named_with_addresses_and_the_others_follow(
+    server: Server, toy: Callable[..., Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    for name in [name for name, entry in DATASETS.items() if entry.file]:
+        monkeypatch.delitem(DATASETS, name)
+    entry = toy()
+    toy(name="second", file="second.mat")
+    server.answers = [send(WHOLE)]
+    path = tmp_path / "data" / "toy.mat"
+    path.mkdir(parents=True)
+    says = f"{path} cannot be read: Is a directory; move it away to fetch toy again, from {entry.urls[0]}; to place it "
+    with pytest.raises(FetchError, match=says):
+        fetch_dataset("toy", patience=HASTY)
+    status, out, err = call(capsys, "datasets", "fetch", "all", "--json")
+    assert status == 1
+    assert [row["status"] for row in json.loads(out)["datasets"]] == ["failed", "fetched"]
+    assert err.startswith(f"error: {path} cannot be read")
+
+
+def test_the_downloader_says_nothing_of_its_own(server: Server, toy: Callable[..., Entry]) -> None:
+    toy()
+    server.answers = [send(b"", 500), send(WHOLE)]
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.addHandler(handler)
+    try:
+        fetch_dataset("toy", patience=HASTY)
+    finally:
+        logger.removeHandler(handler)
+    assert said == []
+    assert logger.level == level
 
 
 def test_a_folder_that_cannot_be_made(toy: Callable[..., Entry], tmp_path: Path) -> None:

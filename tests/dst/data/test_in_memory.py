@@ -121,6 +121,16 @@ def test_the_hash_is_of_the_content() -> None:
         (lambda: from_arrays(X, LABELS, times=["soon"] * 4), "4 of 4 rows have none"),
         (lambda: from_arrays(X, [1, 1, 1, 1]), "arrays: at least two classes are needed"),
         (lambda: from_arrays(X, [0.5, 1, 1, 1]), "labels must be classes"),
+        (lambda: from_arrays(X, pd.Series(["a", None, "b", np.nan])), "arrays: y: 2 of 4 rows have no label"),
+        (lambda: from_arrays(X, np.array(["a", pd.NA, "b", pd.NaT], dtype=object)), "2 of 4 rows have no label"),
+        (lambda: from_arrays(X, ["a", "b", np.nan, "a"]), "y: 1 of 4 rows have no label"),
+        (lambda: from_arrays(X, pd.array([1, 2, None, 1], dtype="Int64")), "y: 1 of 4 rows have no label"),
+        (lambda: from_arrays(X, LABELS, groups=["a", None, "b", np.nan]), "2 of 4 rows have no group"),
+        (lambda: from_arrays(X, LABELS, times=["2024-01-01", None, "2024-01-02", "2024-01-03"]), "1 of 4 rows have"),
+        (lambda: from_frame(X.tolist(), target="label"), "frame: frame must be a pandas DataFrame, but is a list"),
+        (lambda: from_arrays([[1, 2], [3]], [0, 1]), "arrays: x must be an array, or lists of equal length, but"),
+        (lambda: from_arrays(X, [1, [2, 3], 1, 1]), "arrays: y must be an array, or lists of equal length, but"),
+        (lambda: from_arrays(X, LABELS, groups=[1, [2, 3], 1, 1]), "arrays: groups must be an array"),
     ],
 )
 def test_what_is_wrong_is_said_as_for_files(make: Any, says: str) -> None:

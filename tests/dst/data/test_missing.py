@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_a_higher_rate_removes_what_a_lower_one_does(mechanism: str) -> None:
     gone = [np.isnan(remove_values(dataset, Removal(rate, mechanism)).x) for rate in (0.1, 0.3, 0.8)]
     assert (gone[0] <= gone[1]).all()
     assert (gone[1] <= gone[2]).all()
+
+
+@pytest.mark.parametrize("mechanism", ["mcar", "mnar"])
+def test_so_it_does_where_all_columns_lack_as_many_values(mechanism: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 4)).astype(np.float32)
+    for column in range(4):
+        x[rng.permutation(40)[:7], column] = np.nan
+    gone = [np.isnan(remove_values(table(x), Removal(rate, mechanism)).x) for rate in np.linspace(0.01, 0.95, 60)]
+    assert all((lower <= higher).all() for lower, higher in itertools.pairwise(gone))
 
 
 def test_another_seed_removes_other_values() -> None:

@@ -12,8 +12,9 @@ from scipy.sparse import csr_array
 
 from dst.data import Dataset, Split, prepare, prepare_test
 from dst.data.encoding import one_hot
-from dst.data.imputing import POLICIES, check_policy, impute, missing_by_column
+from dst.data.imputing import POLICIES, check_policy, impute
 from dst.data.preparation import encoded_columns, raw_scores
+from dst.data.readers.table import missing_counts
 from dst.errors import InputError
 from tests.dst.data.tables import dense, prepared_cases, table, values
 
@@ -135,7 +136,7 @@ def test_scores_are_summed_to_the_tables_columns_and_selections_spread_to_the_en
 def test_what_is_missing_is_counted_and_named() -> None:
     x = np.array([[1, NAN, NAN, 0], [NAN, NAN, 2, NAN]], dtype=np.float32)
     for given_x in (x, csr_array(x)):
-        np.testing.assert_array_equal(missing_by_column(given_x), [1, 2, 1, 1])
+        np.testing.assert_array_equal(missing_counts(given_x), [1, 2, 1, 1])
     dataset = table(x, categories=(3,))
     with pytest.raises(
         InputError, match=r"made: 4 values are missing, in 3 columns \('f0', 'f1', 'f2'\), .*policy .*is"

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dst.data import READERS, Table, read_table
+from dst.data.readers.table import to_labels
 from dst.errors import InputError
 from tests.dst.data.files import DENSE, LABELS, NAMES, SPARSE, X, frame, mat73, put, put_cells, put_sparse, target_of
 
@@ -45,6 +46,19 @@ def test_every_sparse_format_gives_the_same_sparse_table(name: str, tmp_path: Pa
     np.testing.assert_array_equal(table.x.toarray(), X)
     np.testing.assert_array_equal(table.labels, LABELS)
     assert table.feature_names == ("f0", "f1", "f2")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["a", None, "b", "a"], "1 of 4 rows have no label"),
+        (["a", float("nan"), None, "a"], "2 of 4 rows have no label"),
+        ([1, 2, float("nan"), 1], "1 of 4 rows have no label"),
+    ],
+)
+def test_a_missing_label_is_no_class(labels: list[Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        to_labels(np.array(labels, dtype=object))
 
 
 def test_a_sparse_table_that_would_be_huge_as_an_array_is_read(tmp_path: Path) -> None:

@@ -146,6 +146,19 @@ def test_rows_of_a_group_stay_in_one_part(sizes: list[int], seed: int, test_seed
         assert sum(map(len, of_parts)) == len(set(groups)) == len(set().union(*of_parts))
 
 
+@pytest.mark.parametrize("kind", sorted(SPLITS))
+@pytest.mark.parametrize("column", ["group", "time"])
+def test_groups_and_times_are_never_ignored(kind: str, column: str) -> None:
+    dataset = dataset_of(np.arange(30) % 2, np.arange(24, 30), **{f"{column}s": np.arange(30) // 3})
+    count = 2 if kind == "kfold" else 1
+    if kind == column:
+        assert make_splits(dataset, kind, seed=0, test_seed=0, count=count)
+        return
+    says = f"made: a {column} column is named .* only the split '{column}' goes by it, but the split is '{kind}'"
+    with pytest.raises(InputError, match=says):
+        make_splits(dataset, kind, seed=0, test_seed=0, count=count)
+
+
 def test_groups_by_hand() -> None:
     # Ten groups of 10 rows: 20 test rows are two groups, 15/80 of the other 80 rows are 15: one group or two.
     dataset = dataset_of(np.arange(100) % 2, groups=np.repeat(np.arange(10), 10))
@@ -244,7 +257,7 @@ def test_ties_between_equal_classes_are_not_always_won_by_the_same() -> None:
 
 @pytest.mark.parametrize("kind", ["stratified", "paper", "group"])
 def test_splits_differ_by_seed_and_by_number(kind: str) -> None:
-    dataset = dataset_of(np.arange(100) % 3, groups=np.arange(100) // 2)
+    dataset = dataset_of(np.arange(100) % 3, groups=np.arange(100) // 2 if kind == "group" else None)
     by_number = make_splits(dataset, kind, seed=0, test_seed=0, count=4)
     by_seed = [make_splits(dataset, kind, seed=s, test_seed=0, count=1)[0] for s in range(1, 5)]
     assert len({split.validation.tobytes() for split in (*by_number, *by_seed)}) == 8
