@@ -335,7 +335,7 @@ def test_a_dataset_on_which_nothing_works_does_not_stop_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"datasets": ["wine", "wine"]}, "'wine' is there more than once"),
+        ({"datasets": ["wine", "wine"]}, "'wine' is there 2 times: leave out all but one"),
         ({"datasets": ["nosuch.csv"]}, "nosuch.csv"),
         ({"space": {"sparsity": {"values": [0.5, 1.0]}}}, "space.sparsity: 0 <= sparsity < 1 must hold"),
         ({"space": {"sparsty": 0.5}}, "space.sparsty: unknown parameter 'sparsty'.*'sparsity'"),
