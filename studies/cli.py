@@ -19,7 +19,18 @@ from dst.errors import InputError
 from studies.bench_cli import bench_app
 from studies.datasets_cli import datasets_app
 from studies.select_cli import export, select
-from studies.terminal import AsJson, as_number, as_percent, print_json, print_table, say
+from studies.terminal import (
+    AsJson,
+    Categorical,
+    Impute,
+    Indicators,
+    Target,
+    as_number,
+    as_percent,
+    print_json,
+    print_table,
+    say,
+)
 
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
@@ -132,19 +143,13 @@ def track(
 @app.command()
 def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
-    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
+    target: Target = None,
     split: Annotated[str, typer.Option(help="stratified, official, kfold, paper, group or time.")] = "stratified",
     group: Annotated[str | None, typer.Option(help="The column whose rows stay together, for --split group.")] = None,
     time: Annotated[str | None, typer.Option(help="The column to order rows by, for --split time.")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
-    ] = None,
-    impute: Annotated[
-        str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")
-    ] = None,
-    indicators: Annotated[
-        bool, typer.Option("--indicators", help="Add a column for where a number is missing.")
-    ] = False,
+    categorical: Categorical = None,
+    impute: Impute = None,
+    indicators: Indicators = False,
     missing_rate: Annotated[float, typer.Option(help="Share of values to remove first, in [0, 1).")] = 0.0,
     mechanism: Annotated[str, typer.Option(help="Which values are removed: mcar, mar or mnar.")] = "mcar",
     method: Annotated[

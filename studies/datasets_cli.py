@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studies.terminal import AsJson, as_text, print_json, print_table, say
+from studies.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, say
 
 if TYPE_CHECKING:
     from dst.data.fetch import Fetched
@@ -66,12 +66,10 @@ def fetch(
 @datasets_app.command()
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
-    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
+    target: Target = None,
     group: Annotated[str | None, typer.Option(help="Column that says which rows belong together.")] = None,
     time: Annotated[str | None, typer.Option(help="Column that says when each row was taken.")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(help="A column of categories that look like numbers; may be repeated.")
-    ] = None,
+    categorical: Categorical = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a file and say what is in it and what would not work."""

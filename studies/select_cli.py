@@ -9,25 +9,30 @@ from typing import Annotated, Any
 import typer
 
 from dst.errors import InputError
-from studies.terminal import AsJson, as_number, as_percent, print_json, print_table, say
+from studies.terminal import (
+    AsJson,
+    Categorical,
+    Impute,
+    Indicators,
+    Target,
+    as_number,
+    as_percent,
+    print_json,
+    print_table,
+    say,
+)
 
 _SHOWN = 10
 
 
 def select(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table, or a dataset's name.")],
-    target: Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")] = None,
+    target: Target = None,
     k: Annotated[int | None, typer.Option(help="How many columns to select [default: the dataset's].")] = None,
     out: Annotated[Path | None, typer.Option(help="The ranked columns [default: NAME-features.csv].")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
-    ] = None,
-    impute: Annotated[
-        str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")
-    ] = None,
-    indicators: Annotated[
-        bool, typer.Option("--indicators", help="Add a column for where a number is missing.")
-    ] = False,
+    categorical: Categorical = None,
+    impute: Impute = None,
+    indicators: Indicators = False,
     method: Annotated[
         str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
     ] = "set",

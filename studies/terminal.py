@@ -1,4 +1,4 @@
-"""What the commands write: results to stdout, as a table or one JSON object, and messages to stderr."""
+"""What the commands share: options of several, results as a table or one JSON object, messages to stderr."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Target = Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")]
+Categorical = Annotated[
+    list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
+]
+Impute = Annotated[str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")]
+Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for where a number is missing.")]
 """The option of every command that has results."""
 
 

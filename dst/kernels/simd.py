@@ -33,7 +33,6 @@ class _Float32x16Model(models.PrimitiveModel):  # type: ignore[misc]
 
 
 _LANES = ir.VectorType(ir.IntType(32), WIDTH)
-_MASK = ir.VectorType(ir.IntType(1), WIDTH)
 
 
 def _shuffled(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
@@ -175,17 +174,6 @@ def vsqrt(typingctx: Any, a: Any) -> Any:
         return called(builder, "llvm.sqrt.v16f32", VECTOR_IR, [args[0]])
 
     return VECTOR(VECTOR), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def vwhere_positive(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return ``b`` where ``a > 0``, else 0."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        zero = ir.Constant(VECTOR_IR, [0.0] * WIDTH)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], zero)
-
-    return VECTOR(VECTOR, VECTOR), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
