@@ -10,7 +10,8 @@ import numpy as np
 
 from dst.data.dataset import Part
 from dst.engines import check_device, choose_engine
-from dst.importance import ATTRIBUTION_ROWS, METRICS
+from dst.importance import METRICS
+from dst.importance_history import SAMPLED_ROWS
 from dst.kernels import linear
 from dst.kernels.simd import WIDTH
 from dst.layers import SparseLinear
@@ -69,11 +70,11 @@ def _train_dense(batch_size: int, threads: int) -> None:
 
 def _train(way: Mapping[str, Any], batch_size: int, threads: int) -> None:
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((ATTRIBUTION_ROWS, _FEATURES), dtype=np.float32)
+    x = rng.standard_normal((SAMPLED_ROWS, _FEATURES), dtype=np.float32)
     part = Part(x, (x[:, 0] > 0).astype(np.int64), 2)
     config = TrainingConfig(
         sparsity=0.1, hidden=(8, 4), epochs=1, batch_size=batch_size, update_interval=1, threads=threads, **way
     )
     end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
     for metric in METRICS.values():
-        metric(end.model, x)
+        metric(end.model, x, rng)

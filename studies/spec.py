@@ -32,7 +32,9 @@ class ObjectiveSpec(Section):
     """
 
     metric: Literal["val_svm_accuracy", "val_loss"] = "val_svm_accuracy"
-    importance: Literal["best", "neuron_strength", "neuron_attribution"] = "best"
+    importance: Literal[
+        "best", "neuron_strength", "neuron_attribution", "gradient_x_input", "integrated_gradients", "random"
+    ] = "best"
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -57,6 +59,9 @@ class TrainingSpec(Section):
     engine: Literal["auto", "sparse", "dense"] | None = None
     device: Literal["cpu", "cuda"] | None = None
     threads: PositiveInt | None = None
+    importances: tuple[str, ...] | None = None
+    history: Literal["best", "all", "best_epoch", "last"] | None = None
+    sampling: Literal["per_epoch", "per_step"] | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""

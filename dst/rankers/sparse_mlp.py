@@ -9,7 +9,9 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.importance import ImportanceHistory
+from dst.importance import Rows
+from dst.importance_history import ImportanceHistory
+from dst.model import SparseMLP
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.training import EpochEnd, Trainer, TrainingConfig, training_flops
 
@@ -26,9 +28,14 @@ class NetworkRanking:
 
     def __init__(self, train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator) -> None:
         to_train, to_sample = rng.spawn(2)
-        self._history = ImportanceHistory(train.x, to_sample)
+        self._history = ImportanceHistory(train.x, to_sample, config)
         self._trainer = Trainer(
-            train, validation, config, to_train, lambda: self._history.running("neuron_attribution")
+            train,
+            validation,
+            config,
+            to_train,
+            lambda: self._history.running("neuron_attribution"),
+            self._before_step if config.sampling == "per_step" else None,
         )
         self._config = config
         self._n_rows = len(train.y)
@@ -52,7 +59,7 @@ class NetworkRanking:
         return dataclasses.replace(end, state=self.state_dict)
 
     def scores(self) -> FeatureScores:
-        """Return neuron strength and neuron attribution, summed over the epochs up to the best one."""
+        """Return the metrics of the settings, summed over what counts of the training."""
         result = self._trainer.result()
         dense_size = result.model.dense_size
         return FeatureScores(
@@ -71,6 +78,11 @@ class NetworkRanking:
             device=self._config.device,
             memory=result.memory,
         )
+
+    def _before_step(self, model: SparseMLP, rows: Rows) -> None:
+        started = time.perf_counter()
+        self._history.add_step(model, rows)
+        self._seconds += time.perf_counter() - started
 
     def state_dict(self) -> State:
         """Return all that the rest of the ranking depends on, besides what the constructor was given."""
@@ -97,7 +109,7 @@ def rank_by_sparse_mlp(
     on_epoch: OnEpoch,
     state: State | None = None,
 ) -> FeatureScores:
-    """Rank by neuron strength and neuron attribution, summed over the epochs up to the best one."""
+    """Rank by the metrics of the settings, summed over what counts of the training."""
     ranking = NetworkRanking(train, validation, config, rng)
     if state is not None:
         ranking.load_state_dict(state)
