@@ -17,7 +17,7 @@ from dst.model import SparseMLP
 from dst.training import EpochEnd
 from dst.training_config import TrainingConfig
 
-SAMPLED_ROWS = 32
+SAMPLED_ROWS = 16
 """Training rows on which gradients are taken once an epoch."""
 
 
