@@ -53,8 +53,7 @@ class SparseBackward:
         columns = padded(n_rows)
         self._lanes = lanes(columns)
         x = linear.aligned((n_features, columns))
-        x[:, :n_rows] = rows.T
-        x[:, n_rows:] = 0
+        attribution.transposed(np.array(rows, np.float32, order="C"), x)
         self._activations = []
         for layer in layers[:-1]:
             y = linear.aligned((layer.out_features, columns))

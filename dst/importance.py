@@ -73,7 +73,8 @@ def integrated_gradients(
     sums = np.zeros(rows.shape[1])
     n_outputs = model.linears[-1].out_features
     if len(model.linears) == 1:
-        return model.linears[0].input_strength() * np.abs(rows).mean(axis=0, dtype=np.float64)
+        magnitude: Scores = np.abs(rows).mean(axis=0, dtype=np.float64)
+        return model.linears[0].input_strength() * magnitude
     for block in blocks(rows):
         ways = [backward(model, np.float32(point) * block) for point in points]
         for output in range(n_outputs):

@@ -48,6 +48,20 @@ def row_abs(typingctx: Any, row: Any) -> Any:
 
 
 @kernel
+def transposed(rows: Floats, x: Floats) -> None:
+    """Write samples ``(n, n_features)`` to ``x`` ``(n_features, >= n)``, in squares that stay in the cache.
+
+    Columns of ``x`` beyond the samples become zero.
+    """
+    n, n_features = rows.shape
+    for low in range(0, n_features, 16):
+        for left in range(0, x.shape[1], 16):
+            for i in range(low, min(low + 16, n_features)):
+                for j in range(left, left + 16):
+                    x[i, j] = rows[j, i] if j < n else _ZERO
+
+
+@kernel
 def live_rows(x: Floats) -> Bools:
     """Say of each row of ``x`` ``(n, batch)`` whether any of its values is positive."""
     live = np.zeros(x.shape[0], np.bool_)
