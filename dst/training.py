@@ -113,6 +113,8 @@ class Trainer:
         rng: draws the network, the order of rows, grown connections and noise, each from a stream of its own.
         input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
             importance; None while it is not known.
+        before_step: called with the network and the minibatch ``(n, n_features)`` of a step before it is taken;
+            its time does not count as training's.
 
     Attributes:
         model: the network as it is now.
@@ -130,6 +132,7 @@ class Trainer:
         config: TrainingConfig,
         rng: np.random.Generator,
         input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
+        before_step: Callable[[SparseMLP, npt.NDArray[np.float32]], None] | None = None,
     ) -> None:
         check_device(config.device)
         self._config = config
@@ -163,6 +166,7 @@ class Trainer:
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
+        self._before_step = before_step
         self.epoch = 0
         self._step = 0
         self._curves = Curves()
@@ -290,6 +294,10 @@ class Trainer:
             if config.input_noise > 0:
                 noise = self._to_noise.standard_normal((len(x), n), dtype=np.float32)
                 x[:, :n] += np.float32(config.input_noise) * noise
+            if self._before_step is not None:
+                paused = time.perf_counter()
+                self._before_step(self.model, np.ascontiguousarray(x[:, :n].T))
+                started += time.perf_counter() - paused
             loss_sum += self._engine.step(x, y) * n
             stepped = time.perf_counter()
             self._seconds["train"] += stepped - started
