@@ -55,8 +55,8 @@ class TrainingConfig:
             :data:`dst.importance.METRICS` and :data:`dst.importance.HELD_OUT_METRICS`.
         history: what counts of them: the sum up to the ``best`` epoch or over ``all``, or the value at the
             ``best_epoch`` or at the ``last`` epoch alone (with ``per_step``: at the last step of that epoch).
-        sampling: when they are taken: ``per_epoch`` (at its end, on rows drawn anew) or ``per_step`` (on the step's own
-            minibatch before the step, as in the paper).
+        sampling: when they are taken: ``per_epoch`` (once, in its middle where they are summed up and at its end where
+            one epoch counts, on rows drawn anew) or ``per_step`` (before each step on its minibatch, as in the paper).
         importance_rows: training rows that gradients are taken on ``per_epoch``.
     """
 

@@ -22,7 +22,7 @@ from dst.data import load_dataset
 from dst.data.trial_data import Design, trial_data
 from dst.errors import InputError
 from dst.importance_history import ImportanceHistory
-from dst.training import Trainer
+from dst.training import StepStart, Trainer
 from dst.training_config import TrainingConfig
 from studies.files import write_text
 
@@ -53,7 +53,12 @@ def agreement(name: str, seed: int, sparsity: float) -> Iterator[dict[str, Any]]
         sampling: ImportanceHistory(train.x, stream, replace(config, sampling=sampling))
         for sampling, stream in zip(("per_epoch", "per_step"), to_sample, strict=True)
     }
-    trainer = Trainer(train, validation, config, to_train, before_step=histories["per_step"].add_step)
+
+    def before_step(start: StepStart) -> None:
+        for history in histories.values():
+            history.add_step(start)
+
+    trainer = Trainer(train, validation, config, to_train, before_step=before_step)
     while not trainer.done:
         end = trainer.run_epoch()
         for history in histories.values():

@@ -9,11 +9,11 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part, as_array
-from dst.importance import HELD_OUT_METRICS, Rows, Scores
+from dst.importance import HELD_OUT_METRICS, Scores
 from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.training import EpochEnd, Trainer, TrainingConfig, training_flops
+from dst.training import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
 
 
 class NetworkRanking:
@@ -35,7 +35,7 @@ class NetworkRanking:
             config,
             to_train,
             lambda: self._history.running("neuron_attribution"),
-            self._before_step if config.sampling == "per_step" else None,
+            self._before_step,
         )
         self._config = config
         self._validation = validation
@@ -93,9 +93,9 @@ class NetworkRanking:
         self._seconds += time.perf_counter() - started
         return scores
 
-    def _before_step(self, model: SparseMLP, rows: Rows) -> None:
+    def _before_step(self, start: StepStart) -> None:
         started = time.perf_counter()
-        self._history.add_step(model, rows)
+        self._history.add_step(start)
         self._seconds += time.perf_counter() - started
 
     def state_dict(self) -> State:

@@ -22,7 +22,7 @@ from dst.importance import (
 from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
-from dst.training import EpochEnd
+from dst.training import EpochEnd, StepStart
 from dst.training_config import TrainingConfig
 
 
@@ -116,8 +116,8 @@ def test_the_history_sums_what_counts(history, counted, sampling):
     config = TrainingConfig(history=history, sampling=sampling, importance_rows=40)  # more rows than there are
     whole, resumed = (ImportanceHistory(x, np.random.default_rng(seed), config) for seed in (0, 1))
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
-        if sampling == "per_step":
-            whole.add_step(model, x)
+        for index in range(3 if sampling == "per_epoch" else 1):
+            whole.add_step(StepStart(model, index, 3, lambda: x))
         whole.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, model, lambda: State({}, {})))
         resumed.load_state_dict(whole.state_dict())
     assert set(whole.scores()) == {"neuron_strength", "neuron_attribution"}
