@@ -34,7 +34,7 @@ def test_history_sums_up_to_the_best_epoch():
     x = rng.normal(size=(30, 6)).astype(np.float32)
     history = ImportanceHistory(x, np.random.default_rng(0))
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
-        history.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, model, lambda: State({}, {})))
+        history.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, lambda: State({}, {}), model))
     assert set(history.scores()) == set(METRICS)
     for name, scores in history.scores().items():
         np.testing.assert_allclose(scores, sum(METRICS[name](model, x) for model in models[:3]), rtol=1e-5)
