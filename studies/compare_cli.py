@@ -42,10 +42,10 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Put studies beside the paper's tables, or beside one another."""
-    from studies.test_scores import read_test_scores
+    from studies.opened_scores import read_opened_scores
 
     names = _names(folders)
-    scores = {name: read_test_scores(folder) for name, folder in names.items()}
+    scores = {name: read_opened_scores(folder) for name, folder in names.items()}
     tables = _paper(scores, out) if paper else _studies(names, scores)
     if out is not None:
         _write(tables, out)

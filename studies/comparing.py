@@ -83,8 +83,8 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     """Put the test scores of some studies beside the paper's tables 4, 5 and 6, its mean ranks and its figure 8.
 
     Args:
-        studies: tables of :func:`studies.test_scores.test_scores` by name; no dataset, method and importance metric may
-            be in two of them.
+        studies: tables of :func:`studies.opened_scores.opened_scores` by name; no dataset, method and importance metric
+            may be in two of them.
 
     Raises:
         InputError: two studies have the same entry.
@@ -137,7 +137,7 @@ def compare_studies(studies: Mapping[str, pd.DataFrame], chosen: Mapping[str, pd
     """Put studies beside one another, at the importance metric and K that each chose for a dataset and method.
 
     Args:
-        studies: tables of :func:`studies.test_scores.test_scores` by name; the first is what others are compared with.
+        studies: tables of :func:`studies.opened_scores.opened_scores` by name; others are compared with the first.
         chosen: each study's ``best_by_method.csv``.
 
     Returns:
@@ -186,13 +186,13 @@ def compare_studies(studies: Mapping[str, pd.DataFrame], chosen: Mapping[str, pd
 def _joined(studies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     tables = [scores.assign(study=name) for name, scores in studies.items()]
     joined = pd.concat(tables, ignore_index=True)
-    holders = joined.groupby(_ENTRY, as_index=False)["study"].agg(lambda names: ", ".join(sorted(set(names))))
-    several = holders[holders["study"].str.contains(", ")]
+    entries = joined[[*_ENTRY, "study"]].drop_duplicates()
+    several = entries[entries.duplicated(_ENTRY, keep=False)]
     if len(several):
         first = several.iloc[0]
-        raise InputError(
-            f"each entry once, but {first['study']} all have {first['dataset']}, {first['method']}, {first['importance']}"
-        )
+        entry = [str(first[name]) for name in _ENTRY]
+        holders = sorted(several.loc[(several[_ENTRY] == first[_ENTRY]).all(axis=1), "study"])
+        raise InputError(f"each entry once, but {', '.join(holders)} all have {', '.join(entry)}")
     return joined
 
 

@@ -405,9 +405,7 @@ def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: document}
 
 
-def _write_spec(
-    folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]
-) -> str:
+def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
     """Write ``study.yaml``: every key, and what it was resolved to when the study began.
 
     Returns:

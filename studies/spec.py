@@ -169,8 +169,8 @@ class StudySpec(Section):
         seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
             a seed of its own.
         datasets: what is studied.
-        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it begins,
-            ``skip`` leaves them out, as long as there is one left.
+        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it
+            begins, ``skip`` leaves them out, as long as there is one left.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.

@@ -69,7 +69,10 @@ def test_every_way_to_write_a_parameter(declared: object, domain: object) -> Non
     [
         ("defalt", r"space: unknown space 'defalt': did you mean 'default'\? valid are default, paper"),
         (5, "space: must be a name or a mapping of parameters, got 5"),
-        ({"L2": 1}, r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, M, alpha, dae_epochs, drop_fraction"),
+        (
+            {"L2": 1},
+            r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, M, alpha, dae_epochs, drop_fraction",
+        ),
         ({"method": "set"}, "space.method: methods are named beside the space"),
         ({"l2": {}}, "space.l2: a parameter needs 'values', 'value', or 'low' and 'high', got no keys"),
         ({"l2": {"low": 1, "high": 2, "stp": 1}}, r"space.l2: unknown key 'stp': did you mean 'step'\?"),

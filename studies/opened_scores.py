@@ -16,7 +16,7 @@ from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
 
-TEST_COLUMNS: Mapping[str, str] = {
+OPENED_COLUMNS: Mapping[str, str] = {
     "dataset": "string",
     "method": "string",
     "importance": "string",
@@ -39,7 +39,7 @@ _INFORMATIVE = "informative_"
 """Starts the names of columns that a generator made informative."""
 
 
-def test_scores(folder: StudyFolder, feature_names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def opened_scores(folder: StudyFolder, feature_names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Gather what was opened: a row per dataset, confirming trial, importance metric and K.
 
     ``number`` is the search trial whose configuration it is. ``coverage`` is the share of a generated table's
@@ -54,11 +54,11 @@ def test_scores(folder: StudyFolder, feature_names: Mapping[str, Sequence[str]])
     """
     rows = [row for name, names in feature_names.items() for row in _rows(folder, name, names)]
     return pd.DataFrame(
-        {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in TEST_COLUMNS.items()}
+        {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in OPENED_COLUMNS.items()}
     )
 
 
-def read_test_scores(folder: Path) -> pd.DataFrame:
+def read_opened_scores(folder: Path) -> pd.DataFrame:
     """Read the table from a study's folder, or from one that holds it alone.
 
     Raises:
@@ -66,7 +66,7 @@ def read_test_scores(folder: Path) -> pd.DataFrame:
     """
     path = StudyFolder(folder).test_scores
     try:
-        table = pd.read_csv(path, dtype=dict(TEST_COLUMNS))
+        table = pd.read_csv(path, dtype=dict(OPENED_COLUMNS))
     except FileNotFoundError:
         raise InputError(
             f"{folder} has no {path.name}: it must be the folder of a study that has opened test rows; "
@@ -74,12 +74,12 @@ def read_test_scores(folder: Path) -> pd.DataFrame:
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as test scores ({' '.join(str(error).split())})") from error
-    missing = [name for name in TEST_COLUMNS if name not in table.columns]
+    missing = [name for name in OPENED_COLUMNS if name not in table.columns]
     if missing:
         raise InputError(
-            f"{path}: test scores have the columns {', '.join(TEST_COLUMNS)}, but lack {', '.join(missing)}"
+            f"{path}: test scores have the columns {', '.join(OPENED_COLUMNS)}, but lack {', '.join(missing)}"
         )
-    return table[list(TEST_COLUMNS)]
+    return table[list(OPENED_COLUMNS)]
 
 
 def _rows(folder: StudyFolder, dataset: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -95,7 +95,7 @@ def _rows(folder: StudyFolder, dataset: str, names: Sequence[str]) -> Iterator[d
                 validation = found["val_svm_accuracy"] if counts else found["by_k"][str(k)]["accuracy"]
                 hits = len(informative.intersection(ranked[:k]))
                 yield {
-                    **{name: record.get(name) for name in TEST_COLUMNS},
+                    **{name: record.get(name) for name in OPENED_COLUMNS},
                     "importance": importance,
                     "k": k,
                     "test_accuracy": accuracy,
