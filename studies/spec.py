@@ -14,7 +14,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
+from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
+from dst.training_config import TrainingConfig
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 
 
@@ -28,12 +30,12 @@ class ObjectiveSpec(Section):
     Attributes:
         metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
             ranker's own model (minimised).
-        importance: the importance metric whose ranking counts, or ``best`` of all that one training gives. A ranker
-            that lacks the named metric is judged on its own.
+        importance: the importance metric whose ranking counts, one of ``training.importances``, or ``best`` of all
+            that one training gives. A ranker that lacks the named metric is judged on its own.
     """
 
     metric: Literal["val_svm_accuracy", "val_balanced_accuracy", "val_loss"] = "val_svm_accuracy"
-    importance: Literal["best", "neuron_strength", "neuron_attribution"] = "best"
+    importance: str = "best"
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -75,6 +77,18 @@ class TrainingSpec(Section):
     engine: Literal["auto", "sparse", "dense"] | None = None
     device: Literal["cpu", "cuda"] | None = None
     threads: PositiveInt | None = None
+    importances: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    history: Literal["best", "all", "best_epoch", "last"] | None = None
+    sampling: Literal["per_epoch", "per_step"] | None = None
+    importance_rows: PositiveInt | None = None
+
+    @field_validator("importances")
+    @classmethod
+    def _known_importances(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in given or ():
+            if name not in METRICS.keys() | HELD_OUT_METRICS.keys():
+                raise ValueError(unknown_name("importance", name, METRICS.keys() | HELD_OUT_METRICS.keys()))
+        return given
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""
@@ -219,6 +233,14 @@ class StudySpec(Section):
                 "objective.metric val_loss compares the cross-entropy of classifiers, "
                 f"but {', '.join(others)} {'has' if len(others) == 1 else 'have'} none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_training(self) -> StudySpec:
+        named, taken = self.objective.importance, self.training.importances or TrainingConfig().importances
+        if named != "best" and named not in taken:
+            rule = "objective.importance must be best or in training.importances"
+            raise ValueError(f"{rule} ({', '.join(taken)}), but got {named!r}")
         return self
 
     @model_validator(mode="after")

@@ -85,6 +85,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     kinds = typing.get_type_hints(config)
     for name, value in taken.items():
         _check_type(name, value, kinds[name])
+    taken = {name: tuple(value) if isinstance(value, list) else value for name, value in taken.items()}
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
@@ -92,12 +93,15 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     """Refuse a value that its setting cannot hold; what YAML and JSON make of numbers and lists passes."""
-    expected = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a list of whole numbers")
+    expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
+        kind, "a list of whole numbers"
+    )
     if kind in (int, float):
         holds = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     elif kind is str:
         holds = isinstance(value, str)
     else:
-        holds = isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+        item_kind = str if kind == tuple[str, ...] else int
+        holds = isinstance(value, list | tuple) and all(isinstance(item, item_kind) for item in value)
     if not holds:
         raise InputError(f"{name} must be {expected}, but got {value!r}")

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.checkpoint import State
-from dst.data.dataset import Matrix, Part
+from dst.data.dataset import Matrix, Part, as_array
 from dst.errors import InputError
 from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.mutual_information import mutual_information
 
 _COLUMNS = 256
 """Columns of a sparse table that are made dense at a time."""
@@ -78,37 +79,16 @@ def rank_by_mutual_info(
     """Rank by mutual information with the classes, in nats; the metric is named ``mutual_info``.
 
     Columns of at most two values, such as encodings, are counted exactly; others are estimated from nearest neighbours
-    (B. C. Ross, "Mutual information between discrete and continuous data sets", PLoS ONE 2014), for which ``rng`` draws
-    the noise that parts equal values.
+    (:mod:`dst.rankers.mutual_information`), for which ``rng`` draws the noise that parts equal values.
     """
-    from sklearn.feature_selection import mutual_info_classif
-
     started = time.perf_counter()
-    seed = int(rng.integers(2**31 - 1))
     n_features = train.x.shape[1]
     scores = np.zeros(n_features)
     for first in range(0, n_features, _COLUMNS):
-        x = _dense(train.x[:, first : first + _COLUMNS])
-        discrete = np.array([len(np.unique(column)) <= 2 for column in x.T])
-        for chosen in (discrete, ~discrete):
-            if chosen.any():
-                scores[first : first + x.shape[1]][chosen] = mutual_info_classif(
-                    _codes(x[:, chosen]) if chosen is discrete else x[:, chosen],
-                    train.y,
-                    discrete_features=chosen is discrete,
-                    n_neighbors=config.n_neighbors,
-                    random_state=seed,
-                )
-    return FeatureScores({"mutual_info": scores}, "scikit-learn", {"train": time.perf_counter() - started})
-
-
-def _dense(x: Matrix) -> npt.NDArray[np.float32]:
-    return x if isinstance(x, np.ndarray) else x.toarray()
-
-
-def _codes(x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return columns of two values as 0 and 1: scaled ones are no whole numbers, which a count needs."""
-    return np.asarray(x > x.min(axis=0), np.int64)
+        block = as_array(train.x[:, first : first + _COLUMNS]).astype(np.float64)
+        for number, column in enumerate(block.T, start=first):
+            scores[number] = mutual_information(column, train.y, config.n_neighbors, rng)
+    return FeatureScores({"mutual_info": scores}, "none", {"train": time.perf_counter() - started})
 
 
 def _constant(x: Matrix) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from dst.checkpoint import State
-from dst.data.dataset import Part
+from dst.data.dataset import Part, as_array
 from dst.errors import DivergedError, InputError
 from dst.rankers.base import FeatureScores, OnEpoch, at_first_encoding, column_numbers, same_settings
 from dst.rankers.stochastic_gates import StochasticGates
@@ -244,5 +244,4 @@ def _network(widths: Sequence[int], generator: torch.Generator) -> nn.Sequential
 
 
 def _rows(part: Part, rows: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-    x = part.x[rows]
-    return torch.from_numpy(x if isinstance(x, np.ndarray) else x.toarray()), torch.from_numpy(part.y[rows])
+    return torch.from_numpy(as_array(part.x[rows])), torch.from_numpy(part.y[rows])

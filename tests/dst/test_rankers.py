@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
+from sklearn.feature_selection import mutual_info_classif
 
 from dst.data import load_dataset, make_splits, prepare
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config
 from dst.rankers.base import at_first_encoding, column_numbers
+from dst.rankers.mutual_information import mutual_information
 from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
 from dst.rankers.stochastic_gates import StochasticGates
@@ -239,6 +241,29 @@ def test_mutual_information_of_two_values_by_hand():
     (scores,) = rank("mutual_info", part, part).scores.values()
     left = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     np.testing.assert_allclose(scores, [math.log(2), math.log(2) - left, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 3, 7])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_mutual_information_of_numbers_is_scikit_learns(n_neighbors, classes):
+    rng = np.random.default_rng(n_neighbors)
+    labels = rng.integers(classes, size=130)
+    labels[:3] = [0, 1, classes - 1]
+    lonely = np.append(labels, classes)  # a class of one row
+    x = rng.normal(size=(131, 6)) + lonely[:, None] * np.array([0, 0.2, 0.5, 1, 3, 50])
+    expected = mutual_info_classif(x, lonely, n_neighbors=n_neighbors, random_state=0, discrete_features=False)
+    ours = [mutual_information(column, lonely, n_neighbors, rng) for column in x.T]
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_mutual_information_of_few_values_is_near_scikit_learns():
+    """Both part equal values by noise, so that they agree on average only."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=400)
+    x = rng.poisson(0.6 + 1.5 * labels[:, None] * np.array([0, 0.5, 1, 2]))
+    expected = mutual_info_classif(x, labels, random_state=0, discrete_features=False)
+    ours = [mutual_information(column.astype(float), labels, 3, rng) for column in x.T]
+    np.testing.assert_allclose(ours, expected, atol=0.05)
 
 
 def test_lasso_on_orthogonal_columns_by_hand():

@@ -60,7 +60,7 @@ def test_the_same_call_finds_nothing_left_to_do(finished, caplog):
 def test_what_is_not_at_hand_is_an_error_unless_the_spec_says_otherwise(tmp_path, monkeypatch):
     monkeypatch.setenv("DST_DATA_DIR", str(tmp_path))
     spec = {key: value for key, value in SMALL.items() if key != "absent_datasets"}
-    with pytest.raises(AbsentDataError, match="Yale is read from Yale.mat, which is not in"):
+    with pytest.raises(AbsentDataError, match=r"Yale is read from Yale\.mat, which is not in"):
         run_study(parse_spec(spec), out=tmp_path / "out", in_process=True)
     assert not (tmp_path / "out").exists()
     with pytest.raises(SpecError, match="one at least must be at hand, but none of Yale, ORL is"):

@@ -46,6 +46,9 @@ def test_packaged_specs_are_valid(name):
         ({"seed": -1}, "seed: .*, but got -1"),
         ({"objective": {"metric": "test_accuracy"}}, "objective.metric: .*, but got 'test_accuracy'"),
         ({"objective": {"metric": "val_loss"}, "methods": ["random"]}, "val_loss compares .*, but random has none"),
+        ({"training": {"importances": ["neuron_strenght"]}}, "did you mean 'neuron_strength'?"),
+        ({"training": {"importances": []}}, "training.importances"),
+        ({"objective": {"importance": "permutation"}}, "best or in training.importances"),
         ({"training": {"engine": "fast"}}, "training.engine: .*'auto', 'sparse' or 'dense', but got 'fast'"),
         ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
         (
