@@ -29,7 +29,7 @@ from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import mean_scores, rank_columns
 from dst.selector_parts import Target, make_parts, make_target
 from dst.topology import METHODS
-from dst.training import EpochEnd
+from dst.training import EpochReport
 
 _FORMAT = 1  # of a saved selector
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
@@ -127,7 +127,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any, *, on_epoch: Callable[[int, EpochEnd], None] = lambda repeat, end: None
+        self, X: Any, y: Any, *, on_epoch: Callable[[int, EpochReport], None] = lambda repeat, end: None
     ) -> SparseFeatureSelector:
         """Rank the columns of a table.
 

@@ -25,21 +25,20 @@ from dst.schedules import SCHEDULES, share
 from dst.topology import METHODS
 from dst.training_config import TrainingConfig
 
-__all__ = ["Curves", "EpochEnd", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
+__all__ = ["Curves", "EpochEnd", "EpochReport", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
 
 
 @dataclass(frozen=True)
-class EpochEnd:
-    """What an ``on_epoch`` callback sees.
+class EpochReport:
+    """What an ``on_epoch`` callback of any ranker that goes epoch by epoch sees.
 
     Attributes:
         epoch: 1 for the first.
         train_loss: mean loss over the epoch's minibatches, before each step.
         val_loss: mean loss on the validation rows.
-        val_accuracy: the network's accuracy on the validation rows; for losses on floats the share of variance that it
+        val_accuracy: the model's accuracy on the validation rows; for losses on floats the share of variance that it
             explains (R squared).
         improved: whether this is the lowest validation loss so far.
-        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
         state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
             callback, all that the rest of the ranking or trial depends on.
     """
@@ -49,8 +48,18 @@ class EpochEnd:
     val_loss: float
     val_accuracy: float
     improved: bool
-    model: SparseMLP
     state: Callable[[], State]
+
+
+@dataclass(frozen=True)
+class EpochEnd(EpochReport):
+    """An epoch of a :class:`Trainer`.
+
+    Attributes:
+        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
+    """
+
+    model: SparseMLP
 
 
 @dataclass
@@ -222,7 +231,7 @@ class Trainer:
             for name, tensor in self.model.state_dict().items():
                 self._best_state[name].copy_(tensor)
         self._seconds["evaluate"] += time.perf_counter() - started
-        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model, self.state_dict)
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model)
 
     def result(self) -> FitResult:
         """Return what was trained, with the network as it was at its best epoch; training is over then."""

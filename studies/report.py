@@ -33,6 +33,7 @@ def write_report(
     direction: Direction = "maximize",
     title: str | None = None,
     cpus: float = 1.0,
+    absent: Sequence[str] = (),
 ) -> None:
     """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
 
@@ -44,6 +45,7 @@ def write_report(
         direction: which validation scores are better.
         title: the page's heading; the folder's name when None.
         cpus: cores that a trial had to itself, for its cost.
+        absent: datasets that the study left out because their files were not at hand.
 
     Raises:
         OSError: a file cannot be written.
@@ -70,7 +72,7 @@ def write_report(
         section("Failures", _failures(trials)),
         section("How these numbers were made", terms(_method_notes(best))),
     ]
-    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials), sections))
+    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
 
 def is_baseline(choice: Row) -> bool:
@@ -80,11 +82,13 @@ def is_baseline(choice: Row) -> bool:
     return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 
 
-def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:
+def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
     text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
     if best:
         won = sum(is_baseline(choice) for choice in best)
         text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
+    if absent:
+        text += f" Left out, because their files were not at hand: {', '.join(absent)}."
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import secrets
 import sys
@@ -122,6 +123,9 @@ def run_study(
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
     data = StudyData(spec)
     datasets = data.datasets
+    if data.absent:
+        logging.getLogger(__name__).warning("not at hand, so left out: %s", ", ".join(data.absent))
+        spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     _check_folder(folder, spec, datasets)
     try:
@@ -136,7 +140,7 @@ def run_study(
             raise InputError(str(error)) from error
         for dataset in datasets:
             write_columns(folder, dataset.name, dataset.feature_names)
-        identity = _write_spec(folder, spec, datasets)
+        identity = _write_spec(folder, spec, datasets, data.absent)
         try:
             plan = StudyPlan(
                 (
@@ -170,6 +174,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         direction=spec.objective.direction,
         title=spec.name,
         cpus=float(spec.resources.cpus),
+        absent=read_resolved(folder).get("absent", ()),
     )
     uses = dict(zip(datasets, spec.datasets, strict=True))
     for row in results.best:
@@ -310,6 +315,8 @@ def _space(spec: StudySpec) -> Space:
     except SpaceError as error:
         raise SpecError(str(error)) from error
     fixed = spec.training.settings()
+    for method in spec.methods:
+        make_config(method, fixed)  # what a method needs may not be installed
     defaults = TrainingSpec().settings()
     named = {name for name, value in fixed.items() if value != defaults.get(name)}
     if isinstance(spec.space, str):  # a packaged space gives way to what the spec itself says
@@ -398,7 +405,7 @@ def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: document}
 
 
-def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
+def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
     """Write ``study.yaml``: every key, and what it was resolved to when the study began.
 
     Returns:
@@ -412,6 +419,7 @@ def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDa
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
             "python": ".".join(map(str, sys.version_info[:3])),
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
+            "absent": list(absent),
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))

@@ -183,6 +183,8 @@ class StudySpec(Section):
         seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
             a seed of its own.
         datasets: what is studied.
+        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it
+            begins, ``skip`` leaves them out, as long as there is one left.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.
@@ -192,6 +194,7 @@ class StudySpec(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    absent_datasets: Literal["error", "skip"] = "error"
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("set",)
     space: str | dict[str, Any] = "default"
     objective: ObjectiveSpec = ObjectiveSpec()
@@ -224,8 +227,12 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objective_fits_methods(self) -> StudySpec:
-        if self.objective.metric == "val_loss" and "random" in self.methods:
-            raise ValueError("objective.metric val_loss needs a model's loss, but method 'random' has no model")
+        others = [method for method in self.methods if not RANKERS[method].classifies]
+        if self.objective.metric == "val_loss" and others:
+            raise ValueError(
+                "objective.metric val_loss compares the cross-entropy of classifiers, "
+                f"but {', '.join(others)} {'has' if len(others) == 1 else 'have'} none"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 
 from cluster.jobs import Output, Report
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.training import EpochEnd
-from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
+from dst.training import EpochReport
+from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 
 FIRST_RUNG = 5
 """A trial reports at this epoch and at each doubling of it (5, 10, 20, ...) of every inner split."""
@@ -28,13 +28,13 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     Args:
         payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
             ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``metric`` and ``importance`` of the
-            objective, for a test ``selected`` columns by metric.
+            objective, for a test ``ranked`` columns by metric, best first, and ``k``, the number of them that counts.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
         For a trial the fields of its record that a worker knows, and an array of feature scores per metric; for a test
-        ``{"importances": {metric: {"test_svm_accuracy": ...}}}``.
+        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}}``.
 
     Raises:
         NoScoreError: the objective is not a finite number.
@@ -46,8 +46,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     if payload["kind"] == "test":
         if not isinstance(shared, Dataset):
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
-        accuracies = score_on_test(shared, spec, payload["selected"])
-        return Output({"importances": {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}})
+        return Output({"importances": _open_test_rows(shared, spec, payload["ranked"], payload["k"])})
     rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
     result = run_trial(shared, spec, rungs.on_epoch)
     value, importance = objective(result, payload["metric"], payload["importance"])
@@ -67,6 +66,18 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         if ranking.epochs
     ]
     return Output(document, {name: one.scores for name, one in result.importances.items()})
+
+
+def _open_test_rows(
+    dataset: Dataset, spec: TrialSpec, ranked: Mapping[str, Sequence[int]], k: int
+) -> dict[str, dict[str, Any]]:
+    """Open the test rows once, for every metric and every K that the trial was scored on."""
+    every_k = sorted({k, *spec.k_values})
+    opened = score_every_k_on_test(dataset, spec, {name: (columns, every_k) for name, columns in ranked.items()})
+    return {
+        name: {"test_svm_accuracy": by_k[k], "by_k": {str(one): accuracy for one, accuracy in by_k.items()}}
+        for name, by_k in opened.items()
+    }
 
 
 def objective(result: TrialResult, metric: str, importance: str) -> tuple[float | None, str]:
@@ -102,7 +113,7 @@ class _Rungs:
             self._rungs.add(rung)
             rung *= 2
 
-    def on_epoch(self, split: int, end: EpochEnd) -> None:
+    def on_epoch(self, split: int, end: EpochReport) -> None:
         self._lowest[split] = min(self._lowest.get(split, math.inf), end.val_loss)
         if end.epoch in self._rungs:
             mean = float(np.mean(list(self._lowest.values())))

@@ -10,9 +10,15 @@ from typing import Any
 
 from dst.errors import InputError, unknown_name
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
+from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
+from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
+from dst.rankers.lasso import LassoConfig, rank_by_lasso
+from dst.rankers.lasso_net import LassoNetConfig, rank_by_lassonet
+from dst.rankers.quickselection import QuickSelectionConfig, rank_by_quickselection, warm_up_quickselection
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
+from dst.rankers.stg import StgConfig, rank_by_stg
 from dst.topology import METHODS
 from dst.training import TrainingConfig
 from dst.warm_up import warm_up
@@ -29,17 +35,28 @@ class RankerEntry:
         config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
+        classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
     """
 
     rank: Ranker
     config: type[Any]
     warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
+    classifies: bool = True
 
 
 RANKERS: dict[str, RankerEntry] = {
     **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up) for name in METHODS},
+    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig),
+    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False),
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
-    "random": RankerEntry(rank_randomly, RandomConfig),
+    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False),
+    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig),
+    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False),
+    "quickselection": RankerEntry(
+        rank_by_quickselection, QuickSelectionConfig, warm_up_quickselection, classifies=False
+    ),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False),
+    "stg": RankerEntry(rank_by_stg, StgConfig),
 }
 
 
