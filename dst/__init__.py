@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         integrated_gradients,
         neuron_attribution,
         neuron_strength,
-        permutation,
+        permutation_importance,
     )
     from dst.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
@@ -52,7 +52,7 @@ __all__ = [
     "make_splits",
     "neuron_attribution",
     "neuron_strength",
-    "permutation",
+    "permutation_importance",
     "prepare",
     "prepare_test",
     "rank_columns",
@@ -80,7 +80,7 @@ _MODULES = {
         "integrated_gradients",
         "neuron_attribution",
         "neuron_strength",
-        "permutation",
+        "permutation_importance",
     ),
     "model": ("SparseMLP",),
     "scoring": ("rank_columns", "svm_accuracy"),

@@ -10,13 +10,16 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from dst.data.dataset import Part
+from dst.data.preparation import at_first_encoding, column_numbers
 from dst.gradients import backward, blocks
 from dst.model import SparseMLP
+from dst.permutation import permutation
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
+Columns = npt.NDArray[np.int64]
 
 INTEGRATION_STEPS = 32
 """Points on the way from the baseline to a row at which :func:`integrated_gradients` takes gradients."""
@@ -61,7 +64,7 @@ def integrated_gradients(
     """Return the mean absolute integrated gradient from the zero input, summed over logits.
 
     ``t_i = sum_c mean_b |x_bi integral_0^1 d z_c(a x_b) / d x_i da|`` (Sundararajan et al. 2017), the integral by the
-    midpoint rule. After standard scaling zero is the mean row.
+    midpoint rule. Zero is the mean row after standard scaling, and for encoded categories: none of them.
 
     Args:
         model: the network.
@@ -83,53 +86,39 @@ def integrated_gradients(
     return sums / len(rows)
 
 
-def permutation(
-    model: SparseMLP, rows: Rows, labels: npt.NDArray[np.int64], rng: np.random.Generator, *, repeats: int = 1
-) -> Scores:
-    """Return how much accuracy falls when a column's values are dealt out anew among the rows.
-
-    ``p_i = acc(X) - mean_r acc(X with column i permuted)`` (Breiman 2001; Fisher et al. 2019); below 0 where accuracy
-    rises. It takes ``n_features * repeats`` passes forward, by far the most of all metrics.
+def random_importance(columns: Columns, rng: np.random.Generator) -> Scores:
+    """Return a draw from [0, 1) for each column of the table: the baseline that every metric has to beat.
 
     Args:
-        model: the network.
-        rows: validation rows.
-        labels: their class codes, int64 ``(n_rows,)``.
-        rng: draws the permutations.
-        repeats: permutations a column.
+        columns: the column that each feature, an encoded column, comes from
+            (:func:`dst.data.preparation.column_numbers`); the draw stands at the first of a column's encodings.
+        rng: draws.
     """
-    x = torch.from_numpy(np.ascontiguousarray(rows.T)).to(model.device)
-    codes = torch.from_numpy(labels).to(model.device)
-
-    def accuracy() -> float:
-        with torch.no_grad():
-            return float((model.columns(x).argmax(dim=0) == codes).double().mean())
-
-    whole, drops = accuracy(), np.zeros(rows.shape[1])
-    for column in range(rows.shape[1]):
-        kept = x[column].clone()
-        for _ in range(repeats):
-            x[column] = kept[torch.from_numpy(rng.permutation(len(rows))).to(model.device)]
-            drops[column] += (whole - accuracy()) / repeats
-        x[column] = kept
-    return drops
+    return at_first_encoding(rng.random(int(columns.max()) + 1), columns)
 
 
-def random_importance(model: SparseMLP, rng: np.random.Generator) -> Scores:
-    """Return independent draws from [0, 1): the baseline that every metric has to beat."""
-    return rng.random(model.linears[0].in_features)
+def permutation_importance(model: SparseMLP, part: Part, rng: np.random.Generator) -> Scores:
+    """Return the fall in accuracy on validation rows (:func:`dst.permutation.permutation`).
+
+    A column's stands at the first of its encodings. Unlike all other metrics it has seen the labels of these rows.
+    """
+    columns = column_numbers(part)
+    return at_first_encoding(permutation(model, part.x, part.y, columns, rng), columns)
 
 
-METRICS: dict[str, Callable[[SparseMLP, Rows, np.random.Generator], Scores]] = {
-    "neuron_strength": lambda model, rows, rng: neuron_strength(model),
-    "neuron_attribution": lambda model, rows, rng: neuron_attribution(model, rows),
-    "gradient_x_input": lambda model, rows, rng: gradient_x_input(model, rows),
-    "integrated_gradients": lambda model, rows, rng: integrated_gradients(model, rows),
-    "random": lambda model, rows, rng: random_importance(model, rng),
+METRICS: dict[str, Callable[[SparseMLP, Rows, Columns, np.random.Generator], Scores]] = {
+    "neuron_strength": lambda model, rows, columns, rng: neuron_strength(model),
+    "neuron_attribution": lambda model, rows, columns, rng: neuron_attribution(model, rows),
+    "gradient_x_input": lambda model, rows, columns, rng: gradient_x_input(model, rows),
+    "integrated_gradients": lambda model, rows, columns, rng: integrated_gradients(model, rows),
+    "random": lambda model, rows, columns, rng: random_importance(columns, rng),
 }
 """The metrics that are followed through a training, taken on training rows."""
 
-HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Rows, npt.NDArray[np.int64], np.random.Generator], Scores]] = {
-    "permutation": permutation
+HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Scores]] = {
+    "permutation": lambda model, part, rng: permutation_importance(model, part, rng)
 }
 """The metrics that are taken once, of the network of the best epoch, on validation rows and their labels."""
+
+AS_CONTROLS = ("random", "permutation")
+"""Metrics that never count as the ``best`` of several: a baseline, and one that has seen the labels it is judged by."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from dst.checkpoint import State
-from dst.data.dataset import Matrix, as_array
+from dst.data.dataset import Part, as_array
+from dst.data.preparation import column_numbers
 from dst.importance import METRICS, Rows, Scores
 from dst.model import SparseMLP
 from dst.training import EpochEnd, StepStart
@@ -23,20 +24,21 @@ class ImportanceHistory:
     """Sums metrics over the epochs (or steps) that count.
 
     Args:
-        x: training rows, float32 ``(n_rows, n_features)``, dense or sparse.
+        train: training rows.
         rng: draws the rows on which gradients are taken, and what metrics draw.
         config: names the metrics (``importances``), when they are taken (``sampling``), on how many rows
             (``importance_rows``) and what counts (``history``).
     """
 
-    def __init__(self, x: Matrix, rng: np.random.Generator, config: TrainingConfig) -> None:
-        self._x, self._config = x, config
+    def __init__(self, train: Part, rng: np.random.Generator, config: TrainingConfig) -> None:
+        self._x, self._config = train.x, config
+        self._columns = column_numbers(train)
         self._sums_up = config.history in ("best", "all")
         self._to_rows, self._to_metrics = rng.spawn(2)
         names = [name for name in config.importances if name in METRICS]
-        self._sums = {name: np.zeros(x.shape[1]) for name in names}
-        self._last = {name: np.zeros(x.shape[1]) for name in names}
-        self._counted = {name: np.zeros(x.shape[1]) for name in names}
+        self._sums = {name: np.zeros(train.x.shape[1]) for name in names}
+        self._last = {name: np.zeros(train.x.shape[1]) for name in names}
+        self._counted = {name: np.zeros(train.x.shape[1]) for name in names}
 
     def add_step(self, start: StepStart) -> None:
         """Take the network before a step, where this step is sampled."""
@@ -81,8 +83,12 @@ class ImportanceHistory:
         """Go on from a state.
 
         Raises:
-            ValueError: the state is of another number of features.
+            ValueError: the state is of other metrics or another number of features.
         """
+        mine = {f"{kind}.{name}" for kind, sums in self._kinds().items() for name in sums}
+        if state.arrays.keys() != mine:
+            rule = f"the state must hold {', '.join(sorted(mine))}"
+            raise ValueError(f"{rule}, it holds {', '.join(sorted(state.arrays))}")
         for kind, sums in self._kinds().items():
             for name, one in sums.items():
                 theirs = state.arrays[f"{kind}.{name}"]
@@ -94,7 +100,7 @@ class ImportanceHistory:
 
     def _take(self, model: SparseMLP, rows: Rows) -> None:
         for name in self._sums:
-            self._last[name] = METRICS[name](model, rows, self._to_metrics)
+            self._last[name] = METRICS[name](model, rows, self._columns, self._to_metrics)
             self._sums[name] += self._last[name]
 
     def _draw(self) -> Rows:

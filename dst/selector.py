@@ -140,6 +140,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
+        named = _plain(self.categorical)
+        if not isinstance(named, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in named):
+            raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
         x, y = validate_data(
             self,
             X,
@@ -148,18 +151,16 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             dtype=np.float32,
             multi_output=True,
             ensure_min_samples=2,
-            ensure_all_finite="allow-nan" if self.impute is not None or len(self.categorical) else True,
+            ensure_all_finite="allow-nan" if self.impute is not None or named else True,
         )
         matrix: Matrix = csr_array(cast("Any", x)) if issparse(x) else x
         n_rows, n_features = matrix.shape
-        categorical = self._categorical(n_features)
+        categorical = self._categorical(named, n_features)
         self._check_complete(matrix, categorical)
         target = make_target(y, self.task)
         k = self._k(n_features)
         config = self._config(n_rows, target)
-        repeats = _plain(self.n_repeats) if self.n_repeats is not None else 5 if n_rows < _SMALL else 1
-        if not repeats >= 1:
-            raise InputError(f"n_repeats >= 1 must hold, but got n_repeats={repeats}")
+        repeats = self._repeats(n_rows)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         to_split, to_order, *to_rank = rng.spawn(2 + repeats)
         parts = make_parts(
@@ -175,11 +176,13 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         all_scores = []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
             ranked = RANKERS[self.method].rank(train, held_out, config, stream, partial(on_epoch, number))
-            scores = ranked.scores[self.importance] if self.method in METHODS else next(iter(ranked.scores.values()))
+            metric = self.importance if self.method in METHODS else next(iter(ranked.scores))
+            scores = ranked.scores[metric]
             all_scores.append(raw_scores(scores, train.origin, n_features))
         selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
         self._set_scores(mean_scores(all_scores), k, to_order)
+        self.importance_ = metric
         self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
             self.classes_ = target.classes
@@ -261,7 +264,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self.impute is not None
+        tags.input_tags.allow_nan = self.impute is not None or np.size(self.categorical) > 0
         return tags
 
     def _set_scores(self, scores: npt.NDArray[np.float64], k: int, rng: np.random.Generator) -> None:
@@ -283,6 +286,14 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             f"but got {given!r}, {n_features} columns"
         )
 
+    def _repeats(self, n_rows: int) -> int:
+        if self.n_repeats is None:
+            return 5 if n_rows < _SMALL else 1
+        given = _plain(self.n_repeats)
+        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+            raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
+        return given
+
     def _check_complete(self, matrix: Matrix, categorical: list[int]) -> None:
         lacking = missing_counts(matrix)
         lacking[categorical] = 0
@@ -292,8 +303,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
                 f"it: impute is one of {', '.join(POLICIES)}"
             )
 
-    def _categorical(self, n_features: int) -> list[int]:
-        columns = sorted({int(column) for column in self.categorical})
+    def _categorical(self, given: list[int], n_features: int) -> list[int]:
+        columns = sorted(set(given))
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
             raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
         return columns
@@ -313,6 +324,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         settings = {name: _plain(getattr(self, name)) for name in names}
         if self.batch_size is None:
             settings["batch_size"] = default_batch_size(n_rows)
+        if not isinstance(settings["hidden"], list):
+            raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if self.method in METHODS:  # a network that grows by attribution takes it too
             grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()

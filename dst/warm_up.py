@@ -83,4 +83,4 @@ def _train(way: Mapping[str, Any], batch_size: int, sampled: int, threads: int) 
     )
     end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
     for metric in METRICS.values():
-        metric(end.model, x[:sampled], rng)
+        metric(end.model, x[:sampled], np.arange(_FEATURES), rng)

@@ -50,7 +50,7 @@ def agreement(name: str, seed: int, sparsity: float) -> Iterator[dict[str, Any]]
     config = TrainingConfig(sparsity=sparsity, batch_size=data.batch_size)
     to_train, *to_sample = np.random.default_rng(seed).spawn(3)
     histories = {
-        sampling: ImportanceHistory(train.x, stream, replace(config, sampling=sampling))
+        sampling: ImportanceHistory(train, stream, replace(config, sampling=sampling))
         for sampling, stream in zip(("per_epoch", "per_step"), to_sample, strict=True)
     }
 
@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sparsity", type=float, default=0.95)
     parser.add_argument("--out", type=Path, help="a CSV file for the rows")
     options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1, but got {options.seeds}")
     try:
         rows = [
             row

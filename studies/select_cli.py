@@ -38,7 +38,9 @@ def select(
     ] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,
-    importance: Annotated[str, typer.Option(help="How a network's inputs are scored.")] = "neuron_attribution",
+    importance: Annotated[
+        str | None, typer.Option(help="How a network's inputs are scored [default: neuron_attribution].")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Networks whose scores are averaged.")] = 5,
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0,
@@ -49,11 +51,15 @@ def select(
     import torch
 
     from dst.data import check_policy, load_dataset
+    from dst.rankers import RANKERS
     from dst.selector import SparseFeatureSelector
+    from dst.topology import METHODS
     from studies.selecting import FitProgress, check_out, ranked_table, stability_of, write_ranking
 
     torch.set_num_threads(1)
     started = time.perf_counter()
+    if importance is not None and method in RANKERS and method not in METHODS:
+        raise InputError(f"--importance is for networks, but method {method} has a metric of its own")
     if out is not None:
         check_out(out, file)
     dataset = load_dataset(file, target=target, k=k, categorical=categorical or ())
@@ -65,7 +71,7 @@ def select(
         method=method,
         sparsity=sparsity,
         l2=l2,
-        importance=importance,
+        importance=importance or "neuron_attribution",
         epochs=epochs,
         batch_size=dataset.batch_size,
         n_repeats=repeats,
@@ -91,6 +97,7 @@ def select(
             "classes": dataset.n_classes,
             "k": dataset.k,
             "method": method,
+            "importance": selector.importance_,
             "repeats": repeats,
             "val_accuracy": progress.accuracy,
             "stability": stability,
@@ -109,6 +116,8 @@ def select(
         typer.echo(f"Accuracy of the networks on held-out rows, with all columns: {as_percent(progress.accuracy)} %")
     if stability is not None:
         typer.echo(f"Stability of the {dataset.k} selected columns: {stability:.2f} (1: always the same, 0: by chance)")
+    if (scored := int((ranking["score"] > 0).sum())) < dataset.k:
+        say(f"only {scored} columns have a score above 0: those behind them stand in random order")
     typer.echo()
     print_table(
         ["rank", "name", "score", "stability"],

@@ -12,10 +12,13 @@ from torch import nn
 from dst.bench.clock import median_ms, thread_limit
 from dst.bench.peers import Ours
 from dst.bench.shapes import Shape, cases, draw
+from dst.data.dataset import Part
 from dst.importance import Scores, neuron_attribution
+from dst.importance_history import ImportanceHistory
 from dst.layers import MaskedLinear
 from dst.model import SparseMLP
 from dst.topology import METHODS
+from dst.training import StepStart
 from dst.training_config import TrainingConfig
 
 ROWS = 100
@@ -35,8 +38,8 @@ class AttributionRow:
         ours_ms: :func:`dst.importance.neuron_attribution` on :data:`ROWS` rows.
         jacrev_ms: the same by ``torch.func.vmap(jacrev)`` of the masked network's logits alone, without hidden outputs.
         ratio: the second over the first.
-        share_of_training: what an epoch's default sampling takes, over the epoch's steps and SET updates; evaluation is
-            left out. None where a shape is no dataset's.
+        share_of_training: what an epoch's importances take by default, over the epoch's steps and SET updates at the
+            mean drop fraction; evaluation is left out. None where a shape is no dataset's.
     """
 
     shape: str
@@ -100,23 +103,27 @@ def _measured(shape: Shape, sparsity: float, seconds: float, rng: np.random.Gene
 
     config = TrainingConfig()
 
-    def sample() -> Scores:
-        return neuron_attribution(work.model, rows[: config.importance_rows])
+    table = rng.standard_normal((TRAINING_ROWS.get(shape.name, ROWS), shape.features), dtype=np.float32)
+    steps = -(-len(table) // shape.batch)
+    labels = np.zeros(len(table), np.int64)
+    history = ImportanceHistory(Part(table, labels, shape.classes), rng, config)
+    middle = StepStart(work.model, steps // 2, steps, lambda: rows)
 
-    def update() -> None:
-        peer.engine.rewire(METHODS["set"], config.drop_fraction, rng, peer.x)
+    def sample() -> None:
+        history.add_step(middle)
+
+    def update() -> None:  # the mean share over a cosine
+        peer.engine.rewire(METHODS["set"], (config.drop_fraction + config.final_drop_fraction) / 2, rng, peer.x)
 
     if not np.allclose(ours(), theirs().numpy(), rtol=1e-3, atol=1e-6):
         raise RuntimeError(f"both must find the same attribution, but at {shape.name}, sparsity {sparsity} do not")
-    sample()
     exact = median_ms({"ours": (ours, ours), "theirs": (theirs, theirs)}, seconds / 2, may_sit_out=("theirs",))
-    for warm_up in (peer.step, update, peer.step):
+    for warm_up in (peer.step, update, sample, peer.step):
         warm_up()
     turns = {"step": (peer.step, peer.step), "update": (peer.step, update), "sample": (peer.step, sample)}
     ms = median_ms(turns, seconds / 2)
     share = None
     if shape.name in TRAINING_ROWS:
-        steps = -(-TRAINING_ROWS[shape.name] // shape.batch)
         share = ms["sample"] / (steps * (ms["step"] + ms["update"] / config.update_interval))
     ours_ms, theirs_ms = exact["ours"], exact["theirs"]
     return AttributionRow(shape.name, sparsity, ours_ms, theirs_ms, theirs_ms / ours_ms, share)

@@ -58,6 +58,30 @@ def raw_scores(scores: Scores, origin: npt.NDArray[np.int64] | None, n_features:
     return np.bincount(origin, weights=scores, minlength=n_features).astype(np.float64)
 
 
+def column_numbers(part: Part) -> npt.NDArray[np.int64]:
+    """Return the number of the column that each encoded column comes from, int64 ``(n_encoded,)``.
+
+    Columns are counted from 0 without gaps, in the table's order.
+    """
+    if part.origin is None:
+        return np.arange(part.x.shape[1])
+    return np.unique(part.origin, return_inverse=True)[1].astype(np.int64)
+
+
+def at_first_encoding(scores: npt.NDArray[np.float64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return scores of columns as scores of encoded columns, float64 ``(n_encoded,)``.
+
+    Each stands at the first encoding of its column: these are summed up later, and more encodings must not mean more.
+
+    Args:
+        scores: float64 ``(n_columns,)``.
+        columns: what :func:`column_numbers` returned.
+    """
+    encoded = np.zeros(len(columns))
+    encoded[np.unique(columns, return_index=True)[1]] = scores
+    return encoded
+
+
 def encoded_columns(columns: npt.NDArray[np.int64], origin: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
     """Return the encoded columns of some columns of the table; in the table's order where it has encodings."""
     return columns if origin is None else np.flatnonzero(np.isin(origin, columns))

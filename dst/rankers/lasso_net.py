@@ -21,8 +21,9 @@ import torch
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
+from dst.data.preparation import at_first_encoding, column_numbers
 from dst.errors import DivergedError, InputError
-from dst.rankers.base import FeatureScores, OnEpoch, at_first_encoding, column_numbers, same_settings
+from dst.rankers.base import FeatureScores, OnEpoch, same_settings
 from dst.training import Curves, EpochReport, training_flops
 
 

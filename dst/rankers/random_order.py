@@ -8,7 +8,8 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.rankers.base import FeatureScores, OnEpoch, at_first_encoding, column_numbers
+from dst.data.preparation import at_first_encoding, column_numbers
+from dst.rankers.base import FeatureScores, OnEpoch
 
 
 @dataclass(frozen=True)

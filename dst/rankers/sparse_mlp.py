@@ -8,7 +8,8 @@ import time
 import numpy as np
 
 from dst.checkpoint import State
-from dst.data.dataset import Part, as_array
+from dst.data.dataset import Part
+from dst.engines import torch_threads
 from dst.importance import HELD_OUT_METRICS, Scores
 from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
@@ -28,7 +29,7 @@ class NetworkRanking:
 
     def __init__(self, train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator) -> None:
         to_train, to_sample, self._to_permute = rng.spawn(3)
-        self._history = ImportanceHistory(train.x, to_sample, config)
+        self._history = ImportanceHistory(train, to_sample, config)
         self._trainer = Trainer(
             train,
             validation,
@@ -55,7 +56,8 @@ class NetworkRanking:
         """
         end = self._trainer.run_epoch()
         started = time.perf_counter()
-        self._history.add(end)
+        with torch_threads(self._config.threads):
+            self._history.add(end)
         self._seconds += time.perf_counter() - started
         return dataclasses.replace(end, state=self.state_dict)
 
@@ -88,8 +90,8 @@ class NetworkRanking:
         """Return the metrics that take validation rows."""
         started = time.perf_counter()
         names = [name for name in self._config.importances if name in HELD_OUT_METRICS]
-        x, y = self._validation.x, self._validation.y
-        scores = {name: HELD_OUT_METRICS[name](model, as_array(x), y, self._to_permute) for name in names}
+        with torch_threads(self._config.threads):
+            scores = {name: HELD_OUT_METRICS[name](model, self._validation, self._to_permute) for name in names}
         self._seconds += time.perf_counter() - started
         return scores
 

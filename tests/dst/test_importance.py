@@ -16,11 +16,12 @@ from dst.importance import (
     integrated_gradients,
     neuron_attribution,
     neuron_strength,
-    permutation,
+    permutation_importance,
     random_importance,
 )
 from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
+from dst.permutation import permutation
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
 from dst.training import EpochEnd, StepStart
 from dst.training_config import TrainingConfig
@@ -91,16 +92,58 @@ def test_permutation_falls_to_chance_on_the_one_column_that_decides():
     with torch.no_grad():
         model.linears[0].values[:] = torch.tensor([0.0, -1, 0, 0, 1, 0])
         model.linears[0].bias[:] = 0
-    rows = drawn(2000, 3)
-    before = rows.copy()
-    drops = permutation(model, rows, (rows[:, 1] > 0).astype(np.int64), np.random.default_rng(0), repeats=3)
+    rows = drawn(9000, 3)  # more than go through the network at once
+    before, labels = rows.copy(), (rows[:, 1] > 0).astype(np.int64)
+    drops = permutation(model, rows, labels, np.arange(3), np.random.default_rng(0), repeats=3)
     assert drops[[0, 2]].tolist() == [0, 0]
     assert drops[1] == pytest.approx(0.5, abs=0.03)
     np.testing.assert_array_equal(rows, before)
 
 
+@pytest.mark.parametrize("as_table", [np.asarray, csr_array])
+@pytest.mark.parametrize("hidden", [(), (10,), (20, 10)])
+def test_permutation_is_captums(hidden, as_table):
+    model, rows = network(0.6, hidden), drawn(50)
+    labels = np.random.default_rng(2).integers(0, 4, 50)
+    seeds = iter(np.random.default_rng(3).integers(2**63, size=(12, 1))[:, 0])
+
+    def accuracy(x):
+        return (model(x).argmax(dim=1) == torch.from_numpy(labels)).double().mean()[None]
+
+    def permuted(x, mask):
+        order = np.random.default_rng(next(seeds)).permutation(len(x))
+        return torch.where(mask.bool(), x[torch.from_numpy(order)], x)
+
+    theirs = captum.attr.FeaturePermutation(accuracy, permuted).attribute(torch.from_numpy(rows))
+    ours = permutation(model, as_table(rows), labels, np.arange(12), np.random.default_rng(3))
+    np.testing.assert_allclose(ours, theirs[0].numpy(), atol=1e-6)
+    assert np.abs(ours).max() > 0
+
+
+def test_encodings_of_a_column_move_together():
+    """A column of four categories decides alone: its permutation leaves chance, whatever each code's alone would."""
+    codes = np.random.default_rng(0).integers(0, 4, 4000)
+    rows = np.eye(4, dtype=np.float32)[codes]
+    model = SparseMLP(4, 2, hidden=(), sparsity=0.0, rng=np.random.default_rng(0))
+    with torch.no_grad():
+        model.linears[0].values[:] = torch.tensor([1.0, 0, 1, 0, 0, 1, 0, 1])
+        model.linears[0].bias[:] = 0
+    scores = permutation_importance(
+        model, Part(rows, codes % 2, 2, origin=np.zeros(4, np.int64)), np.random.default_rng(1)
+    )
+    assert scores[0] == pytest.approx(0.5, abs=0.03)
+    assert scores[1:].tolist() == [0, 0, 0]
+
+
+def test_many_encodings_are_no_better_chance_at_random():
+    columns = np.array([0, 1, 1, 1, 1, 1, 1, 2, 3])
+    firsts = [random_importance(columns, np.random.default_rng(seed)).argmax() for seed in range(400)]
+    assert np.isin(firsts, [0, 1, 7, 8]).all()
+    assert np.bincount(firsts, minlength=9)[1] == pytest.approx(100, abs=35)
+
+
 def test_random_importance_is_the_generators():
-    one, same = (random_importance(network(0.5), np.random.default_rng(5)) for _ in range(2))
+    one, same = (random_importance(np.arange(12), np.random.default_rng(5)) for _ in range(2))
     assert one.shape == (12,)
     np.testing.assert_array_equal(one, same)
 
@@ -114,7 +157,9 @@ def test_the_history_sums_what_counts(history, counted, sampling):
     models = [SparseMLP(6, 2, hidden=(8,), sparsity=0.5, rng=rng) for _ in range(4)]
     x = drawn(30, 6)
     config = TrainingConfig(history=history, sampling=sampling, importance_rows=40)  # more rows than there are
-    whole, resumed = (ImportanceHistory(x, np.random.default_rng(seed), config) for seed in (0, 1))
+    whole, resumed = (
+        ImportanceHistory(Part(x, np.zeros(30, np.int64), 2), np.random.default_rng(seed), config) for seed in (0, 1)
+    )
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
         for index in range(3 if sampling == "per_epoch" else 1):
             whole.add_step(StepStart(model, index, 3, lambda: x))
@@ -125,6 +170,8 @@ def test_the_history_sums_what_counts(history, counted, sampling):
     np.testing.assert_allclose(attribution, sum(neuron_attribution(models[i], x) for i in counted), rtol=1e-5)
     np.testing.assert_allclose(strength, sum(neuron_strength(models[i]) for i in counted), rtol=1e-6)
     np.testing.assert_array_equal(resumed.scores()["neuron_attribution"], attribution)
+    with pytest.raises(ValueError, match="the state must hold"):
+        resumed.load_state_dict(State({"sum.random": np.zeros(6)}, {}))
 
 
 @pytest.mark.parametrize(

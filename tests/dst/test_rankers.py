@@ -15,9 +15,9 @@ from sklearn.feature_selection import mutual_info_classif
 
 from dst.data import load_dataset, make_splits, prepare
 from dst.data.dataset import Part
+from dst.data.preparation import at_first_encoding, column_numbers
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config
-from dst.rankers.base import at_first_encoding, column_numbers
 from dst.rankers.mutual_information import mutual_information
 from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
