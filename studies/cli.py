@@ -55,9 +55,7 @@ StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.
 def run(
     spec: Annotated[
         str,
-        typer.Argument(
-            metavar="SPEC", help="A YAML file, or a packaged spec: quickstart, images_and_text or missing_data."
-        ),
+        typer.Argument(metavar="SPEC", help="A YAML file, or a packaged spec: quickstart, paper, ..."),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,
     overrides: Annotated[

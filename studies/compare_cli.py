@@ -31,6 +31,7 @@ _TITLES = {
     "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
+    "pairs": "Mean difference of accuracy over datasets, percentage points (interval: Student's t, 95%; p: Wilcoxon)",
     "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",
 }
 

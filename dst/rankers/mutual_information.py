@@ -1,7 +1,7 @@
 """Mutual information between one column and the classes.
 
-scikit-learn's ``mutual_info_classif`` estimates the same, with a tree for each class and column; in one dimension sorting
-does, in a fraction of the time.
+scikit-learn's ``mutual_info_classif`` estimates the same, with a tree for each class and column; in one dimension
+sorting does, in a fraction of the time.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dst.errors import InputError
-from studies.comparing import compare_studies, compare_with_paper, mean_ranks, t_interval, welch_interval
+from studies.comparing import compare_studies, compare_with_paper
+from studies.findings import mean_ranks, paired_differences
+from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS
 from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k
 from tests.studies.test_cli import call
@@ -126,6 +128,28 @@ def test_mean_ranks_by_hand():
     assert set(ranks["datasets"]) == {2}
 
 
+def test_paired_differences_by_hand():
+    """Attribution less strength: +1, +2, +3 points: mean 2, interval 2 +- 4.3027 / sqrt(3); all three are wins."""
+    rows = [
+        (f"D{n}", "set", metric, 0.5 + plus)
+        for n in (1, 2, 3)
+        for metric, plus in (("neuron_strength", 0.0), ("neuron_attribution", n / 100))
+    ]
+    rows += [("D1", "lasso", "lasso_coefficient", 0.6), ("D2", "lasso", "lasso_coefficient", 0.52)]
+    rows += [("D1", "stg", "gate_probability", 0.6)]
+    pairs = paired_differences(pd.DataFrame(rows, columns=["dataset", "method", "importance", "mean"]))
+    assert pairs["than"].tolist() == ["set, neuron_strength", "lasso, lasso_coefficient"], "one dataset is no pair"
+    first, second = pairs.iloc[0], pairs.iloc[1]
+    assert (first["wins"], first["losses"], first["datasets"]) == (3, 0, 3)
+    half = 0.043027 / math.sqrt(3)
+    assert (first["difference"], first["low"], first["high"]) == pytest.approx(
+        (0.02, 0.02 - half, 0.02 + half), abs=1e-5
+    )
+    assert first["p"] == 0.25, "of 8 equally likely signs, two are as extreme"
+    assert (second["wins"], second["losses"]) == (0, 1)
+    assert second["difference"] == pytest.approx(-0.045)
+
+
 def test_coverage_counts_at_the_number_of_informative_columns():
     rows = [
         ("synthetic_100", "set", "neuron_strength", 100, seed, 0.6, {"coverage": c}) for seed, c in [(0, 0.5), (1, 0.7)]
@@ -170,7 +194,7 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
     assert status == 0
     document = json.loads(printed)
-    assert set(document) == {"accuracy", "flops", "ranks", "coverage"}
+    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "coverage"}
     assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
     assert "Not in these studies: MNIST" in said
     assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
