@@ -55,7 +55,11 @@ StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.
 def run(
     spec: Annotated[
         str,
-        typer.Argument(metavar="SPEC", help="A YAML file, or a packaged spec: quickstart, paper, ..."),
+        typer.Argument(
+            metavar="SPEC",
+            help="A YAML file, or a packaged spec: quickstart, images_and_text, missing_data, "
+            "paper, paper_baselines, paper_sparsities or paper_synthetic.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,
     overrides: Annotated[

@@ -32,6 +32,7 @@ _TITLES = {
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
     "pairs": "Mean difference of accuracy over datasets, percentage points (interval: Student's t, 95%; p: Wilcoxon)",
+    "over_k": "Mean accuracy in % over the datasets but Madelon, by K",
     "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",
 }
 
@@ -48,7 +49,7 @@ def compare(
     names = _names(folders)
     scores = {name: read_opened_scores(folder) for name, folder in names.items()}
     tables = _paper(scores, out) if paper else _studies(names, scores)
-    if out is not None:
+    if out is not None and not paper:
         _write(tables, out)
     if as_json:
         print_json({name: _plain(table) for name, table in tables.items()})
@@ -74,18 +75,14 @@ def _names(folders: list[Path]) -> dict[str, Path]:
 
 
 def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd.DataFrame]:
-    from studies.compare_plots import accuracy_beside_paper, mean_rank
     from studies.comparing import compare_with_paper
-    from studies.files import write_bytes, write_text
-    from studies.plots import to_png, to_svg
+    from studies.paper_results import write_comparison
 
     found = compare_with_paper(scores)
     if found.missing:
         say(f"Not in these studies: {', '.join(found.missing)}")
     if out is not None:
-        for name, figure in (("accuracy", accuracy_beside_paper(found.accuracy)), ("ranks", mean_rank(found.ranks))):
-            write_text(out / f"{name}.svg", to_svg(figure, name))
-            write_bytes(out / f"{name}.png", to_png(figure))
+        write_comparison(found, out)
     return found.tables()
 
 
@@ -107,7 +104,7 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
     from studies.files import write_text
 
     for name, table in tables.items():
-        write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+        write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
 def _say_counts(accuracy: pd.DataFrame) -> None:

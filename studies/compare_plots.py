@@ -42,6 +42,29 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
     return figure
 
 
+def accuracy_over_k(over_k: pd.DataFrame) -> Figure:
+    """Draw mean accuracy over datasets by K, a line per method and importance metric.
+
+    Args:
+        over_k: :attr:`studies.comparing.PaperComparison.over_k`.
+    """
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    styles = method_styles(over_k["method"])
+    for (method, importance), rows in over_k.groupby(["method", "importance"], sort=True):
+        look = styles[str(method)]
+        dashes = ":" if importance == "neuron_strength" else "-"
+        label = f"{method}, {importance}"
+        ax.plot(rows["k"], 100 * rows["mean"], dashes, color=look.colour, marker=look.marker, markersize=4, label=label)
+    ax.set_xlabel("K", fontsize=8, color=INK)
+    ax.set_ylabel(f"mean accuracy over {int(over_k['datasets'].max())} datasets, %", fontsize=8, color=INK)
+    ax.tick_params(labelsize=7, colors=MUTED)
+    ax.grid(color=GRID, linewidth=0.5)
+    figure.legend(loc="outside right upper", fontsize=6.5, frameon=False)
+    return figure
+
+
 def mean_rank(ranks: pd.DataFrame) -> Figure:
     """Draw the mean rank of every method and importance metric, best on top.
 

@@ -37,6 +37,8 @@ class PaperComparison:
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
         pairs: see :func:`studies.findings.paired_differences`.
+        over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets``, ``mean`` (of
+            their mean accuracies), of the entries that all of them have.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
             ``low``, ``high``, ``paper_coverage``, ``difference``.
         missing: the paper's datasets that no study has.
@@ -46,6 +48,7 @@ class PaperComparison:
     flops: pd.DataFrame
     ranks: pd.DataFrame
     pairs: pd.DataFrame
+    over_k: pd.DataFrame
     coverage: pd.DataFrame
     missing: tuple[str, ...]
 
@@ -56,6 +59,7 @@ class PaperComparison:
             "flops": self.flops,
             "ranks": self.ranks,
             "pairs": self.pairs,
+            "over_k": self.over_k,
             "coverage": self.coverage,
         }
 
@@ -88,6 +92,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
         flops=_flops(at_k),
         ranks=mean_ranks(accuracy),
         pairs=paired_differences(accuracy),
+        over_k=_over_k(scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]),
         coverage=_coverage(scores),
         missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
     )
@@ -190,6 +195,14 @@ def _flops(at_k: pd.DataFrame) -> pd.DataFrame:
     table = _beside(means, paper_flops().rename(columns={"flops": "paper_flops"}))
     table = table[table["paper_flops"].notna()].reset_index(drop=True)
     return table.assign(ratio=table["flops"] / table["paper_flops"])
+
+
+def _over_k(scores: pd.DataFrame) -> pd.DataFrame:
+    entry = ["method", "importance", "k"]
+    means = scores.groupby(["dataset", *entry], sort=False)["test_accuracy"].mean().reset_index()
+    table = means.groupby(entry)["test_accuracy"].agg(["count", "mean"]).reset_index()
+    table = table.rename(columns={"count": "datasets"})
+    return table[table["datasets"] == scores["dataset"].nunique()].reset_index(drop=True)
 
 
 def _coverage(scores: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dst.errors import InputError
+from studies import paper_results
 from studies.comparing import compare_studies, compare_with_paper
 from studies.findings import mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
@@ -194,12 +196,12 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
     assert status == 0
     document = json.loads(printed)
-    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "coverage"}
+    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "over_k", "coverage"}
     assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
     assert "Not in these studies: MNIST" in said
     assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
     first = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert {"accuracy.csv", "accuracy.svg", "accuracy.png", "ranks.svg", "flops.csv"} <= set(first)
+    assert {"accuracy.csv", "accuracy.svg", "accuracy.png", "ranks.svg", "over_k.png", "flops.csv"} <= set(first)
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--out", out)
     assert status == 0
     assert "Test accuracy in %" in printed
@@ -226,3 +228,30 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     status, _, said = call(capsys, "compare", empty)
     assert status == 2
     assert "lack dataset, method" in said
+
+
+def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, capsys):
+    studies = tmp_path / "runs"
+    studies.mkdir()
+    for name, table in (
+        ("paper", scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])),
+        ("rivals", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)])),
+    ):
+        folder = Path(write(studies / name, table))
+        (folder / "study.yaml").write_text("name: paper\n")
+        trials = [("Yale", "set", stage, "finished", 1.5) for stage in ("search", "search", "confirm")]
+        pd.DataFrame(trials, columns=["dataset", "method", "stage", "state", "seconds"]).to_csv(
+            folder / "trials.csv", index=False
+        )
+    out = tmp_path / "results"
+    assert paper_results.main(["--out", str(out)]) == 2
+    assert "has no study" in capsys.readouterr().err
+    gathered = ["--out", str(out), *(part for name in ("paper", "rivals") for part in ("--study", str(studies / name)))]
+    assert paper_results.main(gathered) == 0
+    first = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    cost = pd.read_csv(out / "paper" / "cost.csv")
+    assert cost[["stage", "trials", "core_seconds"]].to_numpy().tolist() == [["search", 2, 3.0], ["confirm", 1, 1.5]]
+    for path in out.glob("*.*"):
+        path.unlink()
+    assert paper_results.main(["--out", str(out)]) == 0
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
