@@ -57,8 +57,8 @@ def run(
         str,
         typer.Argument(
             metavar="SPEC",
-            help="A YAML file, or a packaged spec: quickstart, images_and_text, missing_data, "
-            "paper, paper_baselines, paper_sparsities or paper_synthetic.",
+            help="A YAML file, or a packaged spec: quickstart, images_and_text, missing_data, paper, paper_baselines, "
+            "paper_sparsities or paper_synthetic.",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,

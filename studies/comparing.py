@@ -37,8 +37,8 @@ class PaperComparison:
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
         pairs: see :func:`studies.findings.paired_differences`.
-        over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets``, ``mean`` (of
-            their mean accuracies), of the entries that all of them have.
+        over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets`` and the
+            ``mean`` of their mean accuracies, of the entries that all of them have.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
             ``low``, ``high``, ``paper_coverage``, ``difference``.
         missing: the paper's datasets that no study has.

@@ -1,8 +1,8 @@
 """Tables and figures of the paper's study: ``python -m studies.paper_results``.
 
-They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with versions
-and data hashes), ``test_scores.csv`` and ``cost.csv``; ``--study DIR`` gathers these from a finished study's folder
-first.
+They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
+versions and data hashes), ``test_scores.csv`` and ``cost.csv``; ``--study DIR`` gathers these from a finished study's
+folder first.
 """
 
 from __future__ import annotations
