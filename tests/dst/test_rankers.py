@@ -16,12 +16,13 @@ from sklearn.feature_selection import mutual_info_classif
 from dst.data import load_dataset, make_splits, prepare
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.rankers import RANKERS, make_config
+from dst.rankers import RANKERS, make_config, parameters
 from dst.rankers.base import at_first_encoding, column_numbers
 from dst.rankers.mutual_information import mutual_information
 from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
 from dst.rankers.stochastic_gates import StochasticGates
+from dst.selector import SparseFeatureSelector
 from dst.sparsity import connections
 from dst.topology import METHODS
 
@@ -365,3 +366,14 @@ def test_lassonet_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"not installed: pip install 'dst-studies\[lassonet\]'"):
         make_config("lassonet", {})
+
+
+@pytest.mark.parametrize("method", sorted(set(RANKERS) - set(METHODS) - {"random", "quickselection"}))
+def test_every_rival_serves_the_selector(method):
+    train, _ = table()
+    taken = parameters(method) & (QUICK.keys() - {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"})
+    selector = SparseFeatureSelector(
+        3, method=method, hidden=(30, 10), epochs=40, n_repeats=1, settings={name: QUICK[name] for name in taken}
+    )
+    selected = selector.fit(train.x, train.y).get_support(indices=True)
+    assert len(set(selected) & set(PLANTED)) >= 2
