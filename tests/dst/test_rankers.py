@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import warnings
 from statistics import NormalDist
 
 import numpy as np
@@ -232,6 +233,16 @@ def test_f_scores_by_hand():
     part = Part(x, np.array([0, 0, 1, 1]), 2)
     (scores,) = rank("f_score", part, part).scores.values()
     np.testing.assert_allclose(scores, [0.8, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees"])
+def test_many_constant_columns_are_no_matter_for_a_warning(method):
+    train, validation = table()
+    wide = [Part(np.pad(part.x, ((0, 0), (0, 60))), part.y, 3) for part in (train, validation)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (scores,) = rank(method, *wide).scores.values()
+    assert (scores[24:] == 0).all()
 
 
 def test_mutual_information_of_two_values_by_hand():
