@@ -19,7 +19,13 @@ if TYPE_CHECKING:
         prepare_test,
     )
     from dst.errors import DivergedError, InputError
-    from dst.importance import neuron_attribution, neuron_strength
+    from dst.importance import (
+        gradient_x_input,
+        integrated_gradients,
+        neuron_attribution,
+        neuron_strength,
+        permutation,
+    )
     from dst.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
     from dst.selector import SparseFeatureSelector
@@ -39,11 +45,14 @@ __all__ = [
     "fit",
     "from_arrays",
     "from_frame",
+    "gradient_x_input",
+    "integrated_gradients",
     "list_datasets",
     "load_dataset",
     "make_splits",
     "neuron_attribution",
     "neuron_strength",
+    "permutation",
     "prepare",
     "prepare_test",
     "rank_columns",
@@ -66,7 +75,13 @@ _MODULES = {
         "prepare_test",
     ),
     "errors": ("DivergedError", "InputError"),
-    "importance": ("neuron_attribution", "neuron_strength"),
+    "importance": (
+        "gradient_x_input",
+        "integrated_gradients",
+        "neuron_attribution",
+        "neuron_strength",
+        "permutation",
+    ),
     "model": ("SparseMLP",),
     "scoring": ("rank_columns", "svm_accuracy"),
     "selector": ("SparseFeatureSelector",),
