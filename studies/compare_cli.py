@@ -27,6 +27,9 @@ _SHARES = {
 }
 """Columns that are printed in percent; files hold shares."""
 
+_AT_K = "K = "
+"""Starts the names of columns that hold shares at a K."""
+
 _TITLES = {
     "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
     "flops": "Training FLOPs beside the paper's table 5",
@@ -57,7 +60,8 @@ def compare(
     for number, (name, table) in enumerate((name, table) for name, table in tables.items() if len(table)):
         if paper:
             typer.echo(("\n" if number else "") + _TITLES[name] + "\n")
-        print_table(list(table.columns), _cells(table))
+        printed = _by_k(table) if name == "over_k" else table
+        print_table(list(printed.columns), _cells(printed))
     if paper:
         _say_counts(tables["accuracy"])
 
@@ -121,6 +125,12 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
+def _by_k(over_k: pd.DataFrame) -> pd.DataFrame:
+    """Return a line per method and importance metric, a column per K."""
+    wide = over_k.pivot_table(index=["method", "importance", "datasets"], columns="k", values="mean")
+    return wide.rename(columns=lambda k: f"{_AT_K}{k}").rename_axis(columns=None).reset_index()
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     return [[_cell(name, row[name]) for name in table.columns] for row in _plain(table)]
 
@@ -130,6 +140,6 @@ def _cell(column: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if column in _SHARES:
+    if column in _SHARES or column.startswith(_AT_K):
         return f"{100 * value:.1f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -23,7 +23,7 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
     )
     FigureCanvasAgg(figure)
     styles = method_styles(known["method"])
-    axes = figure.subplots(1, max(1, len(entries)), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, max(1, len(entries)), sharex=True, sharey=True, squeeze=False)[0]
     for ax, ((method, importance), rows) in zip(axes, entries, strict=False):
         look = styles[str(method)]
         places = [datasets.index(name) for name in rows["dataset"]]

@@ -205,6 +205,7 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--out", out)
     assert status == 0
     assert "Test accuracy in %" in printed
+    assert "K = 100" in printed
     assert "1 of 2 means are" in said, "0.7 is less than 0.7455 - 0.0364"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first, "the same tables give the same files"
     status, printed, _ = call(capsys, "compare", networks, rivals)
