@@ -30,8 +30,10 @@ def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[floa
         return math.nan, math.nan
     difference = float(np.mean(ours) - np.mean(theirs))
     parts = [float(np.var(one, ddof=1)) / len(one) for one in (ours, theirs)]
-    if sum(parts) == 0:
+    total = sum(parts)
+    if total == 0:
         return difference, difference
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
-    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(sum(parts))
+    # Welch-Satterthwaite by shares of the total, whose squares do not underflow where variances are tiny.
+    freedom = 1 / sum((part / total) ** 2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
+    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
     return difference - half, difference + half
