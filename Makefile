@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test test-slow lint format bench accuracy missing-data clean
+.PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
 
 study: $(READY)
 	$(BIN)/dst run studies/quickstart.yaml
@@ -42,6 +42,16 @@ accuracy: $(READY)
 # Tables and figure of the missing-data study from its committed trials.
 missing-data: $(READY)
 	$(BIN)/python -m studies.missing_data
+
+# Tables and figures of the paper's study from its committed scores.
+paper-tables: $(READY)
+	$(BIN)/python -m studies.paper_results
+
+# The paper's study itself and its rivals, on whichever of its datasets are in DST_DATA_DIR: hours.
+paper: $(READY)
+	$(BIN)/dst run paper
+	$(BIN)/dst run paper_baselines
+	$(BIN)/dst compare runs/paper runs/paper_baselines --paper --out runs/paper_comparison
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'

@@ -46,7 +46,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     Args:
         n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
             but not more than a quarter of the columns, rounded up.
-        method: a name in :data:`dst.rankers.RANKERS`; ``random`` and ``l1_logistic`` train no network.
+        method: a name in :data:`dst.rankers.RANKERS`; what is not in :data:`dst.topology.METHODS` is a rival.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
         importance: the importance metric, a name in :data:`dst.importance.METRICS` or
@@ -77,6 +77,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         order_: int64 ``(n_features,)``: column numbers, best first.
         support_: bool ``(n_features,)``: which columns are selected.
         selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.
+        importance_: the metric that they come from.
         stability_: float64 ``(n_features,)``: the share of repeats that would select a column.
         classes_: the classes, of a classification target.
         n_features_in_: columns seen in ``fit``.

@@ -56,7 +56,9 @@ def run(
     spec: Annotated[
         str,
         typer.Argument(
-            metavar="SPEC", help="A YAML file, or a packaged spec: quickstart, images_and_text or missing_data."
+            metavar="SPEC",
+            help="A YAML file, or a packaged spec: quickstart, images_and_text, missing_data, paper, paper_baselines, "
+            "paper_sparsities or paper_synthetic.",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,

@@ -27,10 +27,15 @@ _SHARES = {
 }
 """Columns that are printed in percent; files hold shares."""
 
+_AT_K = "K = "
+"""Starts the names of columns that hold shares at a K."""
+
 _TITLES = {
     "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
+    "pairs": "Mean difference of accuracy over datasets, percentage points (interval: Student's t, 95%; p: Wilcoxon)",
+    "over_k": "Mean accuracy in % over the datasets but Madelon, by K",
     "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",
 }
 
@@ -47,7 +52,7 @@ def compare(
     names = _names(folders)
     scores = {name: read_opened_scores(folder) for name, folder in names.items()}
     tables = _paper(scores, out) if paper else _studies(names, scores)
-    if out is not None:
+    if out is not None and not paper:
         _write(tables, out)
     if as_json:
         print_json({name: _plain(table) for name, table in tables.items()})
@@ -55,7 +60,8 @@ def compare(
     for number, (name, table) in enumerate((name, table) for name, table in tables.items() if len(table)):
         if paper:
             typer.echo(("\n" if number else "") + _TITLES[name] + "\n")
-        print_table(list(table.columns), _cells(table))
+        printed = _by_k(table) if name == "over_k" else table
+        print_table(list(printed.columns), _cells(printed))
     if paper:
         _say_counts(tables["accuracy"])
 
@@ -73,18 +79,14 @@ def _names(folders: list[Path]) -> dict[str, Path]:
 
 
 def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd.DataFrame]:
-    from studies.compare_plots import accuracy_beside_paper, mean_rank
     from studies.comparing import compare_with_paper
-    from studies.files import write_bytes, write_text
-    from studies.plots import to_png, to_svg
+    from studies.paper_results import write_comparison
 
     found = compare_with_paper(scores)
     if found.missing:
         say(f"Not in these studies: {', '.join(found.missing)}")
     if out is not None:
-        for name, figure in (("accuracy", accuracy_beside_paper(found.accuracy)), ("ranks", mean_rank(found.ranks))):
-            write_text(out / f"{name}.svg", to_svg(figure, name))
-            write_bytes(out / f"{name}.png", to_png(figure))
+        write_comparison(found, out)
     return found.tables()
 
 
@@ -106,7 +108,7 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
     from studies.files import write_text
 
     for name, table in tables.items():
-        write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+        write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
 def _say_counts(accuracy: pd.DataFrame) -> None:
@@ -123,6 +125,12 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
+def _by_k(over_k: pd.DataFrame) -> pd.DataFrame:
+    """Return a line per method and importance metric, a column per K."""
+    wide = over_k.pivot_table(index=["method", "importance", "datasets"], columns="k", values="mean")
+    return wide.rename(columns=lambda k: f"{_AT_K}{k}").rename_axis(columns=None).reset_index()
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     return [[_cell(name, row[name]) for name in table.columns] for row in _plain(table)]
 
@@ -132,6 +140,6 @@ def _cell(column: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if column in _SHARES:
+    if column in _SHARES or column.startswith(_AT_K):
         return f"{100 * value:.1f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -23,7 +23,7 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
     )
     FigureCanvasAgg(figure)
     styles = method_styles(known["method"])
-    axes = figure.subplots(1, max(1, len(entries)), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, max(1, len(entries)), sharex=True, sharey=True, squeeze=False)[0]
     for ax, ((method, importance), rows) in zip(axes, entries, strict=False):
         look = styles[str(method)]
         places = [datasets.index(name) for name in rows["dataset"]]
@@ -39,6 +39,29 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
         axes[0].set_yticks(range(len(datasets)), datasets)
         axes[0].invert_yaxis()
     figure.supxlabel("accuracy less the paper's, percentage points (bars: the paper's standard deviation)", fontsize=8)
+    return figure
+
+
+def accuracy_over_k(over_k: pd.DataFrame) -> Figure:
+    """Draw mean accuracy over datasets by K, a line per method and importance metric.
+
+    Args:
+        over_k: :attr:`studies.comparing.PaperComparison.over_k`.
+    """
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    styles = method_styles(over_k["method"])
+    for (method, importance), rows in over_k.groupby(["method", "importance"], sort=True):
+        look = styles[str(method)]
+        dashes = ":" if importance == "neuron_strength" else "-"
+        label = f"{method}, {importance}"
+        ax.plot(rows["k"], 100 * rows["mean"], dashes, color=look.colour, marker=look.marker, markersize=4, label=label)
+    ax.set_xlabel("K", fontsize=8, color=INK)
+    ax.set_ylabel(f"mean accuracy over {int(over_k['datasets'].max())} datasets, %", fontsize=8, color=INK)
+    ax.tick_params(labelsize=7, colors=MUTED)
+    ax.grid(color=GRID, linewidth=0.5)
+    figure.legend(loc="outside right upper", fontsize=6.5, frameon=False)
     return figure
 
 

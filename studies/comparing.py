@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from dst.errors import InputError
+from studies.findings import mean_ranks, paired_differences
+from studies.intervals import t_interval, welch_interval
 from studies.paper_reference import SINGLE, paper_accuracy, paper_coverage, paper_flops, paper_k
-
-LEVEL = 0.95
-"""Confidence of every interval."""
 
 _ENTRY = ["dataset", "method", "importance"]
 
@@ -38,6 +36,9 @@ class PaperComparison:
         ranks: a row per method and importance metric: ``rank``, the mean over ``datasets`` of its rank by mean accuracy
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
+        pairs: see :func:`studies.findings.paired_differences`.
+        over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets`` and the
+            ``mean`` of their mean accuracies, of the entries that all of them have.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
             ``low``, ``high``, ``paper_coverage``, ``difference``.
         missing: the paper's datasets that no study has.
@@ -46,37 +47,21 @@ class PaperComparison:
     accuracy: pd.DataFrame
     flops: pd.DataFrame
     ranks: pd.DataFrame
+    pairs: pd.DataFrame
+    over_k: pd.DataFrame
     coverage: pd.DataFrame
     missing: tuple[str, ...]
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name."""
-        return {"accuracy": self.accuracy, "flops": self.flops, "ranks": self.ranks, "coverage": self.coverage}
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95% interval of a mean, Student's t; NaN for fewer than two values."""
-    if len(values) < 2:
-        return math.nan, math.nan
-    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
-    return mean - half, mean + half
-
-
-def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Return the 95% interval of the difference of two means (ours less theirs), Welch's; NaN below two values each.
-
-    Equal values on both sides leave no spread: the interval is the difference itself.
-    """
-    if min(len(ours), len(theirs)) < 2:
-        return math.nan, math.nan
-    difference = float(np.mean(ours) - np.mean(theirs))
-    parts = [float(np.var(one, ddof=1)) / len(one) for one in (ours, theirs)]
-    if sum(parts) == 0:
-        return difference, difference
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
-    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(sum(parts))
-    return difference - half, difference + half
+        return {
+            "accuracy": self.accuracy,
+            "flops": self.flops,
+            "ranks": self.ranks,
+            "pairs": self.pairs,
+            "over_k": self.over_k,
+            "coverage": self.coverage,
+        }
 
 
 def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
@@ -106,31 +91,11 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
         accuracy=accuracy,
         flops=_flops(at_k),
         ranks=mean_ranks(accuracy),
+        pairs=paired_differences(accuracy),
+        over_k=_over_k(scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]),
         coverage=_coverage(scores),
         missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
     )
-
-
-def mean_ranks(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """Return each entry's mean rank over datasets, as the paper's appendix B ranks them.
-
-    Entries that some of the datasets lack are left out: they would be ranked on easier or harder company.
-
-    Args:
-        accuracy: columns ``dataset``, ``method``, ``importance``, ``mean`` and ``paper_mean`` (NaN: there is none).
-    """
-    datasets = accuracy["dataset"].nunique()
-    rows = accuracy[accuracy.groupby(["method", "importance"])["dataset"].transform("nunique") == datasets]
-    shared = rows.groupby(["method", "importance"])["paper_mean"].transform(lambda means: means.notna().all())
-    both = rows[shared.astype(bool)]
-    ranks = {
-        "rank": rows.groupby("dataset")["mean"].rank(ascending=False),
-        "shared_rank": both.groupby("dataset")["mean"].rank(ascending=False),
-        "paper_rank": both.groupby("dataset")["paper_mean"].rank(ascending=False),
-    }
-    table = rows[["method", "importance"]].assign(**ranks)
-    means = table.groupby(["method", "importance"], as_index=False).mean()
-    return means.assign(datasets=datasets).sort_values("rank", kind="stable", ignore_index=True)
 
 
 def compare_studies(studies: Mapping[str, pd.DataFrame], chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -230,6 +195,14 @@ def _flops(at_k: pd.DataFrame) -> pd.DataFrame:
     table = _beside(means, paper_flops().rename(columns={"flops": "paper_flops"}))
     table = table[table["paper_flops"].notna()].reset_index(drop=True)
     return table.assign(ratio=table["flops"] / table["paper_flops"])
+
+
+def _over_k(scores: pd.DataFrame) -> pd.DataFrame:
+    entry = ["method", "importance", "k"]
+    means = scores.groupby(["dataset", *entry], sort=False)["test_accuracy"].mean().reset_index()
+    table = means.groupby(entry)["test_accuracy"].agg(["count", "mean"]).reset_index()
+    table = table.rename(columns={"count": "datasets"})
+    return table[table["datasets"] == scores["dataset"].nunique()].reset_index(drop=True)
 
 
 def _coverage(scores: pd.DataFrame) -> pd.DataFrame:

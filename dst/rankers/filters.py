@@ -42,7 +42,7 @@ def rank_by_f_score(
 
     started = time.perf_counter()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.filterwarnings("ignore", "Features .* are constant", UserWarning)
+        warnings.filterwarnings("ignore", "(?s)Features .* are constant", UserWarning)  # over several lines
         f, _ = f_classif(train.x.astype(np.float64), train.y)
     labels = len(np.unique(train.y))
     f = np.maximum(np.nan_to_num(f, nan=0.0, posinf=np.inf), 0.0)  # rounding: below 0 by a hair

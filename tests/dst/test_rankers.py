@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import warnings
 from statistics import NormalDist
 
 import numpy as np
@@ -17,11 +18,12 @@ from dst.data import load_dataset, make_splits, prepare
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers
 from dst.errors import InputError
-from dst.rankers import RANKERS, make_config
+from dst.rankers import RANKERS, make_config, parameters
 from dst.rankers.mutual_information import mutual_information
 from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
 from dst.rankers.stochastic_gates import StochasticGates
+from dst.selector import SparseFeatureSelector
 from dst.sparsity import connections
 from dst.topology import METHODS
 
@@ -233,6 +235,16 @@ def test_f_scores_by_hand():
     np.testing.assert_allclose(scores, [0.8, 1.0, 0.0])
 
 
+@pytest.mark.parametrize("method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees"])
+def test_many_constant_columns_are_no_matter_for_a_warning(method):
+    train, validation = table()
+    wide = [Part(np.pad(part.x, ((0, 0), (0, 60))), part.y, 3) for part in (train, validation)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (scores,) = rank(method, *wide).scores.values()
+    assert (scores[24:] == 0).all()
+
+
 def test_mutual_information_of_two_values_by_hand():
     """A copy of two even classes tells ln 2; three of four right tell ln 2 less the entropy that is left."""
     y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -365,3 +377,14 @@ def test_lassonet_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"not installed: pip install 'dst-studies\[lassonet\]'"):
         make_config("lassonet", {})
+
+
+@pytest.mark.parametrize("method", sorted(set(RANKERS) - set(METHODS) - {"random", "quickselection"}))
+def test_every_rival_serves_the_selector(method):
+    train, _ = table()
+    taken = parameters(method) & (QUICK.keys() - {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"})
+    selector = SparseFeatureSelector(
+        3, method=method, hidden=(30, 10), epochs=40, n_repeats=1, settings={name: QUICK[name] for name in taken}
+    )
+    selected = selector.fit(train.x, train.y).get_support(indices=True)
+    assert len(set(selected) & set(PLANTED)) >= 2

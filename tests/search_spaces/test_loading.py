@@ -24,7 +24,7 @@ RIVALS = (
 )
 METHODS = NETWORKS + RIVALS
 OF_RIVALS = (
-    *("C", "alpha", "M", "lam", "epsilon", "dae_epochs"),
+    *("C", "alpha", "M", "path_multiplier", "lam", "epsilon", "dae_epochs"),
     *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
 )
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
@@ -117,7 +117,7 @@ def test_methods_are_at_least_one_and_each_once(methods: tuple[str, ...]) -> Non
         (("l1_logistic",), ("method", "C")),
         (("random", "f_score"), ("method",)),
         (("stg",), ("method", "lr", "lam")),
-        (("lasso", "lassonet"), ("method", "alpha", "M")),
+        (("lasso",), ("method", "alpha")),
         (("quickselection",), ("method", "epsilon", "dae_epochs", "zeta")),
         (("random", "dense", "l1_logistic"), ("method", "l2", "lr", "C")),
         (("rigl", "l1_logistic"), ("method", "sparsity", "l2", "lr", "drop_fraction", "C")),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
 from dst.errors import InputError
-from studies.comparing import compare_studies, compare_with_paper, mean_ranks, t_interval, welch_interval
+from studies import paper_results
+from studies.comparing import compare_studies, compare_with_paper
+from studies.findings import mean_ranks, paired_differences
+from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS
 from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k
 from tests.studies.test_cli import call
@@ -39,6 +43,7 @@ def test_a_t_interval_by_hand():
 
 
 @given(values, values)
+@example([0.0, 0.0], [0.0, 1e-160])
 def test_welch_intervals_are_scipys(ours, theirs):
     low, high = welch_interval(ours, theirs)
     difference = np.mean(ours) - np.mean(theirs)
@@ -126,6 +131,28 @@ def test_mean_ranks_by_hand():
     assert set(ranks["datasets"]) == {2}
 
 
+def test_paired_differences_by_hand():
+    """Attribution less strength: +1, +2, +3 points: mean 2, interval 2 +- 4.3027 / sqrt(3); all three are wins."""
+    rows = [
+        (f"D{n}", "set", metric, 0.5 + plus)
+        for n in (1, 2, 3)
+        for metric, plus in (("neuron_strength", 0.0), ("neuron_attribution", n / 100))
+    ]
+    rows += [("D1", "lasso", "lasso_coefficient", 0.6), ("D2", "lasso", "lasso_coefficient", 0.52)]
+    rows += [("D1", "stg", "gate_probability", 0.6)]
+    pairs = paired_differences(pd.DataFrame(rows, columns=["dataset", "method", "importance", "mean"]))
+    assert pairs["than"].tolist() == ["set, neuron_strength", "lasso, lasso_coefficient"], "one dataset is no pair"
+    first, second = pairs.iloc[0], pairs.iloc[1]
+    assert (first["wins"], first["losses"], first["datasets"]) == (3, 0, 3)
+    half = 0.043027 / math.sqrt(3)
+    assert (first["difference"], first["low"], first["high"]) == pytest.approx(
+        (0.02, 0.02 - half, 0.02 + half), abs=1e-5
+    )
+    assert first["p"] == 0.25, "of 8 equally likely signs, two are as extreme"
+    assert (second["wins"], second["losses"]) == (0, 1)
+    assert second["difference"] == pytest.approx(-0.045)
+
+
 def test_coverage_counts_at_the_number_of_informative_columns():
     rows = [
         ("synthetic_100", "set", "neuron_strength", 100, seed, 0.6, {"coverage": c}) for seed, c in [(0, 0.5), (1, 0.7)]
@@ -170,15 +197,16 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
     assert status == 0
     document = json.loads(printed)
-    assert set(document) == {"accuracy", "flops", "ranks", "coverage"}
+    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "over_k", "coverage"}
     assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
     assert "Not in these studies: MNIST" in said
     assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
     first = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert {"accuracy.csv", "accuracy.svg", "accuracy.png", "ranks.svg", "flops.csv"} <= set(first)
+    assert {"accuracy.csv", "accuracy.svg", "accuracy.png", "ranks.svg", "over_k.png", "flops.csv"} <= set(first)
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--out", out)
     assert status == 0
     assert "Test accuracy in %" in printed
+    assert "K = 100" in printed
     assert "1 of 2 means are" in said, "0.7 is less than 0.7455 - 0.0364"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first, "the same tables give the same files"
     status, printed, _ = call(capsys, "compare", networks, rivals)
@@ -202,3 +230,30 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     status, _, said = call(capsys, "compare", empty)
     assert status == 2
     assert "lack dataset, method" in said
+
+
+def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, capsys):
+    studies = tmp_path / "runs"
+    studies.mkdir()
+    for name, table in (
+        ("paper", scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])),
+        ("rivals", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)])),
+    ):
+        folder = Path(write(studies / name, table))
+        (folder / "study.yaml").write_text("name: paper\n")
+        trials = [("Yale", "set", stage, "finished", 1.5) for stage in ("search", "search", "confirm")]
+        pd.DataFrame(trials, columns=["dataset", "method", "stage", "state", "seconds"]).to_csv(
+            folder / "trials.csv", index=False
+        )
+    out = tmp_path / "results"
+    assert paper_results.main(["--out", str(out)]) == 2
+    assert "has no study" in capsys.readouterr().err
+    gathered = ["--out", str(out), *(part for name in ("paper", "rivals") for part in ("--study", str(studies / name)))]
+    assert paper_results.main(gathered) == 0
+    first = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    cost = pd.read_csv(out / "paper" / "cost.csv")
+    assert cost[["stage", "trials", "core_seconds"]].to_numpy().tolist() == [["search", 2, 3.0], ["confirm", 1, 1.5]]
+    for path in out.glob("*.*"):
+        path.unlink()
+    assert paper_results.main(["--out", str(out)]) == 0
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == first

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import resources
 
 import pandas as pd
 import pytest
@@ -137,3 +139,14 @@ def test_the_papers_studies_run_their_whole_grid(name, points):
         assert [one.path for one in spec.datasets] == list(dict.fromkeys(paper_accuracy()["dataset"]))
     assert {one.split for one in spec.datasets} == {"paper"}
     assert spec.confirm.seeds == 5
+
+
+def test_the_cut_in_the_papers_spec_is_what_it_says():
+    text = resources.files("studies").joinpath("paper.yaml").read_text(encoding="utf-8")
+    lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+    cut = re.search(r"--set '(space=.*?)'", " ".join(lines))
+    assert cut is not None
+    spec = load_spec("paper", [cut[1]])
+    allowed = set().union(*(parameters(method) for method in RANKERS))
+    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
+    assert f"{len(space.grid())} of them" in text

@@ -1,0 +1,39 @@
+"""Intervals of means and of differences of means: Student's t, 95%."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t
+
+LEVEL = 0.95
+"""Confidence of every interval."""
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of a mean, Student's t; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of the difference of two means (ours less theirs), Welch's; NaN below two values each.
+
+    Equal values on both sides leave no spread: the interval is the difference itself.
+    """
+    if min(len(ours), len(theirs)) < 2:
+        return math.nan, math.nan
+    difference = float(np.mean(ours) - np.mean(theirs))
+    parts = [float(np.var(one, ddof=1)) / len(one) for one in (ours, theirs)]
+    total = sum(parts)
+    if total == 0:
+        return difference, difference
+    # Welch-Satterthwaite by shares of the total, whose squares do not underflow where variances are tiny.
+    freedom = 1 / sum((part / total) ** 2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
+    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
+    return difference - half, difference + half

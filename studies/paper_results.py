@@ -1,0 +1,90 @@
+"""Tables and figures of the paper's study: ``python -m studies.paper_results``.
+
+They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
+versions and data hashes), ``test_scores.csv`` and ``cost.csv``; ``--study DIR`` gathers these from a finished study's
+folder first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dst.errors import InputError
+from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
+from studies.comparing import PaperComparison, compare_with_paper
+from studies.files import write_bytes, write_text
+from studies.folder import StudyFolder
+from studies.opened_scores import read_opened_scores
+from studies.plots import to_png, to_svg
+
+FOLDER = Path(__file__).parent / "results" / "paper"
+
+_COPIED = ("spec", "test_scores", "best_by_method")
+"""Files of a study's folder that are kept as they are."""
+
+
+def gather(study: StudyFolder, out: Path) -> None:
+    """Copy what the tables need from a study's folder, and what its trials cost.
+
+    Raises:
+        InputError: the folder is not that of a study with results.
+    """
+    read_opened_scores(study.path)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _COPIED:
+        path: Path = getattr(study, name)
+        shutil.copyfile(path, out / path.name)
+    trials = pd.read_csv(study.trials_csv)
+    cost = trials.groupby(["dataset", "method", "stage", "state"], sort=False)["seconds"].agg(["count", "sum"])
+    columns = {"count": "trials", "sum": "core_seconds"}
+    write_text(out / "cost.csv", _csv(cost.rename(columns=columns).reset_index()))
+
+
+def write_comparison(found: PaperComparison, out: Path) -> None:
+    """Write the tables (CSV, shares rather than percent) and figures (PNG, SVG) of a comparison with the paper.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for name, table in found.tables().items():
+        write_text(out / f"{name}.csv", _csv(table))
+    figures = {"accuracy": accuracy_beside_paper(found.accuracy), "ranks": mean_rank(found.ranks)}
+    if len(found.over_k):
+        figures["over_k"] = accuracy_over_k(found.over_k)
+    for name, figure in figures.items():
+        write_text(out / f"{name}.svg", to_svg(figure, name))
+        write_bytes(out / f"{name}.png", to_png(figure))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables and figures; return 2 if there is nothing to write them from."""
+    parser = argparse.ArgumentParser(description="Tables and figures of the paper's study.")
+    parser.add_argument("--study", type=Path, action="append", default=[], help="a finished study's folder; repeatable")
+    parser.add_argument("--out", type=Path, default=FOLDER, help=f"where they are written (default {FOLDER})")
+    options = parser.parse_args(arguments)
+    try:
+        for folder in options.study:
+            gather(StudyFolder(folder), options.out / folder.resolve().name)
+        kept = sorted(path.parent for path in options.out.glob("*/test_scores.csv"))
+        if not kept:
+            raise InputError(f"{options.out} has no study: gather one with --study DIR")
+        write_comparison(compare_with_paper({folder.name: read_opened_scores(folder) for folder in kept}), options.out)
+    except (InputError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write(f"{options.out}\n")
+    return 0
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
