@@ -1,7 +1,7 @@
 """What a study has used up besides what its records say: the time of its search, and work that was lost.
 
 A process that is killed cannot say how long it had worked. So the run that hands out jobs keeps one small file about
-those that are out, not more than a few seconds old; the next run finds there what was lost.
+those that are out, about a second old; the next run finds there what was lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from studies.files import write_text
 from studies.records import RecordError
 
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 1.0
 """How old the file may be while a study runs."""
 
 

@@ -93,7 +93,7 @@ def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
             kind = "failed"
         if kind == "repeated" and deaths < 3:
             deaths += 1
-            plan._spent.save()  # as it does by itself, every few seconds
+            plan._spent.save()  # as it does by itself, every second
             plan = study_plan(spec, tmp_path, clock, storage)
         elif kind == "repeated":
             plan.failed(job, "the worker was lost", lost=True)
