@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from dst.errors import InputError
 from studies.bench_cli import bench_app
+from studies.compare_cli import compare
 from studies.datasets_cli import datasets_app
 from studies.select_cli import export, select
 from studies.terminal import (
@@ -43,6 +44,7 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 app.command()(select)
 app.command()(export)
+app.command()(compare)
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""
@@ -159,7 +161,7 @@ def trial(
     missing_rate: Annotated[float, typer.Option(help="Share of values to remove first, in [0, 1).")] = 0.0,
     mechanism: Annotated[str, typer.Option(help="Which values are removed: mcar, mar or mnar.")] = "mcar",
     method: Annotated[
-        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
+        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, or a rival: l1_logistic, extra_trees, ...")
     ] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,

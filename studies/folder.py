@@ -67,6 +67,11 @@ class StudyFolder:
         return self.path / "best_by_method.csv"
 
     @property
+    def test_scores(self) -> Path:
+        """``test_scores.csv``: every test accuracy that was opened."""
+        return self.path / "test_scores.csv"
+
+    @property
     def report(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"

@@ -12,7 +12,7 @@ from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
 from studies.report import write_report
-from studies.results import Results, collect
+from studies.results import Results, collect, read_resolved
 from studies.spec import StudySpec
 from studies.spent import read_spent
 from studies.tables import write_tables
@@ -35,6 +35,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         direction=spec.objective.direction,
         title=spec.name,
         cpus=float(spec.resources.cpus),
+        absent=read_resolved(folder).get("absent", ()),
         remarks=_remarks(folder, spec, results, trials),
     )
     uses = dict(zip(datasets, spec.datasets, strict=True))

@@ -27,7 +27,7 @@ from studies.folder import StudyFolder
 from studies.progress import DatasetProgress
 from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test
 from studies.results import CONFIRM, confirmed_of
-from studies.selection import to_confirm, to_open
+from studies.selection import Confirmed, to_confirm, to_open
 from studies.spec import StudySpec
 from studies.tables import last_line
 
@@ -50,11 +50,11 @@ class PendingTest:
 
     Attributes:
         record: the trial's record.
-        importance: the metric whose selection is scored.
+        importances: the metrics whose selections are scored: the one that the objective names, or all.
     """
 
     record: Mapping[str, Any]
-    importance: str
+    importances: tuple[str, ...]
 
 
 class DatasetPlan:
@@ -176,8 +176,15 @@ class DatasetPlan:
         """Return the job that opens the test rows for one seed of a configuration."""
         record = test.record
         trial = self.trial_spec(record["params"], place=None, seed_index=record["seed_index"])
-        selected = {test.importance: record["importances"][test.importance]["selected"]}
-        payload = {"kind": "test", "trial": asdict(trial), "removal": self._removal(), "selected": selected}
+        found = {name: record["importances"][name] for name in test.importances}
+        ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
+        payload = {
+            "kind": "test",
+            "trial": asdict(trial),
+            "removal": self._removal(),
+            "ranked": ranked,
+            "k": record["k"],
+        }
         return Job(f"{self.name}/{record['number']}.test", self.dataset.table, payload)
 
     def tell_from_record(self, ticket: Ticket) -> bool:
@@ -308,8 +315,14 @@ class DatasetPlan:
 
     def _missing_tests(self) -> list[PendingTest]:
         return [
-            PendingTest(record, one.importance)
+            PendingTest(record, self._opened_metrics(one))
             for one in to_open(confirmed_of(self.folder, self.spec, self.name))
             for record in one.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]
+
+    def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:
+        """Return the metrics of which test rows are opened: all that compete, at once, though one is the choice."""
+        if self.spec.objective.importance == "best":
+            return tuple(sorted(one.records[0]["importances"]))
+        return (one.importance,)

@@ -35,6 +35,7 @@ def write_report(
     direction: Direction = "maximize",
     title: str | None = None,
     cpus: float = 1.0,
+    absent: Sequence[str] = (),
     remarks: Mapping[str, str] | None = None,
 ) -> None:
     """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
@@ -47,6 +48,7 @@ def write_report(
         direction: which validation scores are better.
         title: the page's heading; the folder's name when None.
         cpus: cores that a trial had to itself, for its cost, where its record does not say.
+        absent: datasets that the study left out because their files were not at hand.
         remarks: what else is to be said of how the numbers were made, by heading.
 
     Raises:
@@ -78,7 +80,7 @@ def write_report(
         section("Failures", _failures(trials)),
         section("How these numbers were made", terms({**_method_notes(best), **(remarks or {})})),
     ]
-    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials), sections))
+    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
 
 def is_baseline(choice: Row) -> bool:
@@ -88,11 +90,13 @@ def is_baseline(choice: Row) -> bool:
     return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 
 
-def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:
+def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
     text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
     if best:
         won = sum(is_baseline(choice) for choice in best)
         text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
+    if absent:
+        text += f" Left out, because their files were not at hand: {', '.join(absent)}."
     return text
 
 

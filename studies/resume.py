@@ -64,7 +64,7 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             )
 
 
-def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
+def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
     """Write ``study.yaml``: every key, and what it was resolved to when the study began.
 
     Returns:
@@ -78,6 +78,7 @@ def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDat
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
             "python": ".".join(map(str, sys.version_info[:3])),
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
+            "absent": list(absent),
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))

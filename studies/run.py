@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -88,6 +89,9 @@ def run_study(
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
     data = StudyData(spec)
     datasets = data.datasets
+    if data.absent:
+        logging.getLogger(__name__).warning("not at hand, so left out: %s", ", ".join(data.absent))
+        spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets)
     try:
@@ -102,7 +106,7 @@ def run_study(
             raise InputError(str(error)) from error
         for dataset in datasets:
             write_columns(folder, dataset.name, dataset.feature_names)
-        identity = write_spec(folder, spec, datasets)
+        identity = write_spec(folder, spec, datasets, data.absent)
         try:
             ledgers = (open_ledger(spec, space, points, storage, identity, dataset.name) for dataset in datasets)
             spent = Spent(folder.spent)

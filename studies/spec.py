@@ -14,7 +14,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
+from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
+from dst.training_config import TrainingConfig
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 
 
@@ -28,12 +30,12 @@ class ObjectiveSpec(Section):
     Attributes:
         metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
             ranker's own model (minimised).
-        importance: the importance metric whose ranking counts, or ``best`` of all that one training gives. A ranker
-            that lacks the named metric is judged on its own.
+        importance: the importance metric whose ranking counts, one of ``training.importances``, or ``best`` of all
+            that one training gives. A ranker that lacks the named metric is judged on its own.
     """
 
     metric: Literal["val_svm_accuracy", "val_balanced_accuracy", "val_loss"] = "val_svm_accuracy"
-    importance: Literal["best", "neuron_strength", "neuron_attribution"] = "best"
+    importance: str = "best"
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -75,6 +77,18 @@ class TrainingSpec(Section):
     engine: Literal["auto", "sparse", "dense"] | None = None
     device: Literal["cpu", "cuda"] | None = None
     threads: PositiveInt | None = None
+    importances: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    history: Literal["best", "all", "best_epoch", "last"] | None = None
+    sampling: Literal["per_epoch", "per_step"] | None = None
+    importance_rows: PositiveInt | None = None
+
+    @field_validator("importances")
+    @classmethod
+    def _known_importances(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in given or ():
+            if name not in METRICS.keys() | HELD_OUT_METRICS.keys():
+                raise ValueError(unknown_name("importance", name, METRICS.keys() | HELD_OUT_METRICS.keys()))
+        return given
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""
@@ -176,6 +190,8 @@ class StudySpec(Section):
         seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
             a seed of its own.
         datasets: what is studied.
+        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it
+            begins, ``skip`` leaves them out, as long as there is one left.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.
@@ -185,6 +201,7 @@ class StudySpec(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    absent_datasets: Literal["error", "skip"] = "error"
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("set",)
     space: str | dict[str, Any] = "default"
     objective: ObjectiveSpec = ObjectiveSpec()
@@ -217,8 +234,20 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objective_fits_methods(self) -> StudySpec:
-        if self.objective.metric == "val_loss" and "random" in self.methods:
-            raise ValueError("objective.metric val_loss needs a model's loss, but method 'random' has no model")
+        others = [method for method in self.methods if not RANKERS[method].classifies]
+        if self.objective.metric == "val_loss" and others:
+            raise ValueError(
+                "objective.metric val_loss compares the cross-entropy of classifiers, "
+                f"but {', '.join(others)} {'has' if len(others) == 1 else 'have'} none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_training(self) -> StudySpec:
+        named, taken = self.objective.importance, self.training.importances or TrainingConfig().importances
+        if named != "best" and named not in taken:
+            rule = "objective.importance must be best or in training.importances"
+            raise ValueError(f"{rule} ({', '.join(taken)}), but got {named!r}")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import torch
 
 from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.training import EpochEnd
-from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
+from dst.training import EpochReport
+from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 from studies.checkpoints import Checkpoint, Kept, checkpoint_of
 
 FIRST_RUNG = 5
@@ -30,14 +30,14 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     Args:
         payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
             ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``metric`` and ``importance`` of the
-            objective and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a test ``selected``
-            columns by metric.
+            objective and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a test ``ranked`` columns
+            by metric, best first, and ``k``, the number of them that counts.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
         For a trial the fields of its record that a worker knows, and an array of feature scores per metric; for a test
-        ``{"importances": {metric: {"test_svm_accuracy": ...}}, "seconds": {"total": ...}}``.
+        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``.
 
     Raises:
         NoScoreError: the objective is not a finite number.
@@ -50,8 +50,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     if payload["kind"] == "test":
         if not isinstance(shared, Dataset):
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
-        accuracies = score_on_test(shared, spec, payload["selected"])
-        importances = {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}
+        importances = _open_test_rows(shared, spec, payload["ranked"], payload["k"])
         return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
     rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
     result, resumption = _run(shared, spec, rungs, checkpoint_of(payload["checkpoint"]))
@@ -73,6 +72,18 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         if ranking.epochs
     ]
     return Output(document, {name: one.scores for name, one in result.importances.items()})
+
+
+def _open_test_rows(
+    dataset: Dataset, spec: TrialSpec, ranked: Mapping[str, Sequence[int]], k: int
+) -> dict[str, dict[str, Any]]:
+    """Open the test rows once, for every metric and every K that the trial was scored on."""
+    every_k = sorted({k, *spec.k_values})
+    opened = score_every_k_on_test(dataset, spec, {name: (columns, every_k) for name, columns in ranked.items()})
+    return {
+        name: {"test_svm_accuracy": by_k[k], "by_k": {str(one): accuracy for one, accuracy in by_k.items()}}
+        for name, by_k in opened.items()
+    }
 
 
 def objective(result: TrialResult, metric: str, importance: str) -> tuple[float | None, str]:
@@ -108,7 +119,7 @@ def _run(
     kept = checkpoint.read()
     began = time.perf_counter() - (0.0 if kept is None else kept.seconds)
 
-    def on_epoch(split: int, end: EpochEnd) -> None:
+    def on_epoch(split: int, end: EpochReport) -> None:
         rungs.on_epoch(split, end)
         checkpoint.offer(lambda: rungs.kept(split, end, time.perf_counter() - began))
 
@@ -153,14 +164,14 @@ class _Rungs:
             self._rungs.add(rung)
             rung *= 2
 
-    def on_epoch(self, split: int, end: EpochEnd) -> None:
+    def on_epoch(self, split: int, end: EpochReport) -> None:
         self.catch_up()
         self._lowest[split] = min(self._lowest.get(split, math.inf), end.val_loss)
         if end.epoch in self._rungs:
             mean = float(np.mean(list(self._lowest.values())))
             self._say(split * self._epochs + end.epoch, self._sign * mean)
 
-    def kept(self, split: int, end: EpochEnd, seconds: float) -> Kept:
+    def kept(self, split: int, end: EpochReport, seconds: float) -> Kept:
         """Return where the trial is at the end of an epoch."""
         return Kept(end.state(), tuple(self._reports), dict(self._lowest), split, end.epoch, seconds)
 

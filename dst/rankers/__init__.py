@@ -10,9 +10,15 @@ from typing import Any
 
 from dst.errors import InputError, unknown_name
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
+from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
+from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
+from dst.rankers.lasso import LassoConfig, rank_by_lasso
+from dst.rankers.lasso_net import LassoNetConfig, rank_by_lassonet
+from dst.rankers.quickselection import QuickSelectionConfig, rank_by_quickselection, warm_up_quickselection
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
+from dst.rankers.stg import StgConfig, rank_by_stg
 from dst.topology import METHODS
 from dst.training import TrainingConfig
 from dst.warm_up import warm_up
@@ -29,17 +35,28 @@ class RankerEntry:
         config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
+        classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
     """
 
     rank: Ranker
     config: type[Any]
     warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
+    classifies: bool = True
 
 
 RANKERS: dict[str, RankerEntry] = {
     **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up) for name in METHODS},
+    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig),
+    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False),
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
-    "random": RankerEntry(rank_randomly, RandomConfig),
+    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False),
+    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig),
+    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False),
+    "quickselection": RankerEntry(
+        rank_by_quickselection, QuickSelectionConfig, warm_up_quickselection, classifies=False
+    ),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False),
+    "stg": RankerEntry(rank_by_stg, StgConfig),
 }
 
 
@@ -68,6 +85,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     kinds = typing.get_type_hints(config)
     for name, value in taken.items():
         _check_type(name, value, kinds[name])
+    taken = {name: tuple(value) if isinstance(value, list) else value for name, value in taken.items()}
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
@@ -75,12 +93,15 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     """Refuse a value that its setting cannot hold; what YAML and JSON make of numbers and lists passes."""
-    expected = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a list of whole numbers")
+    expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
+        kind, "a list of whole numbers"
+    )
     if kind in (int, float):
         holds = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     elif kind is str:
         holds = isinstance(value, str)
     else:
-        holds = isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+        item_kind = str if kind == tuple[str, ...] else int
+        holds = isinstance(value, list | tuple) and all(isinstance(item, item_kind) for item in value)
     if not holds:
         raise InputError(f"{name} must be {expected}, but got {value!r}")

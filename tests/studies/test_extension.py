@@ -130,6 +130,8 @@ def test_test_rows_are_opened_for_present_winners_only(data: Path, small: Path, 
     }
     for name in "ab":
         assert opened(out, name) == before[name] | shown[name]
+        scores = pd.read_csv(out / "test_scores.csv").query("dataset == @name")
+        assert set(scores["number"]) == shown[name]
     earlier = sum(len(before[name] - shown[name]) for name in "ab")
     assert earlier > 0, "an extension that changes no winner tests nothing here"
     assert f"opened for {earlier} configurations that were chosen then" in (out / "report.html").read_text()

@@ -51,9 +51,9 @@ def test_what_ran_when_a_run_died_is_lost_once(tmp_path: Path) -> None:
     clock.now = SAVE_SECONDS + 2
     spent.tick(searching=True)
     clock.now += 1  # not on the disk yet
-    assert read_spent(path).running == {"a/0": 7.0, "b/3.test": 6.0}
+    assert read_spent(path).running == {"a/0": 3.0, "b/3.test": 2.0}
     for _ in range(2):
-        assert Spent(path, clock).lost == {"a/0": 7.0, "b/3.test": 6.0}
+        assert Spent(path, clock).lost == {"a/0": 3.0, "b/3.test": 2.0}
         assert read_spent(path).running == {}
 
 
