@@ -26,6 +26,7 @@ from studies.terminal import (
     Impute,
     Indicators,
     Target,
+    as_mib,
     as_number,
     as_percent,
     print_json,
@@ -94,14 +95,19 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
         return
-    keys = ("finished", "running", "stopped", "failed", "waiting", "best_value")
+    skipped = ("skipped",) if any(counts["skipped"] for counts in document["datasets"].values()) else ()
+    keys = ("finished", "running", "stopped", "failed", "waiting", *skipped, "best_value")
     rows = [[name, *(as_number(counts[key]) for key in keys)] for name, counts in document["datasets"].items()]
     print_table(["dataset", *keys], rows)
-    cost = document["cost"]
-    typer.echo(
-        f"\nCore-seconds: {cost['core_seconds']:.0f} (finished {cost['finished']:.0f}, stopped {cost['stopped']:.0f}, "
-        f"failed {cost['failed']:.0f})"
-    )
+    search, cost = document["search"], document["cost"]
+    limit = "" if search["limit"] is None else f" of {search['limit']:.0f}"
+    typer.echo(f"\nSearch: {search['seconds']:.0f}{limit} s\n\nCore-seconds:")
+    kinds = ("useful", "stopped", "failed", "repeated", "core_seconds")
+    parts = {**cost["datasets"], "all": cost} if len(cost["datasets"]) > 1 else cost["datasets"]
+    table = [
+        [name, *(f"{one[kind]:.1f}" for kind in kinds), as_mib(one["peak_rss_bytes"])] for name, one in parts.items()
+    ]
+    print_table(["dataset", *kinds[:-1], "total", "peak memory"], table)
 
 
 @app.command()
@@ -122,8 +128,8 @@ def best(folder: StudyDir, as_json: AsJson = False) -> None:
 def report(folder: StudyDir) -> None:
     """Write tables, plots and report.html again from a study's records."""
     from studies.folder import StudyFolder
+    from studies.outcome import write_results
     from studies.results import read_study
-    from studies.run import write_results
 
     study = StudyFolder(folder)
     write_results(study, *read_study(study))
@@ -137,8 +143,8 @@ def track(
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.folder import StudyFolder
+    from studies.outcome import send_results
     from studies.results import read_study
-    from studies.run import send_results
 
     study = StudyFolder(folder)
     typer.echo(f"{send_results(study, *read_study(study), mode=mode)} runs sent")

@@ -6,7 +6,7 @@ committed where records are too large.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ _INFORMATIVE = "informative_"
 """Starts the names of columns that a generator made informative."""
 
 
-def opened_scores(folder: StudyFolder, feature_names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def opened_scores(
+    folder: StudyFolder, feature_names: Mapping[str, Sequence[str]], chosen: Container[tuple[str, int]]
+) -> pd.DataFrame:
     """Gather what was opened: a row per dataset, confirming trial, importance metric and K.
 
     ``number`` is the search trial whose configuration it is. ``coverage`` is the share of a generated table's
@@ -48,11 +50,18 @@ def opened_scores(folder: StudyFolder, feature_names: Mapping[str, Sequence[str]
     Args:
         folder: the study's folder.
         feature_names: the column names of each dataset.
+        chosen: dataset and number of the configurations whose scores count; before a study was extended, others may
+            have been chosen and opened.
 
     Raises:
         RecordError: a record is damaged.
     """
-    rows = [row for name, names in feature_names.items() for row in _rows(folder, name, names)]
+    rows = [
+        row
+        for name, names in feature_names.items()
+        for row in _rows(folder, name, names)
+        if (name, row["number"]) in chosen
+    ]
     return pd.DataFrame(
         {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in OPENED_COLUMNS.items()}
     )

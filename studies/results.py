@@ -15,11 +15,11 @@ from dst.stability import as_selected, nogueira
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
-from studies.selection import Confirmed, best_row, confirmed, to_open
+from studies.selection import Confirmed, best_row, confirmed, to_confirm, to_open
 from studies.spec import StudySpec, parse_spec
 from studies.tables import winner_features
 
-CONFIRM = "confirm"
+SEARCH, CONFIRM = "search", "confirm"
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,15 @@ def _read_document(folder: StudyFolder) -> dict[str, Any]:
 
 
 def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
-    """Return a dataset's confirmed configurations, best first."""
+    """Return a dataset's confirmed configurations, best first.
+
+    A study that was extended may have confirmed others before, that are no longer among those it chooses.
+    """
+    records = list(iter_records(folder, dataset))
+    search = (record for record in records if record["stage"] == SEARCH)
+    chosen = to_confirm(search, top=spec.confirm.top, direction=spec.objective.direction)
     return confirmed(
-        (record for record in iter_records(folder, dataset) if record["stage"] == CONFIRM),
+        (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
         seeds=spec.confirm.seeds,
         metric=spec.objective.metric,
         importance=spec.objective.importance,

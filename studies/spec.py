@@ -122,12 +122,16 @@ class SearchSpec(Section):
         trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.
+        seconds: wall-clock time that the search may take over all datasets and all runs of the study; None: no limit.
+            When it is up, the trials that run end and confirming begins. How many trials there are then depends on the
+            machine; what each of them gives does not.
     """
 
     sampler: NamedSpec = NamedSpec(name="tpe")
     pruner: NamedSpec = NamedSpec(name="median")
     trials: PositiveInt = 30
     batch: PositiveInt = 10
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class ConfirmSpec(Section):
@@ -151,6 +155,8 @@ class ResourcesSpec(Section):
         memory: bytes that a machine must have free for a trial; None: whatever there is.
         trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
         retries: how often a trial is tried again whose process died.
+        checkpoint_seconds: how often a trial writes down where it is, to go on from there when its process dies; it is
+            not done more often than takes a twentieth of its time. None: such a trial starts over.
     """
 
     cpus: PositiveInt = 1
@@ -158,6 +164,7 @@ class ResourcesSpec(Section):
     memory: PositiveInt | None = None
     trial_seconds: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
 
 
 class WandbSpec(Section):
@@ -265,6 +272,9 @@ class StudySpec(Section):
 
 RESUMABLE = ("resources", "tracking", "out")
 """Keys that may differ when a study goes on: they change how it runs, not what its results mean."""
+
+MAY_GROW = ("search.trials", "confirm.top", "confirm.seeds")
+"""Keys that may become larger when a study goes on: it is extended, and what it has found so far stays true."""
 
 
 def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:

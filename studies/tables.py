@@ -196,7 +196,8 @@ def write_tables(
     write_text(folder.trials_csv, _csv(trials))
     write_text(folder.best, _csv(_best_frame(best)))
     write_text(folder.best_by_method, _csv(_best_frame(best_by_method)))
-    write_text(folder.test_scores, _csv(opened_scores(folder, feature_names)))
+    chosen = {(row["dataset"], row["number"]) for row in best_by_method}
+    write_text(folder.test_scores, _csv(opened_scores(folder, feature_names, chosen)))
     for row in best:
         ranking = winner_features(folder, row, feature_names[row["dataset"]])
         write_text(folder.features(row["dataset"]), _csv(ranking))
