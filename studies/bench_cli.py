@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +68,23 @@ def topology(
 
     rows = _announced(topology_rows(*_asked(names, sparsities), threads=threads, seconds=seconds))
     _print(machine(threads), rows, as_json)
+
+
+@bench_app.command()
+def scheduler(
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials of each case [default: 300 empty ones, 40 of two seconds].")
+    ] = None,
+    long: Annotated[bool, typer.Option("--long", help="2,000 empty trials instead: what grows with their number.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on a core.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a study costs beside its trials: time, idle workers, the driver's memory."""
+    from dst.bench import machine
+    from studies.bench_scheduler import CASES, LONG_CASES, scheduler_rows
+
+    cases = [replace(case, trials=trials or case.trials) for case in (LONG_CASES if long else CASES)]
+    _print(machine(1), _announced(scheduler_rows(cases, workers=workers)), as_json)
 
 
 def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[list[Shape], Sequence[float]]:
