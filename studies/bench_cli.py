@@ -14,6 +14,8 @@ from studies.terminal import AsJson, as_number, print_json, print_table, say
 
 if TYPE_CHECKING:
     from dst.bench import Machine, Shape, StepRow, TopologyRow
+    from studies.bench_scheduler import SchedulerRow
+    from studies.bench_study import StudyRow
 
 bench_app = typer.Typer(
     help="How long training steps and topology updates take on this machine, beside torch and SciPy.",
@@ -75,7 +77,9 @@ def scheduler(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials of each case [default: 300 empty ones, 40 of two seconds].")
     ] = None,
-    long: Annotated[bool, typer.Option("--long", help="2,000 empty trials instead: what grows with their number.")] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="2,000 empty trials instead: what grows with their number.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on a core.")] = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -87,13 +91,34 @@ def scheduler(
     _print(machine(1), _announced(scheduler_rows(cases, workers=workers)), as_json)
 
 
+@bench_app.command()
+def study(
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="quickstart or basehock; may be repeated [default: all]."),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each dataset's search, with one confirming trial [default: the study's]."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that run trials, each with one thread.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, and the same trials with OptunaSearch, ASHAScheduler and masked torch networks."""
+    from dst.bench import machine
+    from studies.bench_study import STUDIES, study_rows
+
+    rows = _announced(study_rows(names or STUDIES, trials=trials, workers=workers, left_out=say))
+    _print(machine(1), rows, as_json)
+
+
 def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[list[Shape], Sequence[float]]:
     from dst.bench import SHAPES, SPARSITIES, named_shape
 
     return [named_shape(name) for name in names or SHAPES], sparsities or SPARSITIES
 
 
-def _announced(rows: Iterable[StepRow | TopologyRow]) -> list[dict[str, Any]]:
+def _announced(rows: Iterable[StepRow | TopologyRow | SchedulerRow | StudyRow]) -> list[dict[str, Any]]:
     """Collect rows, and say each on stderr when it is there."""
     documents = []
     for row in rows:

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
 from cluster.jobs import Job, Output, Report
-from cluster.ledger import Ledger
-from cluster.storage import open_storage, quiet_optuna
 from dst.errors import InputError
-from dst.rankers import parameters
-from search_spaces import load_space
+from studies.bench_plan import look_at, plan_of
 from studies.datasets import StudyData
-from studies.folder import StudyFolder
-from studies.plan import DatasetPlan, StudyPlan
+from studies.plan import StudyPlan
 from studies.spec import StudySpec, parse_spec
 
 HUNDRED = 100
@@ -213,7 +207,9 @@ def _keep_busy(seconds: float) -> None:
 class _Watched(StudyPlan):
     """A plan that notes when trials end, and what the driver holds then."""
 
-    trials: list[Ended]
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.trials: list[Ended] = []
 
     def finished(self, job: Job, output: Output) -> None:
         super().finished(job, output)
@@ -229,17 +225,8 @@ def _run(case: SchedulerCase, workers: int) -> list[Ended]:
     spec = _spec(case)
     data = StudyData(spec)
     work = functools.partial(pass_time, seconds=case.trial_seconds, reports=case.reports_per_trial)
-    with tempfile.TemporaryDirectory(prefix="dst-bench-") as there, quiet_optuna():
-        folder = StudyFolder(Path(there)).create()
-        storage = open_storage(f"sqlite:///{folder.storage}")
-        try:
-            plans = [DatasetPlan(spec, one, folder, _ledger(spec, storage, one.name)) for one in data.datasets]
-            plan = _Watched(plans, retries=0)
-            plan.trials = []
-            run_jobs(plan, work, data, shared_bytes=data.n_bytes, workers=workers, on_tick=plan.progress)
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
+    with plan_of(_Watched, spec, data) as plan:
+        run_jobs(plan, work, data, shared_bytes=data.n_bytes, workers=workers, on_tick=look_at(plan))
     return plan.trials[: case.trials]  # without those that confirm
 
 
@@ -252,19 +239,4 @@ def _spec(case: SchedulerCase) -> StudySpec:
             "search": {"sampler": case.sampler, "pruner": case.pruner, "trials": case.trials},
             "confirm": {"top": 1, "seeds": 1},
         }
-    )
-
-
-def _ledger(spec: StudySpec, storage: Any, dataset: str) -> Ledger:
-    space = load_space(spec.space, methods=spec.methods, allowed=parameters(*spec.methods))
-    return Ledger(
-        storage,
-        dataset,
-        suggest=space.suggest,
-        direction=spec.objective.direction,
-        sampler=spec.search.sampler.name,
-        pruner=spec.search.pruner.name,
-        seed=spec.seed,
-        trials=spec.search.trials,
-        batch=spec.search.batch,
     )
