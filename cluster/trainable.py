@@ -101,7 +101,9 @@ class JobTrainable(tune.Trainable):
                 # Also ends a job that never comes back to Python. The driver sees a process that died.
                 faulthandler.dump_traceback_later(self._seconds_per_job, exit=True)
             job = self._job
-            self._thread = WorkThread(lambda report: self._work(job.payload, self._fetch(job.shared), report))
+            self._thread = WorkThread(
+                lambda report: self._work(job.payload, self._fetch(job.shared), report), stoppable=job.stoppable
+            )
         event = self._thread.next_event()
         done = not isinstance(event, Reported)
         if done:
