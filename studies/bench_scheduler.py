@@ -149,7 +149,7 @@ def row_of(case: SchedulerCase, trials: Sequence[Ended], *, began: float, worker
     used = sum(
         case.trial_seconds * max(0.0, min(one.ended, end) - max(one.began, ready)) / (one.ended - one.began)
         for one in trials
-        if one.ended > ready
+        if one.ended > ready and case.trial_seconds > 0
     )
     time_there = workers * (end - ready)
     several = min(HUNDRED, len(counted) // 2)

@@ -43,7 +43,9 @@ class Masked:
         order = flat[self.active].abs().argsort()
         dropped, kept = self.active[order[:count]], self.active[order[count:]]
         if grow == "gradient" and self.weight.grad is not None:
-            grown = (self.weight.grad.abs().view(-1) * (1 - mask)).topk(count).indices
+            gradients = self.weight.grad.abs().view(-1)
+            gradients[self.active] = -1.0  # below those of units that are not active
+            grown = gradients.topk(count).indices
         else:
             grown = self._free(count, to_draw)
         mask[dropped] = 0.0
