@@ -57,11 +57,13 @@ class Bridge:
         Returns:
             Whether to stop the trial; the source has been told then.
         """
+        job = self._jobs[trial_id]
         with self._keeping_errors():
-            stop = self._source.report(self._jobs[trial_id], event.step, event.value)
-            if stop:
-                self._source.stopped(self._forget(trial_id))
-        return stop
+            for step, value in (*event.held, (event.step, event.value)):
+                if self._source.report(job, step, value):
+                    self._source.stopped(self._forget(trial_id))
+                    return True
+        return False
 
     def ended(self, trial_id: str, event: Event) -> None:
         """Pass the last event of a job on; a report is none, and is ignored."""
@@ -69,6 +71,9 @@ class Bridge:
             return
         job = self._forget(trial_id)
         with self._keeping_errors():
+            for step, value in event.held:
+                if self._source.report(job, step, value):
+                    raise RuntimeError(f"{job.key} was said not to be stoppable, but its source stops it")
             match event:
                 case Finished(output=output):
                     self._source.finished(job, output)

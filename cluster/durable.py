@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from cluster.bulk import write_reports
 from cluster.entries import Entry, LedgerError, State
 from cluster.proposals import Proposal
 from cluster.storage import quiet_optuna
@@ -129,8 +130,7 @@ class DurableStudy:
             reports: value by step.
             reason: why it failed; None for the other states.
         """
-        for step, reported in reports.items():
-            self._storage.set_trial_intermediate_value(storage_id, step, reported)
+        write_reports(self._storage, storage_id, reports)
         if reason is not None:
             self._storage.set_trial_user_attr(storage_id, "reason", reason)
         self._storage.set_trial_state_values(storage_id, TO_OPTUNA[state], None if value is None else [value])

@@ -22,11 +22,14 @@ class Job:
         key: unique in the run, e.g. ``"wine/17"``; names the job in logs.
         shared: the key of the shared object that the work function receives, e.g. the dataset's name.
         payload: plain data (what JSON can hold) for the work function.
+        stoppable: whether the source may stop it. A job that it may not need not wait for answers: its reports are
+            passed on together, about twice a second and at its end.
     """
 
     key: str
     shared: str
     payload: Mapping[str, Any]
+    stoppable: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Stopped(Exception):  # noqa: N818 - a request, not an error
 Report = Callable[[int, float], None]
 """``report(step, value)``: tells the source how far a job is; raises :class:`Stopped` when the job is to stop.
 
-It returns when the source has decided, so that what a stopped job has done depends on its own reports only.
+It returns when the source has decided, so that what a stopped job has done depends on its own reports only; at once
+where a job is not stoppable.
 """
 
 WorkFunction = Callable[[Mapping[str, Any], Any, Report], Output]

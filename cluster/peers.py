@@ -11,7 +11,7 @@ import math
 from collections.abc import Container, Iterable
 
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -70,6 +70,8 @@ class PeerView(optuna.Study):
         Returns:
             Whether to stop the trial.
         """
+        if isinstance(self.pruner, NopPruner):
+            return False  # nobody looks at the value, now or later: it need not be kept
         self._storage.set_trial_intermediate_value(key, step, value)
         return not math.isnan(value) and bool(self.pruner.prune(self, self._storage.get_trial(key)))
 

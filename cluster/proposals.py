@@ -7,6 +7,7 @@ from a fresh sampler with a seed of its own. Workers, completion order and resta
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import BaseTrial, FrozenTrial
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from cluster.entries import Direction
 from cluster.storage import quiet_optuna
@@ -74,7 +75,7 @@ def propose(
     """
     with quiet_optuna():
         study = optuna.create_study(sampler=sampler, direction=direction)
-    study.add_trials(earlier)
+    study.add_trials(map(_brief, earlier))
     for point in points:
         study.enqueue_trial(dict(point))
     proposals = []
@@ -83,3 +84,23 @@ def propose(
         params = suggest(trial)
         proposals.append(Proposal(params, trial.params, trial.distributions))
     return proposals
+
+
+class _Brief(FrozenTrial):
+    """An ended trial with what samplers look at: of its reports the last, and only where it was stopped there.
+
+    Studies and samplers copy all that they are given, deeply; with hundreds of trials that takes longer than proposing.
+    Ended trials do not change, so the copies may share what they hold.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Brief:
+        return copy.copy(self)
+
+
+def _brief(trial: FrozenTrial) -> _Brief:
+    brief = _Brief.__new__(_Brief)
+    vars(brief).update(vars(trial))
+    reports = trial.intermediate_values
+    last = max(reports, default=None) if trial.state is TrialState.PRUNED else None
+    brief.intermediate_values = {} if last is None else {last: reports[last]}
+    return brief

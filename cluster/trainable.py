@@ -86,6 +86,14 @@ class JobTrainable(tune.Trainable):
         self._job = new_config[JOB].job
         return True
 
+    def train(self) -> dict[str, Any]:
+        """Return what :meth:`step` does, which is all that Tune needs.
+
+        The base class adds a dozen facts to each result, the configuration among them; they would travel with every
+        report, and the driver would keep a dozen numbers of each fact for each trial to the end of the run.
+        """
+        return self.step()
+
     def step(self) -> dict[str, Any]:
         """Let the job go on until it says something: Tune calls this when the last report was no reason to stop."""
         if self._thread is None:
@@ -93,7 +101,9 @@ class JobTrainable(tune.Trainable):
                 # Also ends a job that never comes back to Python. The driver sees a process that died.
                 faulthandler.dump_traceback_later(self._seconds_per_job, exit=True)
             job = self._job
-            self._thread = WorkThread(lambda report: self._work(job.payload, self._fetch(job.shared), report))
+            self._thread = WorkThread(
+                lambda report: self._work(job.payload, self._fetch(job.shared), report), stoppable=job.stoppable
+            )
         event = self._thread.next_event()
         done = not isinstance(event, Reported)
         if done:

@@ -2,13 +2,15 @@
 
 Ray Tune drives its trials from outside, one step after the other, while a work function runs through and reports when
 it likes. The thread stands still in ``report`` until the next step, so what a stopped job has done depends on its own
-reports only, not on how fast the news travelled.
+reports only, not on how fast the news travelled. Work that nobody may stop goes on, and what it reports is held back
+for a while: a step takes Ray Tune about a millisecond, and may be longer than an epoch.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cluster.jobs import Output, Report, Stopped
+
+HOLD_SECONDS = 0.5
+"""How long reports are held back where nobody may stop the work."""
+
+Held: TypeAlias = tuple[tuple[int, float], ...]
+"""Steps and values, in order, that were reported before an event and not passed on."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,12 @@ class Reported:
     Attributes:
         step: how far it is.
         value: the objective there.
+        held: the reports before it.
     """
 
     step: int
     value: float
+    held: Held = ()
 
 
 @dataclass(frozen=True)
@@ -37,9 +47,11 @@ class Finished:
 
     Attributes:
         output: what it returned.
+        held: the reports before it.
     """
 
     output: Output
+    held: Held = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,11 @@ class Failed:
 
     Attributes:
         error: the traceback.
+        held: the reports before it.
     """
 
     error: str
+    held: Held = ()
 
 
 Event: TypeAlias = Reported | Finished | Failed
@@ -69,10 +83,14 @@ class WorkThread:
 
     Args:
         work: the work, given ``report``.
+        stoppable: whether it waits at each report, to be stopped there.
     """
 
-    def __init__(self, work: Callable[[Report], Output]) -> None:
+    def __init__(self, work: Callable[[Report], Output], *, stoppable: bool = True) -> None:
         self._work = work
+        self._stoppable = stoppable
+        self._held: list[tuple[int, float]] = []
+        self._told = time.monotonic()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._go_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._waits = False  # in report, for us
@@ -102,14 +120,21 @@ class WorkThread:
             output = self._work(self._report)
             if not isinstance(output, Output):
                 raise TypeError(f"a work function must return an Output, got {type(output).__name__}")
-            event = Finished(output)
+            event = Finished(output, self._release())
         except BaseException as error:  # SystemExit too: whatever the work does, the process lives on for the next job
-            event = Failed(describe(error))
+            event = Failed(describe(error), self._release())
         self._events.put(event)
 
     def _report(self, step: int, value: float) -> None:
         if not self._stopping:
-            self._events.put(Reported(int(step), float(value)))
+            if not self._stoppable and time.monotonic() - self._told < HOLD_SECONDS:
+                self._held.append((int(step), float(value)))
+                return
+            self._events.put(Reported(int(step), float(value), self._release()))
             if self._go_on.get():
                 return
         raise Stopped
+
+    def _release(self) -> Held:
+        held, self._held, self._told = tuple(self._held), [], time.monotonic()
+        return held

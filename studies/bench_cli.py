@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,8 @@ from studies.terminal import AsJson, as_number, print_json, print_table, say
 
 if TYPE_CHECKING:
     from dst.bench import AttributionRow, Machine, Shape, StepRow, TopologyRow
+    from studies.bench_scheduler import SchedulerRow
+    from studies.bench_study import StudyRow
 
 bench_app = typer.Typer(
     help="How long training steps, topology updates and attribution take on this machine, beside torch and SciPy.",
@@ -94,13 +96,55 @@ def attribution(
     _print(machine(threads), rows, as_json)
 
 
+@bench_app.command()
+def scheduler(
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials of each case [default: 300 empty ones, 40 of two seconds].")
+    ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="2,000 empty trials instead: what grows with their number.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on a core.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a study costs beside its trials: time, idle workers, the driver's memory."""
+    from dst.bench import machine
+    from studies.bench_scheduler import CASES, LONG_CASES, scheduler_rows
+
+    cases = [replace(case, trials=trials or case.trials) for case in (LONG_CASES if long else CASES)]
+    _print(machine(1), _announced(scheduler_rows(cases, workers=workers)), as_json)
+
+
+@bench_app.command()
+def study(
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="quickstart or basehock; may be repeated [default: all]."),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each dataset's search, with one confirming trial [default: the study's]."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that run trials, each with one thread.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, and the same trials with OptunaSearch, ASHAScheduler and masked torch networks."""
+    from dst.bench import machine
+    from studies.bench_study import STUDIES, study_rows
+
+    rows = _announced(study_rows(names or STUDIES, trials=trials, workers=workers, left_out=say))
+    _print(machine(1), rows, as_json)
+
+
 def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[list[Shape], Sequence[float]]:
     from dst.bench import DEFAULT_SHAPES, SPARSITIES, named_shape
 
     return [named_shape(name) for name in names or DEFAULT_SHAPES], sparsities or SPARSITIES
 
 
-def _announced(rows: Iterable[StepRow | TopologyRow | AttributionRow]) -> list[dict[str, Any]]:
+def _announced(
+    rows: Iterable[StepRow | TopologyRow | AttributionRow | SchedulerRow | StudyRow],
+) -> list[dict[str, Any]]:
     """Collect rows, and say each on stderr when it is there."""
     documents = []
     for row in rows:

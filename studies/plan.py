@@ -170,7 +170,8 @@ class DatasetPlan:
             "importance": self.spec.objective.importance,
         }
         shared = self.name if seed_index is None else self.dataset.table
-        return Job(f"{self.name}/{ticket.number}", shared, payload)
+        stoppable = seed_index is None and self.spec.search.pruner.name != "none"
+        return Job(f"{self.name}/{ticket.number}", shared, payload, stoppable)
 
     def test_job(self, test: PendingTest) -> Job:
         """Return the job that opens the test rows for one seed of a configuration."""

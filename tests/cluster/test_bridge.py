@@ -32,6 +32,20 @@ def test_an_answered_trial_is_forgotten() -> None:
     assert bridge.done()
 
 
+def test_reports_that_were_held_back_come_before_what_followed_them() -> None:
+    script = Script([{}, {}, {"stop_at": 2}])
+    bridge = Bridge(script)
+    for trial in "abc":
+        bridge.next_job(trial)
+    assert not bridge.reported("a", Reported(3, 0.3, held=((1, 0.1), (2, 0.2))))
+    bridge.ended("a", Finished(Output({}), held=((4, 0.4),)))
+    bridge.ended("b", Failed("error", held=((1, 0.1),)))
+    with pytest.raises(RuntimeError, match="job/2 was said not to be stoppable, but its source stops it"):
+        bridge.ended("c", Finished(Output({}), held=((1, 0.0), (2, 0.0))))
+    assert script.of(0) == [*(("report", step, step / 10) for step in (1, 2, 3, 4)), ("finished",)]
+    assert script.of(1) == [("report", 1, 0.1), ("failed", False, "error")]
+
+
 def test_all_running_jobs_can_be_lost_at_once() -> None:
     script = Script([{}, {}])
     bridge = Bridge(script)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from cluster import work_thread
 from cluster.jobs import Output, Report, Stopped
 from cluster.work_thread import Failed, Finished, Reported, WorkThread
 
@@ -28,6 +29,40 @@ def test_it_stands_still_in_report_until_asked_on() -> None:
         assert steps == list(range(step + 1))
     assert thread.next_event() == Finished(Output({"steps": 3}))
     thread.stop()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_work_that_nobody_may_stop_goes_on_and_its_reports_come_with_its_end(fails: bool) -> None:
+    def work(report: Report) -> Output:
+        for step in range(300):
+            report(step, step / 2)
+        if fails:
+            raise ValueError("as asked")
+        return Output({})
+
+    event = WorkThread(work, stoppable=False).next_event()
+    assert isinstance(event, Failed if fails else Finished)
+    assert event.held == tuple((step, step / 2) for step in range(300))
+
+
+def test_reports_that_are_held_back_come_in_order_about_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_thread, "HOLD_SECONDS", 0.1)
+
+    def work(report: Report) -> Output:
+        for step in range(16):
+            time.sleep(0.02)
+            report(step, 0.0)
+        return Output({})
+
+    thread = WorkThread(work, stoppable=False)
+    events = [thread.next_event()]
+    while isinstance(events[-1], Reported):
+        events.append(thread.next_event())
+    assert 1 < len(events) <= 5
+    told = [
+        step for event in events for step, _ in (*event.held, *([(event.step, 0)] if event is not events[-1] else []))
+    ]
+    assert told == list(range(16))
 
 
 def test_a_stop_is_raised_in_report_and_waits_for_the_end() -> None:

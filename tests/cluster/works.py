@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cluster.jobs import Output, Report, Stopped
+from cluster.stock_trainable import StockReport
 
 
 def act(payload: Mapping[str, Any], shared: np.ndarray, report: Report) -> Output:
@@ -64,3 +65,16 @@ def ignore_stops(payload: Mapping[str, Any], shared: Any, report: Report) -> Out
     with contextlib.suppress(KeyError):
         Path(payload["diary"]).write_text(str(heard))
     return Output({"heard": heard})
+
+
+def stock_counts(payload: Mapping[str, Any], shared: int) -> Iterator[StockReport]:
+    """Report three epochs with ever higher losses, and end with a product as the score."""
+    for epoch in range(1, 4):
+        yield StockReport(epoch, float(epoch * (payload["number"] + 1)))
+    yield StockReport(4, 9.0, float(payload["number"] * shared))
+
+
+def stock_raises(payload: Mapping[str, Any], shared: int) -> Iterator[StockReport]:
+    """Fail after the first epoch."""
+    yield StockReport(1, 1.0)
+    raise RuntimeError("as asked")
