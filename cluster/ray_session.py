@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.exceptions import RayError
 
@@ -39,6 +40,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
 
     Args:
         address: ``"auto"`` or ``"host:port"`` of a cluster to join; None: start Ray on this machine, for this process.
+            All that is started listens on loopback, and asks for a token of this run's own.
         cpus: cores that a Ray started here hands out; None: those of the machine.
         threads: threads of each worker process.
         shared_bytes: about how much will be put into the object store.
@@ -65,14 +67,15 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
                 root = folder if len(folder) <= _SOCKET_ROOM else None
-                ray.init(
-                    "local",
-                    num_cpus=cpus,
-                    object_store_memory=size,  # the default is a third of the memory, more than a container may have
-                    include_dashboard=False,
-                    _temp_dir=root,
-                    **common,
-                )
+                with _on_loopback():
+                    ray.init(
+                        "local",
+                        num_cpus=cpus,
+                        object_store_memory=size,  # by default a third of the memory, more than a container may have
+                        include_dashboard=False,
+                        _temp_dir=root,
+                        **common,
+                    )
             else:
                 _join(address, common)
             yield folder
@@ -118,6 +121,21 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
 def _local_secret() -> dict[str, str]:
     """A token for this run alone: Ray's own would be written into the user's home, which need not be writable."""
     return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that starts meanwhile listen on 127.0.0.1 only, all of its processes.
+
+    Ray resolves a loopback address that it is asked for to the machine's own, and then listens on all interfaces. This
+    switch is what keeps its Windows and macOS sessions on loopback; the variable behind it is read when Ray is imported.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

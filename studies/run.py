@@ -19,7 +19,7 @@ from cluster.ledger import Ledger
 from cluster.options import OptionError
 from cluster.pruners import make_pruner
 from cluster.samplers import make_sampler
-from cluster.storage import StorageError, open_storage, quiet_optuna
+from cluster.storage import StorageError, open_storage, quiet_optuna, without_password
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
@@ -399,7 +399,7 @@ def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
-    """Write ``study.yaml``: every key, and what it was resolved to when the study began.
+    """Write ``study.yaml``: every key but the storage's password, and what it was resolved to when the study began.
 
     Returns:
         The study's identity: drawn once, it keeps studies apart that share a storage.
@@ -414,6 +414,8 @@ def _write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDa
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
+    if spec.storage is not None:
+        document["storage"] = without_password(spec.storage)
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
     return str(resolved["id"])
 

@@ -172,7 +172,8 @@ class StudySpec(Section):
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.
-        storage: Optuna storage URL; None: SQLite in the study's folder.
+        storage: Optuna storage URL; None: SQLite in the study's folder. A password in it is used and written nowhere;
+            without one the driver looks where it does, e.g. in ``PGPASSWORD`` or ``~/.pgpass``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
