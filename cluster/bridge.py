@@ -79,13 +79,14 @@ class Bridge:
         Args:
             trial_id: the trial.
             error: what is known.
-            lost: whether its process died.
+            lost: whether its process died. One that was ended for its job's own time counts as a failure of the job:
+                another try would take as long.
         """
         if trial_id not in self._jobs:
             return
         limit = self._seconds_per_job
         if lost and limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit:
-            error = f"the job ran past its limit of {limit:g} s\n{error}"
+            error, lost = f"the job ran past its limit of {limit:g} s", False
         with self._keeping_errors():
             self._source.failed(self._forget(trial_id), error, lost=lost)
 

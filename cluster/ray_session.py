@@ -128,7 +128,7 @@ def _on_loopback() -> Iterator[None]:
     """Let a Ray that starts meanwhile listen on 127.0.0.1 only, all of its processes.
 
     Ray resolves a loopback address that it is asked for to the machine's own, and then listens on all interfaces. This
-    switch is what keeps its Windows and macOS sessions on loopback; the variable behind it is read when Ray is imported.
+    switch keeps its Windows and macOS sessions on loopback; the variable behind it is read when Ray is imported.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from cluster.bridge import Bridge
-from cluster.trainable import EVENT
+from cluster.trainable import EVENT, OverrunError
 
 
 class SourceScheduler(FIFOScheduler):
@@ -62,4 +62,6 @@ def _cause(trial: Trial) -> tuple[str, bool]:
         text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else "the worker was lost"
         return text, True
     exception = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # written by Tune, just now
+    if isinstance(exception, RayTaskError) and isinstance(exception.cause, OverrunError):
+        return str(exception.cause), False
     return str(exception), not isinstance(exception, RayTaskError)

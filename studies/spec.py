@@ -134,8 +134,9 @@ class ResourcesSpec(Section):
     Attributes:
         cpus: cores of a trial.
         gpus: GPUs of a trial, or a share of one; a trial sees no more than it asked for.
-        memory: bytes that a machine must have free for a trial; None: whatever there is.
-        trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
+        memory: bytes that a machine must have free for a trial, and that its process may hold for itself: a trial that
+            takes more is ended, and has failed; None: no limit.
+        trial_seconds: a trial that takes longer is ended, and has failed; None: no limit.
         retries: how often a trial is tried again whose process died.
     """
 

@@ -200,8 +200,8 @@ def test_a_server_that_stays_away_is_given_up_and_an_interrupt_does_not_wait(ser
         patient = PatientStorage.__new__(PatientStorage)
         patient.__dict__.update(storage.__dict__, _patience=Patience(60.0))
         begin = time.monotonic()
+        threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGTERM]).start()
         with held_interrupts(), pytest.raises(KeyboardInterrupt):
-            threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGTERM]).start()
             run(patient, trial)
         assert time.monotonic() - begin < 3
     finally:
