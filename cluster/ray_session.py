@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined] 
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
+from cluster.scratch import scratch_folder
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
@@ -56,7 +56,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
     with (
         _environment(_local_secret() if address is None else {}),
         _quiet(),
-        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        scratch_folder() as folder,
     ):
         common = {
             "runtime_env": {"env_vars": dict.fromkeys(_THREADS, str(threads))},

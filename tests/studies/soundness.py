@@ -137,7 +137,7 @@ def start_dst(*arguments: object, environment: Mapping[str, str] | None = None) 
     )
 
 
-def dst(*arguments: object, timeout: float = 180, **options: Any) -> tuple[int, str, str]:
+def dst(*arguments: object, timeout: float = 400, **options: Any) -> tuple[int, str, str]:
     """Run ``dst`` to its end; return its status and what it wrote."""
     process = start_dst(*arguments, **options)
     try:
@@ -153,7 +153,7 @@ def n_records(out: Path) -> int:
     return len(list(out.glob("records/*/[0-9]*.json")))
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
     """Wait for a condition, or for the end of the process."""
     deadline = time.monotonic() + seconds
     while not condition() and process.poll() is None:
