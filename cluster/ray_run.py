@@ -39,8 +39,8 @@ def run_jobs(
 
     Processes live on from job to job, also after a job that raised. A job whose process dies is ``failed`` with
     ``lost=True``, and a new process takes its place. A job that takes more time or memory than it may ends with its
-    process too, but is ``failed`` with ``lost=False``: it would do the same again. SIGINT or SIGTERM leaves within seconds and without an answer for
-    the jobs that are running; so does whatever the source itself raises.
+    process too, but is ``failed`` with ``lost=False``: it would do the same again. SIGINT or SIGTERM leaves within
+    seconds and without an answer for the jobs that are running; so does whatever the source itself raises.
 
     Args:
         source: hands out jobs and takes back what became of them, in this thread.

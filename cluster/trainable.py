@@ -27,7 +27,7 @@ _LAST_SECONDS = 1.0
 
 
 class OverrunError(Exception):
-    """A job took more than it may. The one thing that leaves a worker as an exception: Tune then gives the worker up."""
+    """A job took more than it may. Nothing else leaves a worker as an exception: Tune then gives the worker up."""
 
 
 @dataclass(frozen=True)

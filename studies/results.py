@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
+from studies.documents import DocumentError, parse_json, parse_yaml, read_text
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
@@ -65,15 +64,18 @@ def storage_name(spec: StudySpec, identity: str, dataset: str) -> str:
 
 def _read_document(folder: StudyFolder) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+        document = parse_yaml(read_text(folder.spec))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, DocumentError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({reason})") from error
     resolved = document.get("resolved") if isinstance(document, dict) else None
     if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
         raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
+    for name in resolved["datasets"]:
+        folder.record(name, 0)  # refuses a name that leaves the folder
+    folder.check_inside()
     return dict(document)
 
 
@@ -101,9 +103,11 @@ def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
     """
     path = folder.columns(dataset)
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as column names ({error})") from error
+    if not isinstance(names, list):
+        raise RecordError(f"{path}: column names are a list, but this is a {type(names).__name__}")
     return [str(name) for name in names]
 
 

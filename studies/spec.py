@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
 from dst.rankers import RANKERS
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
+from studies.documents import DocumentError, parse_yaml, read_text
 
 
 class SpecError(InputError):
@@ -253,8 +253,8 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     path = Path(source)
     if path.is_file():
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except (OSError, DocumentError) as error:
             raise SpecError(f"{path}: cannot be read ({error})") from error
     elif str(source) in packaged_specs():
         text = resources.files("studies").joinpath(f"{source}.yaml").read_text(encoding="utf-8")
@@ -263,9 +263,9 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     else:
         raise SpecError(f"{unknown_name('spec', str(source), packaged_specs())}, or the path of a YAML file")
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        document = parse_yaml(text)
+    except DocumentError as error:
+        raise SpecError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise SpecError(f"{path}: a spec is a mapping of keys, but this is a {type(document).__name__}")
     document.pop("resolved", None)  # what a run noted in the study.yaml that it wrote
@@ -304,9 +304,9 @@ def _override(document: dict[str, Any], override: str) -> None:
             raise SpecError(f"--set {override}: {parent} is not a mapping, so {key} cannot be set")
         section = inner
     try:
-        section[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from error
+        section[last] = parse_yaml(text)
+    except DocumentError as error:
+        raise SpecError(f"--set {key}: the value {error}") from error
 
 
 def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:

@@ -42,9 +42,8 @@ def test_every_port_is_on_loopback_and_the_token_is_shown_to_nobody(monkeypatch:
                     commands.append(" ".join(process.cmdline()))
                 except psutil.Error:  # it has ended meanwhile
                     continue
-            for path in Path(folder).rglob("*"):
-                if path.is_file() and path.stat().st_size < 2**24 and TOKEN.encode() in path.read_bytes():
-                    leaks.append(str(path))
+            files = [path for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size < 2**24]
+            leaks.extend(str(path) for path in files if TOKEN.encode() in path.read_bytes())
             modes = {oct(path.stat().st_mode & 0o077) for path in Path(folder).glob("ray-*")}
             assert modes == {"0o0"}, "nobody else may look into the folder"
 
