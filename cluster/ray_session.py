@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -66,14 +67,14 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
         try:
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
-                root = folder if len(folder) <= _SOCKET_ROOM else None
+                root = str(Path(folder, "r"))  # Ray opens its folder to everyone; the one around it is ours alone
                 with _on_loopback():
                     ray.init(
                         "local",
                         num_cpus=cpus,
                         object_store_memory=size,  # by default a third of the memory, more than a container may have
                         include_dashboard=False,
-                        _temp_dir=root,
+                        _temp_dir=root if len(root) <= _SOCKET_ROOM else None,
                         **common,
                     )
             else:

@@ -57,6 +57,8 @@ class Record(TypedDict):
     error: _Text | None
     importance: NotRequired[_Text | None]
     importances: NotRequired[dict[str, Importance] | None]
+    val_score: NotRequired[_Number]
+    val_scores: NotRequired[dict[str, _Number] | None]
     val_loss: NotRequired[_Number]
     val_accuracy: NotRequired[_Number]
     sparsity: NotRequired[_Number]
@@ -83,7 +85,7 @@ class Opened(TypedDict):
 
 
 @with_config(_OPEN)
-class TestRecord(TypedDict):
+class OpenedTest(TypedDict):
     """What opening the test rows for a confirming trial gave."""
 
     dataset: _Dataset
@@ -92,7 +94,7 @@ class TestRecord(TypedDict):
 
 
 _RECORD = TypeAdapter(Record)
-_TEST = TypeAdapter(TestRecord)
+_TEST = TypeAdapter(OpenedTest)
 
 
 def problem_of(record: Mapping[str, Any], *, test: bool = False) -> str | None:
@@ -108,4 +110,9 @@ def problem_of(record: Mapping[str, Any], *, test: bool = False) -> str | None:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{where}: {' '.join(first['msg'].split())}"[:300]
+    if not test and record["state"] == "finished":
+        if record["val_score"] is None:
+            return "val_score: a finished trial has one"
+        if not record["importances"] or record["importance"] not in record["importances"]:
+            return "importances: a finished trial has those of its importance"
     return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,13 +82,27 @@ def _read_document(folder: StudyFolder) -> dict[str, Any]:
 
 def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
     """Return a dataset's confirmed configurations, best first."""
-    return confirmed(
-        (record for record in iter_records(folder, dataset) if record["stage"] == CONFIRM),
-        seeds=spec.confirm.seeds,
-        metric=spec.objective.metric,
-        importance=spec.objective.importance,
-        direction=spec.objective.direction,
-    )
+    confirming = [record for record in iter_records(folder, dataset) if record["stage"] == CONFIRM]
+    with _fitting_together(folder, dataset):
+        return confirmed(
+            confirming,
+            seeds=spec.confirm.seeds,
+            metric=spec.objective.metric,
+            importance=spec.objective.importance,
+            direction=spec.objective.direction,
+        )
+
+
+@contextmanager
+def _fitting_together(folder: StudyFolder, dataset: str) -> Iterator[None]:
+    """Name the folder whose records are each well-formed, but lack what the others have."""
+    try:
+        yield
+    except (InputError, RecordError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise RecordError(f"{folder.records / dataset}: its records do not fit together ({cause})") from error
 
 
 def write_columns(folder: StudyFolder, dataset: str, names: Sequence[str]) -> None:
@@ -123,7 +138,8 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
         if not ranked:
             continue
         names = results.feature_names[dataset] = read_columns(folder, dataset)
-        rows = [_row(folder, one, names) for one in to_open(ranked)]
+        with _fitting_together(folder, dataset):
+            rows = [_row(folder, one, names) for one in to_open(ranked)]
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results
