@@ -31,15 +31,6 @@ class Importance(TypedDict):
 
 
 @with_config(_OPEN)
-class Curves(TypedDict):
-    """By epoch."""
-
-    train_loss: NotRequired[list[_Number]]
-    val_loss: NotRequired[list[_Number]]
-    val_accuracy: NotRequired[list[_Number]]
-
-
-@with_config(_OPEN)
 class Record(TypedDict):
     """A trial's record."""
 
@@ -71,7 +62,7 @@ class Record(TypedDict):
     flops_ratio: NotRequired[_Number]
     seconds: NotRequired[dict[str, _Number] | None]
     bytes: NotRequired[dict[str, _Number] | None]
-    curves: NotRequired[list[Curves] | None]
+    curves: NotRequired[list[dict[str, list[_Number] | None]] | None]
     absent_classes: NotRequired[list[_Text]]
     peak_rss_bytes: NotRequired[_Count | None]
     stopped_at: NotRequired[_Count | None]
