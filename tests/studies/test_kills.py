@@ -100,6 +100,21 @@ def test_a_driver_killed_at_fifteen_more(spec: Path, reference: Path, tmp_path: 
     assert_study_sound(tmp_path / "again", reference)
 
 
+@pytest.mark.slow
+def test_what_a_killed_driver_has_started_ends_by_itself(spec: Path, tmp_path: Path) -> None:
+    process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2")
+    wait_until(lambda: n_records(tmp_path / "out") >= 2, process)
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert any(one.name() == "raylet" for one in started)
+    names = {one.pid: one.name() for one in started}
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert {names[one.pid] for one in alive} <= {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+    _, alive = psutil.wait_procs(alive, timeout=150)  # the agents look for the head for a minute first
+    assert alive == []
+
+
 def workers_of(driver: int) -> list[psutil.Process]:
     found = []
     with contextlib.suppress(psutil.Error):
