@@ -254,7 +254,7 @@ def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error that a user can cause; None for a defect, whose traceback is wanted."""
     from cluster.entries import LedgerError
     from cluster.jobs import ClusterError
-    from cluster.patience import StorageFailedError
+    from cluster.patient_storage import StorageFailedError
     from dst.errors import DivergedError
     from studies.records import RecordError
     from studies.tracking import TrackingError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.study import StudyDirection
 
-from cluster.patience import StorageFailedError
+from cluster.patient_storage import StorageFailedError
 from cluster.storage import StorageError, open_storage, without_password
 
 

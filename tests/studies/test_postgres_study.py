@@ -69,7 +69,7 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
 def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cluster.patience import Patience, StorageFailedError
+    from cluster.patient_storage import Patience, StorageFailedError
 
     path = small_spec(tmp_path)
     reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
