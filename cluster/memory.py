@@ -33,18 +33,23 @@ class MemoryWatch:
         self._limit = limit
         self._exceeded = exceeded
         self._stopped = threading.Event()
+        self._deciding = threading.Lock()
         threading.Thread(target=self._watch, name="memory", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more."""
-        self._stopped.set()
+        """Look no more: what is not said by now will not be."""
+        with self._deciding:
+            self._stopped.set()
 
     def _watch(self) -> None:
         process = psutil.Process()
         while not self._stopped.wait(LOOK_SECONDS):
             held = own_bytes(process)
             if held > self._limit:
-                self._exceeded(f"the job ran past its limit of {_mib(self._limit)} of memory: it held {_mib(held)}")
+                with self._deciding:
+                    if not self._stopped.is_set():
+                        reason = f"the job ran past its limit of {_mib(self._limit)} of memory: it held {_mib(held)}"
+                        self._exceeded(reason)
                 return
 
 
