@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from cluster.jobs import Job, JobSource
-from cluster.work_thread import Event, Failed, Finished, Reported
+from cluster.work_thread import Event, Failed, Finished, Overrun, Reported
 
 
 class Bridge:
@@ -66,8 +66,8 @@ class Bridge:
         return False
 
     def ended(self, trial_id: str, event: Event) -> None:
-        """Pass the last event of a job on; a report is none, and is ignored."""
-        if isinstance(event, Reported):
+        """Pass the last event of a job on; a report is none, and is ignored. An overrun breaks the trial instead."""
+        if isinstance(event, Reported | Overrun):
             return
         job = self._forget(trial_id)
         with self._keeping_errors():
@@ -86,13 +86,14 @@ class Bridge:
         Args:
             trial_id: the trial.
             error: what is known.
-            lost: whether its process died.
+            lost: whether its process died. One that was ended for its job's own time counts as a failure of the job:
+                another try would take as long.
         """
         if trial_id not in self._jobs:
             return
         limit = self._seconds_per_job
         if lost and limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit:
-            error = f"the job ran past its limit of {limit:g} s\n{error}"
+            error, lost = f"the job ran past its limit of {limit:g} s", False
         with self._keeping_errors():
             self._source.failed(self._forget(trial_id), error, lost=lost)
 

@@ -9,6 +9,8 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy import orm
 
+from cluster.patient_storage import PatientStorage
+
 
 def write_reports(storage: BaseStorage, storage_id: int, reports: Mapping[int, float]) -> None:
     """Write the reports of a running trial; those that it has already are replaced.
@@ -19,7 +21,7 @@ def write_reports(storage: BaseStorage, storage_id: int, reports: Mapping[int, f
         reports: value by step; NaN and the infinities are kept.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: the database cannot be written.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be written; a :class:`PatientStorage` raises its own error.
     """
     if not reports:
         return
@@ -34,6 +36,13 @@ def write_reports(storage: BaseStorage, storage_id: int, reports: Mapping[int, f
         rows.append(
             {"trial_id": storage_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
         )
-    with orm.Session(storage.engine) as session, session.begin():
-        session.execute(sqlalchemy.delete(table).where(table.trial_id == storage_id))
-        session.execute(sqlalchemy.insert(table), rows)
+
+    def write() -> None:
+        with orm.Session(storage.engine) as session, session.begin():
+            session.execute(sqlalchemy.delete(table).where(table.trial_id == storage_id))
+            session.execute(sqlalchemy.insert(table), rows)
+
+    if isinstance(storage, PatientStorage):
+        storage.repeatedly(write)
+    else:
+        write()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _REPLACED = (*_ENDING, signal.SIGUSR1)  # by Ray or Tune
+_LOOK_SECONDS = 0.2
 
 
 class Interrupts:
@@ -40,6 +43,23 @@ class Interrupts:
             signal.signal(ending, signal.default_int_handler)
 
 
+_holding: ContextVar[Interrupts | None] = ContextVar("_holding", default=None)
+
+
+def sleep(seconds: float) -> None:
+    """Sleep, but not past a signal that :func:`held_interrupts` holds back around the call.
+
+    Raises:
+        KeyboardInterrupt: SIGINT or SIGTERM has arrived.
+    """
+    interrupts = _holding.get()
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if interrupts is not None:
+            interrupts.check()
+        time.sleep(min(left, _LOOK_SECONDS))
+
+
 @contextlib.contextmanager
 def held_interrupts() -> Iterator[Interrupts]:
     """Hold SIGINT and SIGTERM back, and put all handlers back at the end that Ray and Tune replace."""
@@ -49,9 +69,11 @@ def held_interrupts() -> Iterator[Interrupts]:
         return
     before = {number: signal.getsignal(number) for number in _REPLACED}
     interrupts.hold()
+    token = _holding.set(interrupts)
     try:
         yield interrupts
     finally:
+        _holding.reset(token)
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)

@@ -13,6 +13,7 @@ from ray.exceptions import RayError
 from cluster.bridge import Bridge
 from cluster.interrupts import held_interrupts
 from cluster.jobs import ClusterError, JobSource, WorkFunction
+from cluster.memory import named_culprits
 from cluster.ray_session import fitting_jobs, ray_session
 from cluster.recorder import Recorder
 from cluster.scheduler import SourceScheduler
@@ -37,8 +38,9 @@ def run_jobs(
     """Run all jobs of a source.
 
     Processes live on from job to job, also after a job that raised. A job whose process dies is ``failed`` with
-    ``lost=True``, and a new process takes its place. SIGINT or SIGTERM leaves within seconds and without an answer for
-    the jobs that are running; so does whatever the source itself raises.
+    ``lost=True``, and a new process takes its place. A job that takes more time or memory than it may ends with its
+    process too, but is ``failed`` with ``lost=False``: it would do the same again. SIGINT or SIGTERM leaves within
+    seconds and without an answer for the jobs that are running; so does whatever the source itself raises.
 
     Args:
         source: hands out jobs and takes back what became of them, in this thread.
@@ -50,8 +52,8 @@ def run_jobs(
         workers: how many jobs run at once; None: as many as fit.
         cpus_per_job: CPU cores of a job; also its number of threads.
         gpus_per_job: GPUs of a job, or a share of one.
-        memory_per_job: bytes that a machine must have free for a job; 0: whatever there is.
-        seconds_per_job: a job that takes longer is lost; None: no limit.
+        memory_per_job: bytes that a machine must have free for a job, and that its process may hold; 0: no limit.
+        seconds_per_job: a job that takes longer is ended; None: no limit.
         address: ``"auto"`` or ``"host:port"`` of a Ray cluster to join and leave running; None: start Ray here, and
             end it.
         on_tick: called about twice a second, in this thread.
@@ -75,7 +77,7 @@ def run_jobs(
     needs = {"CPU": cpus_per_job, "GPU": gpus_per_job, "memory": memory_per_job}
     cpus = None if workers is None else workers * cpus_per_job
     bridge = Bridge(source, seconds_per_job)
-    with held_interrupts() as interrupts:
+    with held_interrupts() as interrupts, named_culprits():
         check = interrupts.check
         try:
             with ray_session(address, cpus=cpus, threads=cpus_per_job, shared_bytes=shared_bytes) as folder:
@@ -89,6 +91,7 @@ def run_jobs(
                     needs=needs,
                     workers=workers or fitting,
                     seconds_per_job=seconds_per_job,
+                    memory_per_job=memory_per_job,
                     folder=folder,
                     check=check,
                     on_tick=on_tick,
@@ -105,12 +108,15 @@ def _tune(
     needs: Mapping[str, float],
     workers: int,
     seconds_per_job: float | None,
+    memory_per_job: int,
     folder: str,
     check: Callable[[], None],
     on_tick: Callable[[], None] | None,
 ) -> None:
     stored = {name: ray.put(value) for name, value in shared.items()}
-    trainable = tune.with_parameters(JobTrainable, work=work, shared=stored, seconds_per_job=seconds_per_job)
+    trainable = tune.with_parameters(
+        JobTrainable, work=work, shared=stored, seconds_per_job=seconds_per_job, memory_per_job=memory_per_job
+    )
     while not bridge.done():
         try:
             tune.run(
@@ -134,8 +140,8 @@ def _tune(
                 raise bridge.error from None
             raise
         except RuntimeError as error:
-            # Tune knows that workers die, but not all of Ray's words for it: it breaks at an OutOfMemoryError, and does
-            # not say whose. So all running jobs are lost, and the run goes on.
+            # Tune knows that workers die, but not all of Ray's words for it, and does not say whose. So all running
+            # jobs are lost, and the run goes on.
             if not isinstance(error.__cause__, RayError) or not bridge.break_all(str(error.__cause__)):
                 raise
         else:

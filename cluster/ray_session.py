@@ -8,15 +8,17 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
+from cluster.scratch import scratch_folder
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
@@ -39,6 +41,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
 
     Args:
         address: ``"auto"`` or ``"host:port"`` of a cluster to join; None: start Ray on this machine, for this process.
+            All that is started listens on loopback, and asks for a token of this run's own.
         cpus: cores that a Ray started here hands out; None: those of the machine.
         threads: threads of each worker process.
         shared_bytes: about how much will be put into the object store.
@@ -54,7 +57,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
     with (
         _environment(_local_secret() if address is None else {}),
         _quiet(),
-        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        scratch_folder() as folder,
     ):
         common = {
             "runtime_env": {"env_vars": dict.fromkeys(_THREADS, str(threads))},
@@ -64,15 +67,16 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
         try:
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
-                root = folder if len(folder) <= _SOCKET_ROOM else None
-                ray.init(
-                    "local",
-                    num_cpus=cpus,
-                    object_store_memory=size,  # the default is a third of the memory, more than a container may have
-                    include_dashboard=False,
-                    _temp_dir=root,
-                    **common,
-                )
+                root = str(Path(folder, "r"))  # Ray opens its folder to everyone; the one around it is ours alone
+                with _on_loopback():
+                    ray.init(
+                        "local",
+                        num_cpus=cpus,
+                        object_store_memory=size,  # by default a third of the memory, more than a container may have
+                        include_dashboard=False,
+                        _temp_dir=root if len(root) <= _SOCKET_ROOM else None,
+                        **common,
+                    )
             else:
                 _join(address, common)
             yield folder
@@ -118,6 +122,21 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
 def _local_secret() -> dict[str, str]:
     """A token for this run alone: Ray's own would be written into the user's home, which need not be writable."""
     return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that starts meanwhile listen on 127.0.0.1 only, all of its processes.
+
+    Ray resolves a loopback address that it is asked for to the machine's own, and then listens on all interfaces. This
+    switch keeps its Windows and macOS sessions on loopback; the variable behind it is read when Ray is imported.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from optuna.exceptions import OptunaError, StorageInternalError
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+
+from cluster.patient_storage import Patience, PatientStorage, StorageFailedError
 
 BUSY_SECONDS = 60
 """How long a reader or the writer waits for the other: a dashboard that looks on must not end a study."""
+
+
+_POSTGRES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How libpq notices a server that has gone without a word, in seconds (the last in milliseconds)."""
+
+
+_REFUSALS = (SQLAlchemyError, OptunaError, AssertionError, RuntimeError, TypeError, ValueError)
+"""What Optuna raises over a database that is none of its own, or a damaged one."""
 
 
 class StorageError(ValueError):
     """The storage cannot be opened: the message says which URL, and why."""
 
 
-def open_storage(url: str, *, create: bool = True) -> RDBStorage:
+def open_storage(url: str, *, create: bool = True, patience: Patience | None = None) -> PatientStorage:
     """Open the storage, making its tables where they are missing.
 
     One process writes; any number may read beside it. For SQLite that means the write-ahead log, and a local disk: its
@@ -28,37 +47,93 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     SIGKILL included, and the file survives a loss of power; the last commits before a loss of power may be missing. A
     missing tell costs nothing but one look at a record, because a trial's record is on disk before its trial is told.
 
+    A database server that goes away later is waited for; whatever else the database refuses (a full disk, a lost right)
+    is raised at once as :class:`~cluster.patient_storage.StorageFailedError`, also by the storage's own methods.
+
     Args:
-        url: ``sqlite:///study.db`` (relative), ``sqlite:////data/study.db`` (absolute), or any database that SQLAlchemy
-            and an installed driver reach.
-        create: make the SQLite file when it is missing; its folder must exist.
+        url: ``sqlite:///study.db`` (relative), ``sqlite:////data/study.db`` (absolute),
+            ``postgresql+psycopg://user@host/name``, or any database that SQLAlchemy and an installed driver reach.
+            A password that is missing there is taken from where the driver looks, e.g. ``PGPASSWORD`` or ``~/.pgpass``.
+        create: make what is missing, the SQLite file included; its folder must exist. False: change nothing.
+        patience: how long a server that went away is waited for; None: five minutes.
 
     Raises:
         StorageError: the URL is not one, its driver is not installed, the folder or the file is missing, or the
             database cannot be opened.
     """
-    try:
-        address = sqlalchemy.engine.make_url(url)
-    except ArgumentError:
-        raise StorageError(f"storage must be a URL like sqlite:///study.db, got {url!r}") from None
-    shown = address.render_as_string(hide_password=True)
-    if address.get_backend_name() == "sqlite":
-        _check_file(shown, address.database, create)
+    address = _parsed(url)
+    shown = without_password(url)
+    local = address.get_backend_name() == "sqlite"
+    if local:
+        path = _check_file(shown, address.database, create)
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
+        if not create:
+            url = _read_only(path)
     else:
         options = {"pool_pre_ping": True}
+        if address.get_backend_name() == "postgresql":
+            options["connect_args"] = {key: value for key, value in _POSTGRES.items() if key not in address.query}
     try:
-        storage = RDBStorage(url, engine_kwargs=options)
-    except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise StorageError(f"storage {shown} cannot be opened: {reason}") from error
-    if address.get_backend_name() == "sqlite":
-        sqlalchemy.event.listen(storage.engine, "connect", _set_up_sqlite)
+        storage = PatientStorage(url, options, patience or Patience(), make_tables=create)
+    except (*_REFUSALS, ImportError) as error:
+        raise StorageError(f"storage {shown} cannot be opened: {_reason(error)}") from error
+    if local:
+        sqlalchemy.event.listen(storage.engine, "connect", _write_ahead if create else _distrust)
         storage.engine.dispose()  # the connection that made the tables knows nothing of the line above
+    sqlalchemy.event.listen(storage.engine, "handle_error", _translator(shown, server=not local))
     return storage
 
 
-def _check_file(shown: str, database: str | None, create: bool) -> None:
+def without_password(url: str) -> str:
+    """Return a storage's URL without the password, if it has one.
+
+    Raises:
+        StorageError: the URL is not one.
+    """
+    address = _parsed(url)
+    bare = URL.create(
+        address.drivername,
+        address.username,
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        query={key: value for key, value in address.query.items() if "pass" not in key.lower()},
+    )
+    return bare.render_as_string()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return sqlalchemy.engine.make_url(url)
+    except (ArgumentError, ValueError):
+        shown = "one that cannot be read" if "@" in url else repr(url)  # what comes before an @ may be a password
+        raise StorageError(f"storage must be a URL like sqlite:///study.db, got {shown}") from None
+
+
+def _translator(shown: str, *, server: bool) -> Callable[[ExceptionContext], None]:
+    """Make what the engine calls with each error of the database.
+
+    Optuna repeats what failed, up to five times and without a look at what has happened (``create_new_trial``), but
+    only for SQLAlchemy's own errors.
+    """
+
+    def translate(context: ExceptionContext) -> None:
+        if isinstance(context.sqlalchemy_exception, IntegrityError):
+            return  # Optuna's to handle
+        lost = server and (context.is_disconnect or context.connection is None)
+        message = f"storage {shown} failed: {_reason(context.original_exception)}"
+        raise StorageFailedError(message, lost=lost) from context.original_exception
+
+    return translate
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__  # Optuna's own words are a guess
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _check_file(shown: str, database: str | None, create: bool) -> Path:
     if not database or database == ":memory:":
         raise StorageError(f"storage must outlive the process: name a file, got {shown}")
     path = Path(database)
@@ -66,11 +141,24 @@ def _check_file(shown: str, database: str | None, create: bool) -> None:
         raise StorageError(f"storage {shown} cannot be opened: its folder {path.parent} does not exist")
     if not create and not path.is_file():
         raise StorageError(f"storage {shown} does not exist")
+    return path
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
+def _read_only(path: Path) -> str:
+    """Return the URL of a file to read; where nothing can be written its log cannot be read, so it must have none."""
+    still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true{'&immutable=1' if still else ''}"
+
+
+def _write_ahead(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+    _distrust(connection, _record)
+
+
+def _distrust(connection: Any, _record: Any) -> None:
+    """Let nothing that a file's own schema names be run, were it made elsewhere."""
+    connection.execute("PRAGMA trusted_schema=OFF")
 
 
 @contextlib.contextmanager

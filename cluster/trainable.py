@@ -12,13 +12,22 @@ from ray import tune
 from ray.tune.result import DONE
 
 from cluster.jobs import Job, WorkFunction
-from cluster.work_thread import Reported, WorkThread
+from cluster.memory import MemoryWatch
+from cluster.work_thread import Overrun, Reported, WorkThread
 
 JOB = "job"
 """The key of the one thing in a Tune trial's configuration: a :class:`Parcel`."""
 
 EVENT = "event"
 """The key of the one thing of ours in a Tune result: an :data:`~cluster.work_thread.Event`."""
+
+
+_LAST_SECONDS = 1.0
+"""How long a process that must end may take to say why."""
+
+
+class OverrunError(Exception):
+    """A job took more than it may. Nothing else leaves a worker as an exception: Tune then gives the worker up."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ class Parcel:
 
 
 class JobTrainable(tune.Trainable):
-    """Runs jobs. Nothing that a work function raises leaves it: Tune never reuses a process that has raised."""
+    """Runs jobs. Nothing that a work function raises leaves it: Tune never reuses a process that has raised.
+
+    A job that runs past its limit of time or memory takes the process with it: nothing else ends a thread that does not
+    come back.
+    """
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -64,6 +77,7 @@ class JobTrainable(tune.Trainable):
         work: WorkFunction,
         shared: Mapping[str, ray.ObjectRef],
         seconds_per_job: float | None,
+        memory_per_job: int,
     ) -> None:
         """Take the first job, and what all jobs have in common.
 
@@ -72,12 +86,15 @@ class JobTrainable(tune.Trainable):
             work: runs a job.
             shared: where the shared objects are.
             seconds_per_job: this process ends itself when a job takes longer; None: no limit.
+            memory_per_job: this process ends itself when it holds more bytes than that during a job; 0: no limit.
         """
         self._job: Job = config[JOB].job
         self._work = work
         self._shared = shared
         self._seconds_per_job = seconds_per_job
+        self._memory_per_job = memory_per_job
         self._thread: WorkThread | None = None
+        self._watch: MemoryWatch | None = None
         self._fetched: tuple[str, Any] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -95,7 +112,11 @@ class JobTrainable(tune.Trainable):
         return self.step()
 
     def step(self) -> dict[str, Any]:
-        """Let the job go on until it says something: Tune calls this when the last report was no reason to stop."""
+        """Let the job go on until it says something: Tune calls this when the last report was no reason to stop.
+
+        Raises:
+            OverrunError: the job took more memory than it may; this process ends within a second.
+        """
         if self._thread is None:
             if self._seconds_per_job is not None:
                 # Also ends a job that never comes back to Python. The driver sees a process that died.
@@ -104,7 +125,12 @@ class JobTrainable(tune.Trainable):
             self._thread = WorkThread(
                 lambda report: self._work(job.payload, self._fetch(job.shared), report), stoppable=job.stoppable
             )
+            if self._memory_per_job:
+                self._watch = MemoryWatch(self._memory_per_job, self._overrun)
         event = self._thread.next_event()
+        if isinstance(event, Overrun):
+            self._thread = None  # nobody can wait for it
+            raise OverrunError(event.reason)
         done = not isinstance(event, Reported)
         if done:
             self._end()
@@ -127,7 +153,15 @@ class JobTrainable(tune.Trainable):
             self._fetched = (name, ray.get(self._shared[name]))
         return self._fetched[1]
 
+    def _overrun(self, reason: str) -> None:
+        faulthandler.dump_traceback_later(_LAST_SECONDS, exit=True)
+        if self._thread is not None:
+            self._thread.overrun(reason)
+
     def _end(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if self._thread is not None:
             self._thread.stop()
             self._thread = None

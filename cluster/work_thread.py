@@ -67,7 +67,18 @@ class Failed:
     held: Held = ()
 
 
-Event: TypeAlias = Reported | Finished | Failed
+@dataclass(frozen=True)
+class Overrun:
+    """The work took more than it may, and cannot be stopped but with its process.
+
+    Attributes:
+        reason: of what, and how much.
+    """
+
+    reason: str
+
+
+Event: TypeAlias = Reported | Finished | Failed | Overrun
 
 
 def describe(error: BaseException) -> str:
@@ -105,6 +116,10 @@ class WorkThread:
         event = self._events.get()
         self._waits = isinstance(event, Reported)
         return event
+
+    def overrun(self, reason: str) -> None:
+        """Let :meth:`next_event` return an :class:`Overrun` now, whatever the work does. For any thread."""
+        self._events.put(Overrun(reason))
 
     def stop(self) -> None:
         """Raise :class:`~cluster.jobs.Stopped` where the work reports, and wait until it has ended."""

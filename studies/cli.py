@@ -264,13 +264,15 @@ def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error that a user can cause; None for a defect, whose traceback is wanted."""
     from cluster.entries import LedgerError
     from cluster.jobs import ClusterError
+    from cluster.patient_storage import StorageFailedError
     from dst.errors import DivergedError
     from studies.records import RecordError
     from studies.tracking import TrackingError
 
     if isinstance(error, ClusterError | LedgerError):
         return 2
-    return 1 if isinstance(error, DivergedError | RecordError | TrackingError | OSError) else None
+    failed_work = DivergedError | RecordError | StorageFailedError | TrackingError | OSError
+    return 1 if isinstance(error, failed_work) else None
 
 
 def _interrupt(signum: int, frame: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import TextIO
 
 TEMP_SUFFIX = ".tmp"
 """Ends the name of a file that is still being written; nothing with this ending is ever read."""
@@ -41,6 +42,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, with its line ends as they are, whole or not at all (see :func:`write_bytes`)."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def open_for_lock(path: Path) -> TextIO:
+    """Open a file that carries a lock, making it when it is missing; a link is not followed.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
 
 
 def _sync_folder(folder: Path) -> None:

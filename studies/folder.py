@@ -26,6 +26,18 @@ class StudyFolder:
         self.records.mkdir(parents=True, exist_ok=True)
         return self
 
+    def check_inside(self) -> None:
+        """Refuse a folder, e.g. from an archive, whose links lead what is written into it somewhere else.
+
+        Raises:
+            InputError: a folder or a file that may be written is a link.
+        """
+        inside = (self.records, self.plots, self.wandb, self.path / "best", self.path / "features", self.lock)
+        parts = self.records.iterdir() if self.records.is_dir() else ()
+        for path in (*inside, self.storage, self.storage.with_name("study.db-wal"), *parts):
+            if path.is_symlink():
+                raise InputError(f"{path} is a link: a study's folder must hold what is written into it")
+
     @property
     def spec(self) -> Path:
         """``study.yaml``: the resolved spec."""

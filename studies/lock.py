@@ -3,32 +3,106 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import re
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from dst.errors import InputError
+from studies.files import open_for_lock
 from studies.folder import StudyFolder
+
+BEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0
+"""After that long without a beat, an owner on another machine counts as dead."""
+
+_LOG = logging.getLogger(__name__)
+_OWNER = re.compile(r"process (\d+) on (\S+)")
 
 
 @contextmanager
-def owned(folder: StudyFolder) -> Iterator[None]:
+def owned(folder: StudyFolder, *, beat_seconds: float = BEAT_SECONDS) -> Iterator[None]:
     """Hold the folder while a run writes to it.
 
-    The lock is the operating system's, so it ends with the process, however that dies; the file that carries it only
-    says who has it.
+    The lock is the operating system's, so it ends with the process, however that dies. The file that carries it says
+    who has it, is emptied at the end, and is touched every ten seconds meanwhile: where a file system keeps locks to
+    each machine (some mounts of NFS), that tells a run on another machine that lives from one that died.
+
+    Args:
+        folder: the study's folder.
+        beat_seconds: between two touches.
 
     Raises:
         InputError: another process has it; the message names its host and process id.
     """
-    with folder.lock.open("a+", encoding="utf-8") as file:
+    try:
+        lock = open_for_lock(folder.lock)
+    except OSError as error:
+        raise InputError(f"{folder.lock} cannot be opened: {error.strerror}") from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise InputError(f"{folder.path} is in use by {file.read().strip() or 'another run'}") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield
+        except BlockingIOError:
+            raise InputError(f"{folder.path} is in use by {_said(file) or 'another run'}") from None
+        except OSError as error:
+            raise InputError(
+                f"{folder.path}: its file system has no locks ({error.strerror}): give another --out"
+            ) from error
+        _look_at_the_last_owner(folder, file)
+        _write(file, f"process {os.getpid()} on {socket.gethostname()}\n")
+        ended = threading.Event()
+        threading.Thread(target=_beat, args=(file.fileno(), ended, beat_seconds), name="lock", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+            with suppress(OSError):  # a full disk
+                _write(file, "")
+
+
+def _look_at_the_last_owner(folder: StudyFolder, file: TextIO) -> None:
+    """Say what is known of a run that did not get to its end, and refuse where it may live on another machine."""
+    match = _OWNER.match(_said(file))
+    if match is None:
+        return
+    if match[2] == socket.gethostname():
+        _LOG.warning("the last run here, process %s, was ended from outside; this one goes on from there", match[1])
+        return
+    age = _age(file.fileno())
+    if age < STALE_SECONDS:
+        raise InputError(
+            f"{folder.path} is in use by {match[0]}: it gave a sign of life {age:.0f} s ago. If it has died since, "
+            f"try again after {STALE_SECONDS:.0f} s"
+        )
+    _LOG.warning(
+        "the last run here, %s, has given no sign of life for %.0f s; this one goes on from there", match[0], age
+    )
+
+
+def _age(descriptor: int) -> float:
+    """Return the seconds since a file was touched, by the clock of its file system."""
+    touched = os.stat(descriptor).st_mtime
+    os.utime(descriptor)
+    return max(0.0, os.stat(descriptor).st_mtime - touched)
+
+
+def _beat(descriptor: int, ended: threading.Event, seconds: float) -> None:
+    while not ended.wait(seconds):
+        with suppress(OSError):
+            os.utime(descriptor)
+
+
+def _said(file: TextIO) -> str:
+    file.seek(0)
+    return " ".join(file.read(200).split())
+
+
+def _write(file: TextIO, text: str) -> None:
+    file.seek(0)
+    file.truncate(0)
+    file.write(text)
+    file.flush()

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.documents import parse_json
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
+from studies.record_schema import problem_of
 
 SCHEMA = 1
 """Version of the layout of records; a reader refuses any other."""
@@ -84,6 +86,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     record = _read_json(path)
     _check(record, path)
+    _check_types(record, path)
     return record
 
 
@@ -98,6 +101,7 @@ def read_test(folder: StudyFolder, dataset: str, number: int) -> dict[str, Any] 
         return None
     test = _read_json(path)
     _check_identity(test, path)
+    _check_types(test, path, test=True)
     return test
 
 
@@ -151,7 +155,7 @@ def _numbers(part: Path) -> list[int]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as a record ({error})") from error
     if not isinstance(document, dict):
@@ -172,6 +176,12 @@ def _check(record: Mapping[str, Any], path: Path) -> None:
     missing = [key for key in needed if key not in record]
     if missing:
         raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")
+
+
+def _check_types(document: Mapping[str, Any], path: Path, *, test: bool = False) -> None:
+    problem = problem_of(document, test=test)
+    if problem is not None:
+        raise RecordError(f"{path}: {problem}")
 
 
 def _identity(document: Mapping[str, Any]) -> tuple[str, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
+from studies.documents import DocumentError, parse_json, parse_yaml, read_text
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
@@ -65,15 +65,18 @@ def storage_name(spec: StudySpec, identity: str, dataset: str) -> str:
 
 def _read_document(folder: StudyFolder) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+        document = parse_yaml(read_text(folder.spec))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, DocumentError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({reason})") from error
     resolved = document.get("resolved") if isinstance(document, dict) else None
     if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
         raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
+    for name in resolved["datasets"]:
+        folder.record(name, 0)  # refuses a name that leaves the folder
+    folder.check_inside()
     return dict(document)
 
 
@@ -81,17 +84,33 @@ def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Con
     """Return a dataset's confirmed configurations, best first.
 
     A study that was extended may have confirmed others before, that are no longer among those it chooses.
+
+    Raises:
+        RecordError: the records do not fit together.
     """
     records = list(iter_records(folder, dataset))
-    search = (record for record in records if record["stage"] == SEARCH)
-    chosen = to_confirm(search, top=spec.confirm.top, direction=spec.objective.direction)
-    return confirmed(
-        (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
-        seeds=spec.confirm.seeds,
-        metric=spec.objective.metric,
-        importance=spec.objective.importance,
-        direction=spec.objective.direction,
-    )
+    with _fitting_together(folder, dataset):
+        search = (record for record in records if record["stage"] == SEARCH)
+        chosen = to_confirm(search, top=spec.confirm.top, direction=spec.objective.direction)
+        return confirmed(
+            (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
+            seeds=spec.confirm.seeds,
+            metric=spec.objective.metric,
+            importance=spec.objective.importance,
+            direction=spec.objective.direction,
+        )
+
+
+@contextmanager
+def _fitting_together(folder: StudyFolder, dataset: str) -> Iterator[None]:
+    """Name the folder whose records are each well-formed, but lack what the others have."""
+    try:
+        yield
+    except (InputError, RecordError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise RecordError(f"{folder.records / dataset}: its records do not fit together ({cause})") from error
 
 
 def write_columns(folder: StudyFolder, dataset: str, names: Sequence[str]) -> None:
@@ -107,9 +126,11 @@ def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
     """
     path = folder.columns(dataset)
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as column names ({error})") from error
+    if not isinstance(names, list):
+        raise RecordError(f"{path}: column names are a list, but this is a {type(names).__name__}")
     return [str(name) for name in names]
 
 
@@ -125,7 +146,8 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
         if not ranked:
             continue
         names = results.feature_names[dataset] = read_columns(folder, dataset)
-        rows = [_row(folder, one, names) for one in to_open(ranked)]
+        with _fitting_together(folder, dataset):
+            rows = [_row(folder, one, names) for one in to_open(ranked)]
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cluster.storage import without_password
 from dst.errors import InputError
 from studies.datasets import StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
@@ -65,7 +66,7 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
 
 
 def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
-    """Write ``study.yaml``: every key, and what it was resolved to when the study began.
+    """Write ``study.yaml``: every key but the storage's password, and what it was resolved to when the study began.
 
     Returns:
         The study's identity: drawn once, it keeps studies apart that share a storage.
@@ -81,6 +82,8 @@ def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDat
             "absent": list(absent),
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
+    if spec.storage is not None:
+        document["storage"] = without_password(spec.storage)
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
     return str(resolved["id"])
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dst.data import READERS
@@ -18,6 +17,7 @@ from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
 from dst.training_config import TrainingConfig
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
+from studies.documents import DocumentError, parse_yaml, read_text
 
 
 class SpecError(InputError):
@@ -152,8 +152,9 @@ class ResourcesSpec(Section):
     Attributes:
         cpus: cores of a trial.
         gpus: GPUs of a trial, or a share of one; a trial sees no more than it asked for.
-        memory: bytes that a machine must have free for a trial; None: whatever there is.
-        trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
+        memory: bytes that a machine must have free for a trial, and that its process may hold for itself: a trial that
+            takes more is ended, and has failed; None: no limit.
+        trial_seconds: a trial that takes longer is ended, and has failed; None: no limit.
         retries: how often a trial is tried again whose process died.
         checkpoint_seconds: how often a trial writes down where it is, to go on from there when its process dies; it is
             not done more often than takes a twentieth of its time. None: such a trial starts over.
@@ -195,7 +196,8 @@ class StudySpec(Section):
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.
-        storage: Optuna storage URL; None: SQLite in the study's folder.
+        storage: Optuna storage URL; None: SQLite in the study's folder. A password in it is used and written nowhere;
+            without one the driver looks where it does, e.g. in ``PGPASSWORD`` or ``~/.pgpass``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
@@ -290,8 +292,8 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     path = Path(source)
     if path.is_file():
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except (OSError, DocumentError) as error:
             raise SpecError(f"{path}: cannot be read ({error})") from error
     elif str(source) in packaged_specs():
         text = resources.files("studies").joinpath(f"{source}.yaml").read_text(encoding="utf-8")
@@ -300,9 +302,9 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     else:
         raise SpecError(f"{unknown_name('spec', str(source), packaged_specs())}, or the path of a YAML file")
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        document = parse_yaml(text)
+    except DocumentError as error:
+        raise SpecError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise SpecError(f"{path}: a spec is a mapping of keys, but this is a {type(document).__name__}")
     document.pop("resolved", None)  # what a run noted in the study.yaml that it wrote
@@ -341,9 +343,9 @@ def _override(document: dict[str, Any], override: str) -> None:
             raise SpecError(f"--set {override}: {parent} is not a mapping, so {key} cannot be set")
         section = inner
     try:
-        section[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from error
+        section[last] = parse_yaml(text)
+    except DocumentError as error:
+        raise SpecError(f"--set {key}: the value {error}") from error
 
 
 def _with_absolute_paths(spec: StudySpec, folder: Path) -> StudySpec:

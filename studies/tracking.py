@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dst.errors import InputError, unknown_name
-from studies.files import write_text
+from studies.documents import parse_json
+from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
 from studies.tracked import TrackedRun, study_run, trial_run
@@ -213,7 +214,7 @@ def _locked(folder: StudyFolder) -> Iterator[None]:
     """Keep a second process from sending the same study: each would remove what the other is writing."""
     folder.wandb.mkdir(parents=True, exist_ok=True)
     path = folder.wandb / "lock"
-    with path.open("w") as file:
+    with open_for_lock(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -245,10 +246,12 @@ def _read_notes(folder: StudyFolder) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        notes = parse_json(path.read_text(encoding="utf-8"))
+        if not isinstance(notes, dict) or not all(isinstance(note, dict) for note in notes.values()):
+            raise ValueError("it must hold an object of objects")
+    except (OSError, ValueError) as error:
         raise TrackingError(f"{path} is damaged ({error}): delete it to send all runs again") from error
-    return dict(notes)
+    return notes
 
 
 def _one_line(error: Exception) -> str:

@@ -39,6 +39,7 @@ class Script:
         self.answers: dict[str, list[Answer]] = {}
         self.outputs: dict[str, Output] = {}
         self.times: list[float] = []
+        self.ended_at: dict[str, float] = {}
         self.pickled = 0
 
     def __reduce__(self) -> Any:
@@ -80,6 +81,7 @@ class Script:
         self._open.remove(job.key)
         self.answers.setdefault(job.key, []).append(answer)
         self.times.append(time.monotonic())
+        self.ended_at[job.key] = self.times[-1]
 
     def of(self, number: int) -> list[Answer]:
         """What was told of the n-th job, in order."""

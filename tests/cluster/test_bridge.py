@@ -63,7 +63,9 @@ def test_the_limit_is_named_for_jobs_that_began(begun: bool, named: bool) -> Non
     if begun:
         bridge.started("a")
     bridge.broke("a", "died", lost=True)
-    assert script.of(0)[0][2] == ("the job ran past its limit of 0 s\ndied" if named else "died")
+    assert script.of(0) == [
+        ("failed", False, "the job ran past its limit of 0 s") if named else ("failed", True, "died")
+    ]
 
 
 class Broken(Script):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from optuna.study import StudyDirection
 
-from cluster.storage import StorageError, open_storage
+from cluster.patient_storage import StorageFailedError
+from cluster.storage import StorageError, open_storage, without_password
 
 
 def test_sqlite_is_opened_with_a_log_that_survives_the_process(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_reader_that_holds_the_file_does_not_end_the_writer(tmp_path: Path) ->
         ("sqlite:///:memory:", "storage must outlive the process: name a file"),
         ("sqlite:///{tmp}/missing/study.db", "its folder .*/missing does not exist"),
         ("sqlite:///{tmp}", "unable to open database file"),
-        ("nosuchdb://user:secret@host/name", r"storage nosuchdb://user:\*\*\*@host/name cannot be opened: .*nosuchdb"),
+        ("nosuchdb://user:secret@host/name", r"storage nosuchdb://user@host/name cannot be opened: .*nosuchdb"),
     ],
 )
 def test_an_address_that_cannot_work_is_refused(url: str, message: str, tmp_path: Path) -> None:
@@ -51,6 +52,44 @@ def test_an_address_that_cannot_work_is_refused(url: str, message: str, tmp_path
         open_storage(url.replace("{tmp}", str(tmp_path)))
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("sqlite:////data/study.db", "sqlite:////data/study.db"),
+        ("postgresql+psycopg://ann@db/studies", "postgresql+psycopg://ann@db/studies"),
+        ("postgresql+psycopg://ann:s3cret@db:5432/studies", "postgresql+psycopg://ann@db:5432/studies"),
+        ("postgresql://ann:s3%40cret@db/x?sslmode=require&password=s3cret", "postgresql://ann@db/x?sslmode=require"),
+        ("mysql://ann:s3cret@db/x?passwd=s3cret", "mysql://ann@db/x"),
+    ],
+)
+def test_a_password_is_left_out_wherever_it_stands(url: str, bare: str) -> None:
+    assert without_password(url) == bare
+    assert without_password(bare) == bare
+
+
+def test_an_address_that_cannot_be_read_is_not_repeated_when_it_may_hold_a_password() -> None:
+    with pytest.raises(StorageError) as caught:
+        open_storage("postgresql//ann:s3cret@db/x")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_reader_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a study%.db"
+    writer = open_storage(f"sqlite:///{path}")
+    study = writer.create_new_study([StudyDirection.MINIMIZE], "wine")
+    reader = open_storage(f"sqlite:///{path}", create=False)
+    assert reader.get_study_id_from_name("wine") == study
+    with pytest.raises(StorageFailedError, match="readonly"):
+        reader.create_new_study([StudyDirection.MINIMIZE], "yale")
+    assert [one.study_name for one in writer.get_all_studies()] == ["wine"]
+    other = tmp_path / "other.db"
+    sqlite3.connect(other).execute("CREATE TABLE theirs (a)").connection.commit()
+    before = other.read_bytes()
+    with pytest.raises(StorageError, match="no such table"):
+        open_storage(f"sqlite:///{other}", create=False)
+    assert other.read_bytes() == before
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ def act(payload: Mapping[str, Any], shared: np.ndarray, report: Report) -> Outpu
         case "fill the memory":
             filled = [np.ones(2**27) for _ in range(payload["gibibytes"])]
             time.sleep(600 + len(filled))
+        case "fill the memory slowly":
+            slowly = []
+            for _ in range(2**16):
+                slowly.append(np.ones(2**20))
+                time.sleep(0.005)
         case "write to shared":
             shared[0] = 2.0
     facts = {

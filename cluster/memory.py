@@ -1,0 +1,79 @@
+"""Memory: how much of it a worker may take, and which worker Ray killed when a machine ran out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+from ray.air.execution._internal import RayActorManager
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+LOOK_SECONDS = 0.2
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Return what a process holds in memory for itself; pages that it shares, like the object store's, do not count."""
+    info = process.memory_info()
+    return int(info.rss - getattr(info, "shared", 0))  # elsewhere than on Linux nobody says what is shared
+
+
+class MemoryWatch:
+    """Looks five times a second at what this process holds, in a thread, until it is stopped or the limit is passed.
+
+    Args:
+        limit: in bytes.
+        exceeded: called once, in that thread, with a line that says so.
+    """
+
+    def __init__(self, limit: int, exceeded: Callable[[str], None]) -> None:
+        self._limit = limit
+        self._exceeded = exceeded
+        self._stopped = threading.Event()
+        self._deciding = threading.Lock()
+        threading.Thread(target=self._watch, name="memory", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more: what is not said by now will not be."""
+        with self._deciding:
+            self._stopped.set()
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        while not self._stopped.wait(LOOK_SECONDS):
+            held = own_bytes(process)
+            if held > self._limit:
+                with self._deciding:
+                    if not self._stopped.is_set():
+                        reason = f"the job ran past its limit of {_mib(self._limit)} of memory: it held {_mib(held)}"
+                        self._exceeded(reason)
+                return
+
+
+@contextlib.contextmanager
+def named_culprits() -> Iterator[None]:
+    """Let Tune know that an actor which Ray killed to free memory has died.
+
+    Tune's actor manager raises at an ``OutOfMemoryError``, which ends the run with all of its trials, though Ray says
+    which actor it is about.
+    """
+    original = RayActorManager._actor_task_failed
+
+    @functools.wraps(original)
+    def translated(self: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=str(exception))
+        original(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = translated
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = original
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,109 @@
+"""What a record holds, by name and type: what readers of records rely on, wherever a record comes from.
+
+Keys that are not named here may be there and hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+_OPEN = ConfigDict(extra="allow", strict=True)
+
+_Number = float | None
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Text = Annotated[str, Field(max_length=2**20)]
+_Step = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,17})$")]
+_Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", max_length=255)]
+
+
+@with_config(_OPEN)
+class Importance(TypedDict):
+    """What came of one importance metric."""
+
+    selected: list[_Count]
+    val_svm_accuracy: NotRequired[_Number]
+    val_balanced_accuracy: NotRequired[_Number]
+    val_macro_auc: NotRequired[_Number]
+
+
+@with_config(_OPEN)
+class Record(TypedDict):
+    """A trial's record."""
+
+    dataset: _Dataset
+    number: _Count
+    stage: Literal["search", "confirm"]
+    state: Literal["finished", "stopped", "failed"]
+    method: _Text
+    params: dict[str, Any]
+    seed: _Count | None
+    seed_index: _Count | None
+    source: _Count | None
+    k: Annotated[int, Field(ge=1, lt=2**63)]
+    reports: dict[_Step, _Number]
+    error: _Text | None
+    importance: NotRequired[_Text | None]
+    importances: NotRequired[dict[str, Importance] | None]
+    val_score: NotRequired[_Number]
+    val_scores: NotRequired[dict[str, _Number] | None]
+    val_loss: NotRequired[_Number]
+    val_accuracy: NotRequired[_Number]
+    sparsity: NotRequired[_Number]
+    sparsity_actual: NotRequired[_Number]
+    l2: NotRequired[_Number]
+    epochs: NotRequired[_Count | None]
+    best_epoch: NotRequired[_Number]
+    nnz: NotRequired[list[_Count] | None]
+    flops: NotRequired[_Number]
+    flops_ratio: NotRequired[_Number]
+    seconds: NotRequired[dict[str, _Number] | None]
+    bytes: NotRequired[dict[str, _Number] | None]
+    curves: NotRequired[list[dict[str, list[_Number] | None]] | None]
+    absent_classes: NotRequired[list[_Text]]
+    peak_rss_bytes: NotRequired[_Count | None]
+    stopped_at: NotRequired[_Count | None]
+
+
+@with_config(_OPEN)
+class Opened(TypedDict):
+    """The test accuracies of one metric."""
+
+    test_svm_accuracy: NotRequired[_Number]
+
+
+@with_config(_OPEN)
+class OpenedTest(TypedDict):
+    """What opening the test rows for a confirming trial gave."""
+
+    dataset: _Dataset
+    number: _Count
+    importances: dict[str, Opened]
+
+
+_RECORD = TypeAdapter(Record)
+_TEST = TypeAdapter(OpenedTest)
+
+
+def problem_of(record: Mapping[str, Any], *, test: bool = False) -> str | None:
+    """Return in one line what is wrong with a document's types, or None.
+
+    Args:
+        record: a trial's record.
+        test: it is what opening test rows gave.
+    """
+    try:
+        (_TEST if test else _RECORD).validate_python(dict(record))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {' '.join(first['msg'].split())}"[:300]
+    if not test and record["state"] == "finished":
+        if record["val_score"] is None:
+            return "val_score: a finished trial has one"
+        if not record["importances"] or record["importance"] not in record["importances"]:
+            return "importances: a finished trial has those of its importance"
+    return None

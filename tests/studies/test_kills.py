@@ -1,0 +1,222 @@
+"""Whole studies through Ray while their processes are killed: nothing acknowledged is lost, the winner is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from studies.run import run_study
+from studies.spec import load_spec
+from tests.studies.soundness import (
+    assert_study_sound,
+    dst,
+    n_records,
+    small_spec,
+    start_dst,
+    wait_until,
+)
+
+PATIENT = {"resources": {"retries": 1000}}
+"""Resources may differ from one run of a study to the next: how often a trial is tried again changes no result."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def spec(place: Path) -> Path:
+    return small_spec(place, **PATIENT)
+
+
+@pytest.fixture(scope="module")
+def reference(spec: Path, place: Path) -> Path:
+    """The undisturbed run: in this process, one trial after the other."""
+    return run_study(load_spec(spec), out=place / "reference", in_process=True).folder
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files with a name short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="k-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def acknowledged(out: Path) -> dict[str, bytes]:
+    """What a record says may never change once it is there."""
+    return {str(path): path.read_bytes() for path in out.glob("records/*/[0-9]*") if not path.name.startswith(".")}
+
+
+def kill_at_random_moments(spec: Path, out: Path, scratch: Path, *, kills: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    environment = {"TMPDIR": str(scratch)}
+    for _ in range(kills):
+        before = acknowledged(out)
+        process = start_dst("run", spec, "--out", out, "--workers", "2", environment=environment)
+        if rng.random() < 0.2:  # while it starts
+            time.sleep(rng.uniform(0.5, 6.0))
+        else:
+            goal = n_records(out) + int(rng.integers(0, 3))
+            wait_until(lambda goal=goal: n_records(out) > goal, process)
+            time.sleep(rng.uniform(0.0, 0.2))
+        process.kill()
+        process.communicate()
+        assert process.returncode in (-signal.SIGKILL, 0)
+        after = acknowledged(out)
+        assert {name: after[name] for name in before} == before
+    before = acknowledged(out)
+    status, _, errors = dst("run", spec, "--out", out, "--workers", "2", environment=environment)
+    assert status == 0, errors
+    after = acknowledged(out)
+    assert {name: after[name] for name in before} == before
+    assert list(scratch.glob("ray-*")) == [], "the next run removes what a killed one has left"
+
+
+def test_a_driver_killed_at_five_random_moments(spec: Path, reference: Path, tmp_path: Path, scratch: Path) -> None:
+    kill_at_random_moments(spec, tmp_path / "out", scratch, kills=5, seed=1)
+    assert_study_sound(tmp_path / "out", reference)
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_fifteen_more(spec: Path, reference: Path, tmp_path: Path, scratch: Path) -> None:
+    kill_at_random_moments(spec, tmp_path / "out", scratch, kills=8, seed=2)
+    assert_study_sound(tmp_path / "out", reference)
+    kill_at_random_moments(spec, tmp_path / "again", scratch, kills=7, seed=3)
+    assert_study_sound(tmp_path / "again", reference)
+
+
+@pytest.mark.slow
+def test_what_a_killed_driver_has_started_ends_by_itself(spec: Path, tmp_path: Path) -> None:
+    process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2")
+    wait_until(lambda: n_records(tmp_path / "out") >= 2, process)
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert any(one.name() == "raylet" for one in started)
+    names = {one.pid: one.name() for one in started}
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert {names[one.pid] for one in alive} <= {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+    _, alive = psutil.wait_procs(alive, timeout=150)  # the agents look for the head for a minute first
+    assert alive == []
+
+
+def workers_of(driver: int) -> list[psutil.Process]:
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(driver).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.name().startswith("ray::JobTrainable"):
+                    found.append(process)
+    return found
+
+
+def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start_dst("run", spec, "--out", out, "--workers", "2")
+    killed = 0
+    rng = np.random.default_rng(4)
+    reader = threading.Thread(target=process.communicate, daemon=True)
+    reader.start()
+    begin = time.monotonic()
+    while process.poll() is None:
+        assert time.monotonic() - begin < 600
+        workers = workers_of(process.pid)
+        if workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                workers[int(rng.integers(len(workers)))].kill()
+                killed += 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2.0)
+    assert process.returncode == 0
+    assert killed >= 2
+    assert_study_sound(out, reference)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
+    spec: Path, reference: Path, tmp_path: Path, blow: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    process = start_dst("run", spec, "--out", out, "--workers", "2")
+    wait_until(lambda: n_records(out) >= 4, process)
+    process.send_signal(blow)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 30
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted; the same command goes on from here"
+    result = run_study(load_spec(spec), out=out, in_process=True)
+    assert result.ran
+    assert_study_sound(out, reference)
+
+
+# --- a node
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """Three nodes of one core each, as ``ray start`` makes them; the address of the first, and their processes."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_health_check_period_ms", "1000")
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *arguments]
+        process = subprocess.Popen(
+            [*command, "--disable-usage-stats"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        running.append(process)
+        printed = ""
+        assert process.stdout is not None
+        while "This command will now block" not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        return printed
+
+    head = start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={scratch}")
+    address = head.split("--address='")[1].split("'")[0]
+    for _ in range(2):
+        start(f"--address={address}")
+    yield address, running
+    for process in reversed(running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=20)
+
+
+def test_one_of_three_nodes_lost(
+    nodes: tuple[str, list[subprocess.Popen[str]]], spec: Path, reference: Path, tmp_path: Path
+) -> None:
+    address, running = nodes
+    out = tmp_path / "out"
+    process = start_dst("run", spec, "--out", out, "--address", address)
+    wait_until(lambda: n_records(out) >= 5, process)
+    assert process.poll() is None
+    there = n_records(out)
+    for one in psutil.Process(running[1].pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    os.killpg(running[1].pid, signal.SIGKILL)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert n_records(out) > there
+    assert_study_sound(out, reference)

@@ -1,0 +1,100 @@
+"""A study whose storage is a PostgreSQL server: restarted on the way, and its password written nowhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studies.records import write_record
+from studies.run import run_study
+from studies.spec import load_spec
+from studies.status import study_status
+from tests.postgres import PostgresServer, running_postgres
+from tests.studies.soundness import assert_study_sound, dst, small_spec
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itself(
+    server: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = small_spec(tmp_path, tracking={"wandb": {"mode": "offline"}})
+    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
+    written = []
+
+    def restarting(*arguments: object) -> None:
+        """The server falls between a record and its tell, three times."""
+        write_record(*arguments)  # type: ignore[arg-type]
+        written.append(arguments)
+        if len(written) in (5, 14, 20):
+            server.stop()
+            threading.Timer(0.4, server.start).start()
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("studies.plan.write_record", restarting)
+    spec = load_spec(path, [f"storage={server.url()}"])
+    out = tmp_path / "out"
+    result = run_study(spec, out=out, in_process=True)
+    assert caplog.text.count("trying again") >= 3
+    assert result.rows == reference.rows
+
+    secret = server.password.encode()
+    found = [str(path) for path in out.rglob("*") if path.is_file() and secret in path.read_bytes()]
+    assert found == []
+    assert server.password not in caplog.text + repr(result)
+
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    assert_study_sound(out, reference.folder)
+    assert study_status(out)["datasets"]["a"]["running"] == 0
+    assert not run_study(load_spec(out / "study.yaml"), out=out, in_process=True).ran
+
+    monkeypatch.delenv("PGPASSWORD")
+    monkeypatch.setenv("PGPASSFILE", "/nonexistent")
+    status, printed, errors = dst("status", out)
+    assert (status, printed) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert "no password supplied" in errors
+
+
+def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cluster.patient_storage import Patience, StorageFailedError
+
+    path = small_spec(tmp_path)
+    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
+    monkeypatch.setattr("studies.run.open_storage", lambda url: _open(url, patience=Patience(0.5)))
+    written = []
+
+    def stopping(*arguments: object) -> None:
+        write_record(*arguments)  # type: ignore[arg-type]
+        written.append(arguments)
+        if len(written) == 7:
+            server.stop()
+
+    spec = load_spec(path, [f"storage={server.url()}"])
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("studies.plan.write_record", stopping)
+        with pytest.raises(StorageFailedError, match="given up after"):
+            run_study(spec, out=out, in_process=True)
+    server.start()
+    assert run_study(spec, out=out, in_process=True).rows == reference.rows
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    assert_study_sound(out, reference.folder)
+
+
+def _open(*arguments: object, **options: object):  # type: ignore[no-untyped-def]
+    from cluster.storage import open_storage
+
+    return open_storage(*arguments, **options)  # type: ignore[arg-type]
