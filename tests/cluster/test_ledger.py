@@ -29,8 +29,11 @@ from tests.cluster.simulation import STEPS, curve, ledger_on, play
 PRUNERS = {
     "median": {"n_startup_trials": 3},
     "asha": {"min_resource": 1, "reduction_factor": 2},
+    "hyperband": {"min_resource": 1, "max_resource": 6, "reduction_factor": 2},
+    "patience": {"patience": 1, "min_delta": 0.1, "wrapped": {"name": "median", "n_startup_trials": 3}},
     "none": {},
 }
+STOPPING = [name for name in PRUNERS if name != "none"]
 
 
 def take_all(ledger: Ledger) -> list[int]:
@@ -60,7 +63,7 @@ def reference() -> Callable[[str, str], list]:
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
 @settings(deadline=None, max_examples=6)
 @given(chaos=st.randoms(use_true_random=False), workers=st.integers(1, 9), crash=st.sampled_from([0.0, 0.03]))
 def test_neither_workers_nor_order_nor_restarts_change_a_search(
@@ -77,7 +80,7 @@ def test_neither_workers_nor_order_nor_restarts_change_a_search(
     assert seen == expected
 
 
-@pytest.mark.parametrize("pruner", ["median", "asha"])
+@pytest.mark.parametrize("pruner", STOPPING)
 def test_the_simulation_stops_finishes_and_fails_trials(reference: Any, pruner: str) -> None:
     assert {state for _, state, *_ in reference("tpe", pruner)} == {State.STOPPED, State.FINISHED, State.FAILED}
 
@@ -216,7 +219,7 @@ def curves(ledger: Ledger, values: dict[int, list[float]]) -> list[int]:
     return stopped
 
 
-@pytest.mark.parametrize("pruner", ["median", "asha"])
+@pytest.mark.parametrize("pruner", STOPPING)
 def test_a_trial_is_compared_with_finished_batches_only(pruner: str) -> None:
     ledger = ledger_on(InMemoryStorage(), batch=4, trials=8, pruner=pruner, pruner_options=PRUNERS[pruner])
     take_all(ledger)
@@ -229,7 +232,7 @@ def test_a_trial_is_compared_with_finished_batches_only(pruner: str) -> None:
     assert curves(ledger, {5: [0.7] * 4}) == []
 
 
-@pytest.mark.parametrize("pruner", ["median", "asha"])
+@pytest.mark.parametrize("pruner", STOPPING)
 def test_a_trial_that_loses_against_finished_batches_is_stopped(pruner: str) -> None:
     ledger = ledger_on(InMemoryStorage(), batch=4, trials=8, pruner=pruner, pruner_options=PRUNERS[pruner])
     take_all(ledger)
@@ -238,7 +241,7 @@ def test_a_trial_that_loses_against_finished_batches_is_stopped(pruner: str) -> 
     assert curves(ledger, {4: [0.1] * 4, 5: [0.7] * 4, 6: [0.3] * 4, 7: [0.9] * 4}) == [4, 6]
 
 
-@pytest.mark.parametrize("pruner", ["median", "asha"])
+@pytest.mark.parametrize("pruner", STOPPING)
 def test_nan_and_confirming_trials_are_never_stopped(pruner: str) -> None:
     ledger = ledger_on(InMemoryStorage(), batch=4, trials=8, pruner=pruner, pruner_options=PRUNERS[pruner])
     take_all(ledger)
@@ -447,7 +450,14 @@ def test_reading_an_unknown_study_is_refused() -> None:
         ({"trials": 0}, ValueError, "trials >= 1 must hold, got 0"),
         ({"batch": 0}, ValueError, "batch >= 1 must hold, got 0"),
         ({"sampler_options": {"n_start": 3}}, OptionError, "did you mean 'n_startup_trials'"),
-        ({"pruner": "hyperband"}, OptionError, "unknown pruner 'hyperband'"),
+        ({"pruner": "hyperbrand"}, OptionError, "unknown pruner 'hyperbrand'"),
+        ({"direction": ()}, ValueError, "direction must be one of minimize, maximize, got 'none'"),
+        ({"direction": ("maximize", "down")}, ValueError, "direction must be one of minimize, maximize, got 'down'"),
+        (
+            {"direction": ("maximize", "minimize"), "pruner": "median"},
+            ValueError,
+            "a pruner needs one objective, got 'median' with 2: name 'none'",
+        ),
     ],
 )
 def test_arguments_are_checked_before_anything_is_written(
