@@ -118,8 +118,8 @@ def best(folder: StudyDir, as_json: AsJson = False) -> None:
 def report(folder: StudyDir) -> None:
     """Write tables, plots and report.html again from a study's records."""
     from studies.folder import StudyFolder
+    from studies.outcome import write_results
     from studies.results import read_study
-    from studies.run import write_results
 
     study = StudyFolder(folder)
     write_results(study, *read_study(study))
@@ -133,8 +133,8 @@ def track(
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.folder import StudyFolder
+    from studies.outcome import send_results
     from studies.results import read_study
-    from studies.run import send_results
 
     study = StudyFolder(folder)
     typer.echo(f"{send_results(study, *read_study(study), mode=mode)} runs sent")

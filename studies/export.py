@@ -17,8 +17,8 @@ from dst.topology import METHODS
 from studies.dataset_spec import DatasetSpec
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
+from studies.outcome import winner_spec
 from studies.results import collect, read_resolved, read_study
-from studies.run import winner_spec
 from studies.selecting import FitProgress, ranked_table
 from studies.spec import StudySpec
 

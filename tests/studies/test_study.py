@@ -23,9 +23,10 @@ from cluster.durable import read_entries
 from cluster.storage import open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
+from studies.outcome import write_results
 from studies.records import RecordError, iter_records, read_test
 from studies.results import read_resolved, read_study, storage_name
-from studies.run import run_study, write_results
+from studies.run import run_study
 from studies.spec import StudySpec, load_spec, parse_spec
 from studies.status import study_status
 from studies.tables import BEST_COLUMNS, TRIAL_COLUMNS

@@ -1,0 +1,124 @@
+"""What a study leaves when it has run: tables, plots, report, the winners' specs, warnings, W&B runs."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pandas as pd
+import yaml
+
+from studies.dataset_spec import DatasetSpec
+from studies.files import write_text
+from studies.folder import StudyFolder
+from studies.records import iter_records
+from studies.report import write_report
+from studies.results import Results, collect
+from studies.spec import StudySpec
+from studies.tables import write_tables
+from studies.tracking import Mode, track
+
+
+def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
+    """Write tables, plots, report and the winners' specs from the records of a study.
+
+    Returns:
+        The confirmed configurations and the trials table.
+    """
+    results = collect(folder, spec, datasets)
+    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names)
+    write_report(
+        folder,
+        results.best,
+        results.best_by_method,
+        trials,
+        direction=spec.objective.direction,
+        title=spec.name,
+        cpus=float(spec.resources.cpus),
+    )
+    uses = dict(zip(datasets, spec.datasets, strict=True))
+    for row in results.best:
+        write_text(folder.best_spec(row["dataset"]), winner_spec(spec, uses[row["dataset"]], row))
+    return results, trials
+
+
+def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+    """Return a spec that trains and tests the winning configuration of a dataset again."""
+    winner = spec.model_copy(
+        update={
+            "name": f"{spec.name}-best-{row['dataset']}",
+            "datasets": (use,),
+            "methods": (row["method"],),
+            "space": {name: value for name, value in row["params"].items() if name != "method"},
+            "search": spec.search.model_copy(update={"trials": 1}),
+            "confirm": spec.confirm.model_copy(update={"top": 1}),
+            "storage": None,
+            "out": None,
+        }
+    )
+    return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
+
+
+def send_results(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, mode: str | None = None) -> int:
+    """Send to W&B what it does not have yet of a study.
+
+    Args:
+        folder: the study's folder.
+        spec: the spec that it ran with.
+        datasets: its datasets' names.
+        mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
+
+    Returns:
+        How many runs were sent.
+
+    Raises:
+        InputError: an unknown mode.
+        TrackingError: W&B failed.
+    """
+    return track_results(folder, spec, collect(folder, spec, datasets), mode)
+
+
+def track_results(folder: StudyFolder, spec: StudySpec, results: Results, mode: str | None = None) -> int:
+    """Send results that were collected already, see :func:`send_results`."""
+    wandb = spec.tracking.wandb
+    return track(
+        folder,
+        study_name=spec.name,
+        mode=cast("Mode", mode or wandb.mode),
+        project=wandb.project,
+        entity=wandb.entity,
+        runs=wandb.runs,
+        best=results.best,
+        best_by_method=results.best_by_method,
+    )
+
+
+def study_warnings(
+    folder: StudyFolder, spec: StudySpec, datasets: list[str], trials: pd.DataFrame, results: Results
+) -> list[str]:
+    """Return what a user should know before trusting the table of winners, one line each."""
+    lines = []
+    for dataset in datasets:
+        mine = trials[trials["dataset"] == dataset]
+        failed = mine[mine["state"] == "failed"]
+        if len(failed):
+            last = failed["error"].iloc[-1]
+            lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
+        lines.extend(_absent_classes(folder, dataset))
+        compared = {row["method"] for row in results.best_by_method if row["dataset"] == dataset}
+        if absent := [method for method in spec.methods if method not in compared]:
+            lines.append(f"{dataset}: no trial of {', '.join(absent)} ran to its end, so it is not compared")
+        lines.extend(
+            f"{dataset}: the test rows could not be opened for {row['method']}"
+            for row in results.best_by_method
+            if row["dataset"] == dataset and row["test_mean"] is None
+        )
+    return lines
+
+
+def _absent_classes(folder: StudyFolder, dataset: str) -> list[str]:
+    """Return a line about classes that training rows lacked, if there are any."""
+    lacking = [record["absent_classes"] for record in iter_records(folder, dataset) if record.get("absent_classes")]
+    if not lacking:
+        return []
+    classes = ", ".join(sorted(set().union(*lacking)))
+    return [f"{dataset}: the training rows of {len(lacking)} trials lack a class ({classes})"]

@@ -1,0 +1,91 @@
+"""Whether a run may go on in a folder, and the spec that is noted there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from dst.errors import InputError
+from studies.datasets import StudyDataset
+from studies.files import TEMP_SUFFIX, write_text
+from studies.folder import StudyFolder
+from studies.results import read_resolved, read_study
+from studies.spec import RESUMABLE, StudySpec
+
+VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
+"""Distributions whose versions a study notes."""
+
+
+_BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.db-shm", "study.db-wal"}
+"""What a run that died at its very start leaves behind, besides temporary files."""
+
+
+def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> None:
+    """Refuse to go on in a folder whose results would mean something else."""
+    if not folder.spec.exists():
+        if folder.path.is_dir():
+            there = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}
+            if not there <= _BEFORE_THE_SPEC:
+                raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
+        return
+    before, names_before = read_study(folder)
+    names = [dataset.name for dataset in datasets]
+    if names != names_before:
+        raise InputError(
+            f"{folder.path} holds a study of {', '.join(names_before)}, but the spec has {', '.join(names)}: "
+            "give another --out, or the same spec to go on"
+        )
+    old, new = _flat(_meaning(before, names)), _flat(_meaning(spec, names))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise InputError(
+                f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}: "
+                "give another --out, or the same spec to go on"
+            )
+    noted = read_resolved(folder)["datasets"]
+    for dataset in datasets:
+        changed = [key for key, value in dataset.resolved.items() if noted[dataset.name].get(key) != value]
+        if changed:
+            raise InputError(
+                f"{folder.path} holds a study of other data: {dataset.name} has changed since ({', '.join(changed)})"
+            )
+
+
+def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
+    """Write ``study.yaml``: every key, and what it was resolved to when the study began.
+
+    Returns:
+        The study's identity: drawn once, it keeps studies apart that share a storage.
+    """
+    if folder.spec.exists():
+        resolved = read_resolved(folder)
+    else:
+        resolved = {
+            "id": secrets.token_hex(6),
+            "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
+        }
+    document = {**spec.model_dump(mode="json"), "resolved": resolved}
+    write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
+    return str(resolved["id"])
+
+
+def _meaning(spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
+    """Return what a study's results depend on: data is known by its hash, wherever it lies; a password is no matter."""
+    document = spec.model_dump(mode="json", exclude={*RESUMABLE, "storage"})
+    for dataset in document["datasets"]:
+        del dataset["path"]
+    return {**document, "datasets": dict(zip(names, document["datasets"], strict=True))}
+
+
+def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(document, dict) and document:
+        inner = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in document.items())
+        return {key: value for part in inner for key, value in part.items()}
+    return {prefix: document}
