@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -30,6 +32,7 @@ class Patience(BasePruner):
         """Say whether to stop a trial at its last report."""
         steps = sorted(trial.intermediate_values)[-self._patience - 1 :]
         last = [trial.intermediate_values[step] for step in steps]
-        if len(last) <= self._patience or not max(last) - min(last) <= self._min_delta:  # a NaN is no standing still
+        known = len(last) > self._patience and not any(map(math.isnan, last))
+        if not known or max(last) - min(last) > self._min_delta:
             return False
         return self._wrapped is None or self._wrapped.prune(study, trial)

@@ -67,6 +67,11 @@ class StudyFolder:
         return self.path / "best_by_method.csv"
 
     @property
+    def pareto(self) -> Path:
+        """``pareto.csv``: with several objectives, one row per trial that no other beats."""
+        return self.path / "pareto.csv"
+
+    @property
     def report(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"

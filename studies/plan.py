@@ -29,6 +29,7 @@ from studies.results import CONFIRM, confirmed_of
 from studies.selection import to_confirm, to_open
 from studies.spec import StudySpec
 from studies.tables import last_line
+from studies.trade_offs import values_of
 
 TEST, DONE = "test", "done"
 
@@ -102,6 +103,7 @@ class DatasetPlan:
         scoring = self.spec.scoring
         settings = {**self.spec.training.settings(), **params}
         method = settings.pop("method")
+        k = settings.pop("k", self.dataset.k)
         return TrialSpec(
             method=method,
             settings={"batch_size": self.dataset.batch_size, **settings},
@@ -112,7 +114,7 @@ class DatasetPlan:
             inner_splits=design.count,
             impute=design.policy,
             indicators=design.indicators,
-            k=self.dataset.k,
+            k=k,
             k_values=tuple(k for k in scoring.k_values if k <= len(self.dataset.feature_names)),
             scorer=scoring.scorer,
             max_rows=scoring.max_rows if seed_index is None else None,
@@ -126,8 +128,8 @@ class DatasetPlan:
             "kind": "trial",
             "trial": asdict(trial),
             "removal": self._removal(),
-            "metric": self.spec.objective.metric,
-            "importance": self.spec.objective.importance,
+            "objective": self.spec.objective.model_dump(),
+            "on": self.spec.search.pruner.on if seed_index is None else "val_loss",  # the others are compared by nobody
         }
         shared = self.name if seed_index is None else self.dataset.table
         return Job(f"{self.name}/{ticket.number}", shared, payload)
@@ -163,7 +165,7 @@ class DatasetPlan:
         for step, value in sorted((int(step), value) for step, value in record["reports"].items()):
             self.ledger.report(ticket.number, step, math.nan if value is None else value)
         if record["state"] == State.FINISHED:
-            self.ledger.complete(ticket.number, record["val_score"])
+            self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
         elif record["state"] == State.STOPPED:
             self.ledger.stop(ticket.number)
         else:
@@ -242,7 +244,7 @@ class DatasetPlan:
     def _add_confirming(self) -> None:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""
         search = [record for record in iter_records(self.folder, self.name) if record["stage"] == SEARCH]
-        chosen = to_confirm(search, top=self.spec.confirm.top, direction=self.spec.objective.direction)
+        chosen = to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
         there = {(entry.attrs["source"], entry.attrs["seed_index"]) for entry in self.ledger.entries(CONFIRM)}
         for seed_index in range(self.spec.confirm.seeds):
             for number in chosen:
@@ -318,7 +320,7 @@ class StudyPlan:
         else:
             record = out.plan.record(out.ticket, State.FINISHED, out.reports, **output.document)
             write_record(out.plan.folder, record, output.arrays)
-            out.plan.ledger.complete(out.ticket.number, record["val_score"])
+            out.plan.ledger.complete(out.ticket.number, *values_of(record, out.plan.spec.objective))
         out.plan.advance()
 
     def stopped(self, job: Job) -> None:

@@ -21,9 +21,10 @@ from studies.plan import DatasetPlan, StudyPlan
 from studies.progress import make_progress
 from studies.results import write_columns
 from studies.resume import check_folder, write_spec
-from studies.search import check_search, grid_points, open_ledger, search_space
+from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.tables import BEST_COLUMNS
+from studies.terminal import say
 from studies.tracking import TrackingError
 from studies.work import run_job
 
@@ -85,6 +86,7 @@ def run_study(
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
     data = StudyData(spec)
     datasets = data.datasets
+    check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets)
     try:
@@ -107,6 +109,8 @@ def run_study(
                 retries=spec.resources.retries,
             )
             ran = not plan.done()
+            if ran and spec.objective.several:
+                say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
             if ran:
                 _run(plan, data, spec, address=address, workers=workers, in_process=in_process)
         finally:

@@ -11,11 +11,9 @@ import torch
 
 from cluster.jobs import Output, Report
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.training import EpochEnd
 from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
-
-FIRST_RUNG = 5
-"""A trial reports at this epoch and at each doubling of it (5, 10, 20, ...) of every inner split."""
+from studies.objective_spec import DIRECTIONS, ObjectiveSpec
+from studies.reported import CheapScore, Rungs
 
 
 class NoScoreError(ArithmeticError):
@@ -27,17 +25,19 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
 
     Args:
         payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
-            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``metric`` and ``importance`` of the
-            objective, for a test ``selected`` columns by metric.
+            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
+            :class:`studies.objective_spec.ObjectiveSpec`) and ``on`` (what it reports, see
+            :class:`studies.spec.PrunerSpec`), for a test ``selected`` columns by metric.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
-        For a trial the fields of its record that a worker knows, and an array of feature scores per metric; for a test
+        For a trial the fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores``
+        are all, where there are several), and an array of feature scores per importance metric; for a test
         ``{"importances": {metric: {"test_svm_accuracy": ...}}}``.
 
     Raises:
-        NoScoreError: the objective is not a finite number.
+        NoScoreError: an objective is not a finite number.
     """
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
     spec = TrialSpec(**payload["trial"])
@@ -48,14 +48,23 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
         accuracies = score_on_test(shared, spec, payload["selected"])
         return Output({"importances": {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}})
-    rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
+    asked = ObjectiveSpec(**payload["objective"])
+    cheap = CheapScore(shared, spec) if payload["on"] == "val_score" and isinstance(shared, TrialData) else None
+    rungs = Rungs(
+        int(spec.settings["epochs"]),
+        report,
+        on=payload["on"],
+        cheap=cheap,
+        maximize=DIRECTIONS[asked.first] == "maximize",
+    )
     result = run_trial(shared, spec, rungs.on_epoch)
-    value, importance = objective(result, payload["metric"], payload["importance"])
-    if value is None or not math.isfinite(value):
-        raise NoScoreError(f"the objective {payload['metric']} must be a finite number, but it is {value}")
+    known, importance = objectives(result, asked)
+    values = {metric: _finite(metric, value) for metric, value in known.items()}
     document = result.to_json()
     document["flops_ratio"] = document.pop("flops_ratio_to_dense")
-    document["val_score"] = value
+    document["val_score"] = values[asked.first]
+    if asked.several:
+        document["val_scores"] = values
     document["importance"] = importance
     document["curves"] = [
         {
@@ -69,41 +78,32 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     return Output(document, {name: one.scores for name, one in result.importances.items()})
 
 
-def objective(result: TrialResult, metric: str, importance: str) -> tuple[float | None, str]:
-    """Return a trial's objective and the importance metric that it comes from.
+def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, float | None], str]:
+    """Return a trial's objectives by metric, and the importance metric that they come from.
 
     Args:
         result: the trial.
-        metric: ``val_svm_accuracy``, ``val_balanced_accuracy`` or ``val_loss``.
-        importance: the importance metric that counts, or ``best``; a ranker without it is judged on its own best.
+        asked: what is optimised; a ranker without the importance that it names is judged on its own best.
     """
-    balanced = metric == "val_balanced_accuracy"
     at_k = {name: one.by_k[one.k] for name, one in result.importances.items()}
-    accuracies = {name: one.balanced_accuracy if balanced else one.accuracy for name, one in at_k.items()}
-    name = importance if importance in accuracies else max(accuracies, key=lambda metric: accuracies[metric])
-    if metric == "val_loss":
-        losses = [ranking.val_loss for ranking in result.rankings]
-        known = [loss for loss in losses if loss is not None]
-        return (float(np.mean(known)) if len(known) == len(losses) else None), name
-    return accuracies[name], name
+    accuracies = {
+        "val_svm_accuracy": {name: one.accuracy for name, one in at_k.items()},
+        "val_balanced_accuracy": {name: one.balanced_accuracy for name, one in at_k.items()},
+    }
+    judged = accuracies[asked.judged_by]
+    name = asked.importance if asked.importance in judged else max(judged, key=lambda metric: judged[metric])
+    values: dict[str, float | None] = {metric: by_name[name] for metric, by_name in accuracies.items()}
+    losses = [ranking.val_loss for ranking in result.rankings]
+    known = [loss for loss in losses if loss is not None]
+    values["val_loss"] = float(np.mean(known)) if len(known) == len(losses) else None
+    counts = [ranking.flops for ranking in result.rankings]
+    counted = [flops for flops in counts if flops is not None]
+    values["flops"] = float(np.sum(counted)) if len(counted) == len(counts) else None
+    values["k"] = float(result.k)
+    return {metric: values[metric] for metric in asked.metrics}, name
 
 
-class _Rungs:
-    """Reports the lowest validation loss so far, averaged over inner splits, in the objective's direction."""
-
-    def __init__(self, epochs: int, report: Report, *, maximize: bool) -> None:
-        self._epochs = epochs
-        self._report = report
-        self._sign = -1.0 if maximize else 1.0
-        self._lowest: dict[int, float] = {}
-        self._rungs = set()
-        rung = FIRST_RUNG
-        while rung <= epochs:
-            self._rungs.add(rung)
-            rung *= 2
-
-    def on_epoch(self, split: int, end: EpochEnd) -> None:
-        self._lowest[split] = min(self._lowest.get(split, math.inf), end.val_loss)
-        if end.epoch in self._rungs:
-            mean = float(np.mean(list(self._lowest.values())))
-            self._report(split * self._epochs + end.epoch, self._sign * mean)
+def _finite(metric: str, value: float | None) -> float:
+    if value is None or not math.isfinite(value):
+        raise NoScoreError(f"the objective {metric} must be a finite number, but it is {value}")
+    return value

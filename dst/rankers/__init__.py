@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, unknown_name
+from dst.importance import METRICS as IMPORTANCE_METRICS
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.random_order import RandomConfig, rank_randomly
@@ -29,17 +30,28 @@ class RankerEntry:
         config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
+        classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
+        metrics: the importance metrics that it gives, the keys of its ``scores``.
+        counts_flops: whether it says how many FLOPs its training took.
     """
 
     rank: Ranker
     config: type[Any]
     warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
+    classifies: bool = True
+    metrics: tuple[str, ...] = ()
+    counts_flops: bool = False
 
 
 RANKERS: dict[str, RankerEntry] = {
-    **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up) for name in METHODS},
-    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
-    "random": RankerEntry(rank_randomly, RandomConfig),
+    **{
+        name: RankerEntry(
+            rank_by_sparse_mlp, TrainingConfig, warm_up, metrics=tuple(IMPORTANCE_METRICS), counts_flops=True
+        )
+        for name in METHODS
+    },
+    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",)),
 }
 
 

@@ -45,7 +45,10 @@ def test_packaged_specs_are_valid(name):
         ({"name": "a/b"}, "name: .*, but got 'a/b'"),
         ({"seed": -1}, "seed: .*, but got -1"),
         ({"objective": {"metric": "test_accuracy"}}, "objective.metric: .*, but got 'test_accuracy'"),
-        ({"objective": {"metric": "val_loss"}, "methods": ["random"]}, "val_loss needs a model's loss"),
+        (
+            {"objective": {"metric": "val_loss"}, "methods": ["random"]},
+            "val_loss compares .* classifiers, but random has none",
+        ),
         ({"training": {"engine": "fast"}}, "training.engine: .*'auto', 'sparse' or 'dense', but got 'fast'"),
         ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
         (
