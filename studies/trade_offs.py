@@ -63,7 +63,7 @@ def fronts(points: Sequence[Point]) -> list[list[int]]:
         Places among ``points``, each once: first those that no point beats, then those that only points of the first
         front beat, and so on. Equal points beat one another nowhere, so they share a front.
     """
-    values = np.array(points, dtype=np.float64).reshape(len(points), -1)
+    values = np.array(points, dtype=np.float64)
     left = np.arange(len(points))
     found = []
     while len(left):
@@ -81,7 +81,7 @@ def crowding(points: Sequence[Point]) -> list[float]:
 
     Infinite at the ends of an objective; where an objective is the same for all, it counts for nothing.
     """
-    values = np.array(points, dtype=np.float64).reshape(len(points), -1)
+    values = np.array(points, dtype=np.float64)
     distance = np.zeros(len(points))
     for column in values.T:
         order = np.argsort(column, kind="stable")
