@@ -88,7 +88,8 @@ def gp(seed: int, *, n_startup_trials: PositiveInt = 10, deterministic_objective
 
     It models the parameters that every finished trial has. All others, those under a condition, are drawn at random:
     for a space whose methods share little, ``tpe`` learns more. The trials of a batch that were proposed before are
-    integrated over (Optuna's qLogEI), so proposals of one batch keep away from one another.
+    integrated over (Optuna's qLogEI), so proposals of one batch keep away from one another. A proposal takes the driver
+    0.1 CPU seconds with one objective, 0.3 with two (of 30 to 100 trials); ``tpe`` and ``nsga2`` take less than 0.06.
 
     Args:
         seed: seeds all its random choices.
