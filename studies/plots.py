@@ -178,7 +178,7 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
 def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Figure:
     """Draw one objective over another, a panel per dataset: the trials that no other beats, and pale all others.
 
-    A line joins those that none beats in these two objectives alone; with more than two objectives, those above it are
+    A line joins those that none beats in these two objectives alone; with more than two objectives, those off it are
     good in a third.
 
     Args:
