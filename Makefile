@@ -28,11 +28,12 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Training steps and topology updates on this machine, beside torch and SciPy: about ten minutes and 2 GB.
+# Training steps, topology updates and attribution on this machine, beside torch and SciPy: ten minutes and 2 GB.
 # Nothing else should run meanwhile.
 bench: $(READY)
 	$(BIN)/dst bench step
 	$(BIN)/dst bench topology
+	$(BIN)/dst bench attribution
 
 # Test accuracy under the paper's protocol beside the paper's own figures (needs DST_DATA_DIR).
 accuracy: $(READY)

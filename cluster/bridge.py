@@ -46,8 +46,10 @@ class Bridge:
             return self._source.done()
 
     def started(self, trial_id: str) -> None:
-        """Take note that a trial's worker begins with its job."""
+        """Pass on that a trial's worker begins with its job."""
         self._started[trial_id] = time.monotonic()
+        with self._keeping_errors():
+            self._source.started(self._jobs[trial_id])
 
     def reported(self, trial_id: str, event: Reported) -> bool:
         """Pass a report on.

@@ -1,7 +1,8 @@
 """How a ledger's trials lie in the durable storage: one Optuna study, readable by any tool that knows Optuna.
 
 A trial's user attributes hold what Optuna has no column for: ``stage``; ``params``, the fixed ones included; for a
-proposal its ``batch`` and ``position`` in it; and what the writer adds.
+proposal its ``batch`` and ``position`` in it; and what the writer adds. Optuna has no state for a trial that was never
+started and never will be: it lies there as one that failed without a ``reason``, which every other failure has.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ TO_OPTUNA = {
     State.FINISHED: TrialState.COMPLETE,
     State.STOPPED: TrialState.PRUNED,
     State.FAILED: TrialState.FAIL,
+    State.SKIPPED: TrialState.FAIL,
 }
-_FROM_OPTUNA = {theirs: ours for ours, theirs in TO_OPTUNA.items()}
+_FROM_OPTUNA = {theirs: ours for ours, theirs in TO_OPTUNA.items() if ours is not State.SKIPPED}
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,10 @@ class DurableStudy:
         self._storage.set_trial_user_attr(storage_id, "requeued", requeued)
         self._storage.set_trial_state_values(storage_id, TrialState.WAITING)
 
+    def skip(self, storage_id: int) -> None:
+        """End a trial that waits and was never started."""
+        self._storage.set_trial_state_values(storage_id, TO_OPTUNA[State.SKIPPED])
+
     def end(
         self, storage_id: int, state: State, values: Sequence[float], reports: Mapping[int, float], reason: str | None
     ) -> None:
@@ -124,7 +130,7 @@ class DurableStudy:
             state: a final one.
             values: one an objective where it has finished, else none.
             reports: value by step.
-            reason: why it failed, or None.
+            reason: why it failed; None for the other states.
         """
         for step, reported in reports.items():
             self._storage.set_trial_intermediate_value(storage_id, step, reported)
@@ -168,7 +174,8 @@ def _read(name: str, trial: FrozenTrial) -> Stored:
     attrs = dict(trial.user_attrs)
     if "stage" not in attrs or "params" not in attrs:
         raise LedgerError(f"study {name!r} holds trial {trial.number}, which no ledger wrote: name another study")
-    state = _FROM_OPTUNA[trial.state]
+    never_started = trial.state == TrialState.FAIL and "reason" not in attrs
+    state = State.SKIPPED if never_started else _FROM_OPTUNA[trial.state]
     entry = Entry(
         number=trial.number,
         stage=attrs.pop("stage"),

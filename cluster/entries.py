@@ -14,18 +14,19 @@ Direction = Literal["minimize", "maximize"]
 
 
 class State(StrEnum):
-    """Where a trial stands. ``finished``, ``stopped`` and ``failed`` are final."""
+    """Where a trial stands. ``finished``, ``stopped``, ``failed`` and ``skipped`` (never started) are final."""
 
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
     @property
     def ended(self) -> bool:
         """Whether it is final."""
-        return self in (State.FINISHED, State.STOPPED, State.FAILED)
+        return self not in (State.WAITING, State.RUNNING)
 
 
 class LedgerError(RuntimeError):

@@ -50,6 +50,7 @@ def _run(source: JobSource, job: Job, work: WorkFunction, shared: Any, tick: Cal
         if stopping:
             raise Stopped
 
+    source.started(job)
     output: Output | None = None
     error = ""
     try:

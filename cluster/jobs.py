@@ -72,6 +72,9 @@ class JobSource(Protocol):
     def done(self) -> bool:
         """Say whether nothing is left to hand out and nothing that was handed out is still open."""
 
+    def started(self, job: Job) -> None:
+        """Take note that a worker begins with the job; before that it may have waited for a machine."""
+
     def report(self, job: Job, step: int, value: float) -> bool:
         """Take a progress value; return True to stop the job (``stopped`` follows)."""
 

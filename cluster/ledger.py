@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,8 @@ class Ledger:
         pruner: a key of :data:`cluster.pruners.PRUNERS`; with several objectives ``"none"``.
         pruner_options: its options.
         seed: of all proposals; not negative.
-        trials: how many trials the search proposes. May grow from one run to the next: the first stay the same.
+        trials: how many trials the search proposes. May grow from one run to the next: the first stay the same, and
+            what :meth:`end_search` skipped is proposed again, under a number of its own.
         batch: how many are proposed together. A batch is proposed when all before it have ended.
 
     Raises:
@@ -113,8 +115,9 @@ class Ledger:
         }
         self._durable = DurableStudy(storage, name, directions, settings)
         self._trials = {stored.entry.number: _remember(stored) for stored in read_study(storage, name)}
-        self._search = [trial for trial in self._trials.values() if trial.stage == SEARCH]
-        self._open = sum(not trial.state.ended for trial in self._search)
+        self._counts = Counter((trial.stage, trial.state) for trial in self._trials.values())
+        # One trial a place, by batch and position: only the last ones of a batch are ever skipped.
+        self._search = [t for t in self._trials.values() if t.stage == SEARCH and t.state is not State.SKIPPED]
         self._waiting = [number for number, trial in self._trials.items() if trial.state is State.WAITING]
         self._replay()
 
@@ -151,7 +154,7 @@ class Ledger:
         if not self._durable.start(trial.storage_id):
             raise LedgerError(f"trial {trial.number} of {self.name!r} is run by another process")
         heapq.heappop(self._waiting)
-        trial.state = State.RUNNING
+        self._move(trial, State.RUNNING)
         if trial.stage == SEARCH:
             trial.key = self._view.begin(trial.proposal, self._place(trial))
         return Ticket(trial.number, trial.stage, trial.proposal.params, dict(trial.attrs))
@@ -249,13 +252,46 @@ class Ledger:
         requeued = trial.attrs.get("requeued", 0) + 1
         self._durable.wait_again(trial.storage_id, requeued)
         trial.attrs["requeued"] = requeued
-        trial.state = State.WAITING
+        self._move(trial, State.WAITING)
         trial.reports.clear()
         heapq.heappush(self._waiting, number)
 
+    def skip_waiting(self, stage: str) -> int:
+        """End the waiting trials of a stage that were never started; those that were handed out before stay.
+
+        Returns:
+            How many there were.
+        """
+        waiting = [self._trials[number] for number in self._waiting]
+        skipped = [trial for trial in waiting if trial.stage == stage and "requeued" not in trial.attrs]
+        for trial in skipped:
+            self._durable.skip(trial.storage_id)
+            self._move(trial, State.SKIPPED)
+        self._waiting = [number for number in self._waiting if self._trials[number].state is State.WAITING]
+        heapq.heapify(self._waiting)
+        return len(skipped)
+
+    def end_search(self) -> None:
+        """Propose nothing more: the search is done when the trials that were started have ended."""
+        self.skip_waiting(SEARCH)
+        self._search = [trial for trial in self._search if trial.state is not State.SKIPPED]
+        self._target = len(self._search)
+
     def search_done(self) -> bool:
         """Say whether all trials of the search were proposed and have ended."""
-        return len(self._search) >= self._target and self._open == 0
+        return len(self._search) >= self._target and self._open(SEARCH) == 0
+
+    def counts(self, stage: str | None = None) -> Counter[State]:
+        """Return how many trials are in each state, without looking at any of them.
+
+        Args:
+            stage: of this stage only; None: of all.
+        """
+        counts: Counter[State] = Counter()
+        for (its_stage, state), count in self._counts.items():
+            if stage in (None, its_stage):
+                counts[state] += count
+        return counts
 
     def entries(self, stage: str | None = None) -> list[Entry]:
         """Return what is known of the trials, by number.
@@ -291,7 +327,7 @@ class Ledger:
     def _proposals_are_due(self) -> bool:
         proposed = len(self._search)
         cut_short = proposed % self._batch > 0  # by a crash between two writes, or by a smaller target than today's
-        return proposed < self._target and (cut_short or self._open == 0)
+        return proposed < self._target and (cut_short or self._open(SEARCH) == 0)
 
     def _propose(self) -> None:
         proposed = len(self._search)
@@ -310,12 +346,12 @@ class Ledger:
         for position in range(proposed - first, len(proposals)):
             attrs = {"batch": batch, "position": position}
             self._search.append(self._write(proposals[position], SEARCH, attrs))
-            self._open += 1
 
     def _write(self, proposal: Proposal, stage: str, attrs: dict[str, Any]) -> _Trial:
         number, storage_id = self._durable.add(proposal, stage, attrs)
         trial = _Trial(number, storage_id, stage, proposal, attrs)
         self._trials[number] = trial
+        self._counts[stage, trial.state] += 1
         heapq.heappush(self._waiting, number)
         return trial
 
@@ -324,13 +360,20 @@ class Ledger:
             return
         trial = self._running(number)
         self._durable.end(trial.storage_id, state, values, trial.reports, reason)
-        trial.state = state
+        self._move(trial, state)
         trial.values = values
         if reason is not None:
             trial.attrs["reason"] = reason
         if trial.stage == SEARCH:
             self._view.end(trial.key, TO_OPTUNA[state], values)
-            self._open -= 1
+
+    def _move(self, trial: _Trial, state: State) -> None:
+        self._counts[trial.stage, trial.state] -= 1
+        self._counts[trial.stage, state] += 1
+        trial.state = state
+
+    def _open(self, stage: str) -> int:
+        return self._counts[stage, State.WAITING] + self._counts[stage, State.RUNNING]
 
     def _running(self, number: int) -> _Trial:
         trial = self._find(number)

@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class AbsentDataError(InputError):
+    """A dataset is known, but its file is not there."""
+
+
 class DivergedError(ArithmeticError):
     """A loss or a weight is no longer a finite number."""
 

@@ -1,11 +1,7 @@
-"""How much a trained network uses each input feature.
+"""How much a trained network uses each input feature: one function a metric.
 
-Both metrics are functions of a network (and some rows); :class:`ImportanceHistory` sums them over the epochs up to the
-best one. One training serves all metrics.
-
-The paper takes both at every optimizer step, on the step's own minibatch, and sums over all epochs; its code sums up to
-the best epoch. Here they are taken once at the end of each epoch, attribution on the same 100 training rows each time,
-which costs a small part of that.
+Scores are float64 ``(n_features,)``, larger is more important; ``rows`` are float32 ``(n_rows, n_features)``. z_c is
+the logit (or output) c, b runs over rows. :mod:`dst.importance_history` follows them through a training.
 """
 
 from __future__ import annotations
@@ -16,112 +12,124 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dst.checkpoint import State
-from dst.data.dataset import Matrix
-from dst.kernels.rows import padded
+from dst.gradients import backward, blocks
 from dst.model import SparseMLP
-from dst.training import EpochEnd
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 
-ATTRIBUTION_ROWS = 100
-"""Training rows on which neuron attribution is sampled once an epoch."""
+INTEGRATION_STEPS = 32
+"""Points on the way from the baseline to a row at which :func:`integrated_gradients` takes gradients."""
 
 
-def neuron_strength(model: SparseMLP, rows: Rows) -> Scores:
-    """Return the sum of absolute weights that leave each input, float64 ``(n_features,)``.
+def neuron_strength(model: SparseMLP) -> Scores:
+    """Return the sum of absolute weights that leave each input.
 
-    ``s_i = sum_j |W1_ji|`` (Atashgahi et al., Machine Learning 2022, QuickSelection). ``rows`` are not used.
+    ``s_i = sum_j |W1_ji|`` (Atashgahi et al., Machine Learning 2022, QuickSelection).
     """
     return model.linears[0].input_strength()
 
 
 def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
-    """Return the mean absolute gradient of the logits with respect to each input, float64 ``(n_features,)``.
+    """Return the mean absolute gradient of the logits with respect to each input, summed over logits.
 
-    ``a_i = sum_c mean_b |d z_c(x_b) / d x_i|`` (Atashgahi et al., ECAI 2024, section 3.2): for every class its logit is
-    propagated back through the sparse layers for all rows at once, so time is proportional to
-    ``n_classes * nnz * n_rows`` and no Jacobian is stored.
+    ``a_i = sum_c mean_b |d z_c(x_b) / d x_i|`` (Atashgahi et al., ECAI 2024, section 3.2), exactly
+    (:mod:`dst.gradients`). The gradient of a linear network is its weight.
+    """
+    if len(model.linears) == 1:
+        return model.linears[0].input_strength()
+    sums = np.zeros(rows.shape[1])
+    for block in blocks(rows):
+        back = backward(model, block)
+        for output in range(model.linears[-1].out_features):
+            back.add_magnitudes(output, sums)
+    return sums / len(rows)
+
+
+def gradient_x_input(model: SparseMLP, rows: Rows) -> Scores:
+    """Return the mean absolute product of input and gradient, summed over logits.
+
+    ``g_i = sum_c mean_b |x_bi d z_c(x_b) / d x_i|`` (Shrikumar et al. 2016). It tells features apart that are of
+    different scale.
+    """
+    return integrated_gradients(model, rows, steps=1, at=(1.0,))
+
+
+def integrated_gradients(
+    model: SparseMLP, rows: Rows, *, steps: int = INTEGRATION_STEPS, at: tuple[float, ...] | None = None
+) -> Scores:
+    """Return the mean absolute integrated gradient from the zero input, summed over logits.
+
+    ``t_i = sum_c mean_b |x_bi integral_0^1 d z_c(a x_b) / d x_i da|`` (Sundararajan et al. 2017), the integral by the
+    midpoint rule. After standard scaling zero is the mean row.
 
     Args:
         model: the network.
-        rows: float32 ``(n_rows, n_features)``.
+        rows: see above.
+        steps: how many points the rule has.
+        at: the points in [0, 1] themselves, instead.
     """
-    n_rows = len(rows)
-    x = torch.zeros((rows.shape[1], padded(n_rows)), device=model.device)
-    x[:, :n_rows] = torch.from_numpy(rows).T
-    *hidden, last = model.linears
-    active = []
-    with torch.no_grad():
-        for layer in hidden:
-            x = torch.relu(layer(x))
-            active.append(x > 0)
-        total = torch.zeros(rows.shape[1], dtype=torch.float64, device=model.device)
-        seed = torch.zeros((last.out_features, x.shape[1]), device=model.device)
-        for output in range(last.out_features):
-            seed.zero_()
-            seed[output, :n_rows] = 1.0
-            gradient = last.input_gradient(seed)
-            for layer, mask in zip(reversed(hidden), reversed(active), strict=True):
-                gradient = layer.input_gradient(gradient * mask)
-            total += gradient.abs().sum(dim=1)
-    return (total / n_rows).cpu().numpy()
+    points = tuple((np.arange(steps) + 0.5) / steps) if at is None else at
+    sums = np.zeros(rows.shape[1])
+    n_outputs = model.linears[-1].out_features
+    if len(model.linears) == 1:
+        magnitude: Scores = np.abs(rows).mean(axis=0, dtype=np.float64)
+        return model.linears[0].input_strength() * magnitude
+    for block in blocks(rows):
+        ways = [backward(model, np.float32(point) * block) for point in points]
+        for output in range(n_outputs):
+            mean = sum(way.gradient(output)[:, : len(block)] for way in ways) / len(points)
+            sums += np.abs(block.T * mean).sum(axis=1, dtype=np.float64)
+    return sums / len(rows)
 
 
-METRICS: dict[str, Callable[[SparseMLP, Rows], Scores]] = {
-    "neuron_strength": neuron_strength,
-    "neuron_attribution": neuron_attribution,
-}
+def permutation(
+    model: SparseMLP, rows: Rows, labels: npt.NDArray[np.int64], rng: np.random.Generator, *, repeats: int = 1
+) -> Scores:
+    """Return how much accuracy falls when a column's values are dealt out anew among the rows.
 
-
-class ImportanceHistory:
-    """Sums every metric over the epochs up to the best one.
-
-    Attribution is sampled at the end of each epoch on the same training rows, drawn once; a metric that reads the
-    loss, labels or validation rows has no place here.
+    ``p_i = acc(X) - mean_r acc(X with column i permuted)`` (Breiman 2001; Fisher et al. 2019); below 0 where accuracy
+    rises. It takes ``n_features * repeats`` passes forward, by far the most of all metrics.
 
     Args:
-        x: training rows, float32 ``(n_rows, n_features)``, dense or sparse.
-        rng: draws the rows on which gradients are taken.
+        model: the network.
+        rows: validation rows.
+        labels: their class codes, int64 ``(n_rows,)``.
+        rng: draws the permutations.
+        repeats: permutations a column.
     """
+    x = torch.from_numpy(np.ascontiguousarray(rows.T)).to(model.device)
+    codes = torch.from_numpy(labels).to(model.device)
 
-    def __init__(self, x: Matrix, rng: np.random.Generator) -> None:
-        count = min(ATTRIBUTION_ROWS, x.shape[0])
-        rows = x[np.sort(rng.choice(x.shape[0], count, replace=False))]
-        self._rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
-        self._sums = {name: np.zeros(x.shape[1]) for name in METRICS}
-        self._at_best = {name: np.zeros(x.shape[1]) for name in METRICS}
+    def accuracy() -> float:
+        with torch.no_grad():
+            return float((model.columns(x).argmax(dim=0) == codes).double().mean())
 
-    def add(self, end: EpochEnd) -> None:
-        """Take the network at the end of an epoch."""
-        for name, metric in METRICS.items():
-            self._sums[name] += metric(end.model, self._rows)
-            if end.improved:
-                self._at_best[name][:] = self._sums[name]
+    whole, drops = accuracy(), np.zeros(rows.shape[1])
+    for column in range(rows.shape[1]):
+        kept = x[column].clone()
+        for _ in range(repeats):
+            x[column] = kept[torch.from_numpy(rng.permutation(len(rows))).to(model.device)]
+            drops[column] += (whole - accuracy()) / repeats
+        x[column] = kept
+    return drops
 
-    def running(self, metric: str) -> Scores | None:
-        """Return a metric's sum over the epochs so far, float64 ``(n_features,)``, or None before the first."""
-        return self._sums[metric] if self._sums[metric].any() else None
 
-    def scores(self) -> dict[str, Scores]:
-        """Return each metric's sum up to the best epoch, float64 ``(n_features,)``."""
-        return {name: scores.copy() for name, scores in self._at_best.items()}
+def random_importance(model: SparseMLP, rng: np.random.Generator) -> Scores:
+    """Return independent draws from [0, 1): the baseline that every metric has to beat."""
+    return rng.random(model.linears[0].in_features)
 
-    def state_dict(self) -> State:
-        """Return the sums; the rows come from the generator that the constructor was given."""
-        both = (("sum", self._sums), ("best", self._at_best))
-        return State({f"{kind}.{name}": one.copy() for kind, sums in both for name, one in sums.items()}, {})
 
-    def load_state_dict(self, state: State) -> None:
-        """Go on from a state.
+METRICS: dict[str, Callable[[SparseMLP, Rows, np.random.Generator], Scores]] = {
+    "neuron_strength": lambda model, rows, rng: neuron_strength(model),
+    "neuron_attribution": lambda model, rows, rng: neuron_attribution(model, rows),
+    "gradient_x_input": lambda model, rows, rng: gradient_x_input(model, rows),
+    "integrated_gradients": lambda model, rows, rng: integrated_gradients(model, rows),
+    "random": lambda model, rows, rng: random_importance(model, rng),
+}
+"""The metrics that are followed through a training, taken on training rows."""
 
-        Raises:
-            ValueError: the state is of another number of features.
-        """
-        for kind, sums in (("sum", self._sums), ("best", self._at_best)):
-            for name, one in sums.items():
-                theirs = state.arrays[f"{kind}.{name}"]
-                if theirs.shape != one.shape:
-                    raise ValueError(f"the state is of {theirs.size} features, but there are {one.size}")
-                one[:] = theirs
+HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Rows, npt.NDArray[np.int64], np.random.Generator], Scores]] = {
+    "permutation": permutation
+}
+"""The metrics that are taken once, of the network of the best epoch, on validation rows and their labels."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix, Part
+from dst.data.dataset import Part, as_array
 from dst.data.preparation import encoded_columns
 from dst.errors import InputError, unknown_name
 
@@ -90,8 +90,8 @@ def score_columns(
     """
     check_scorer(scorer)
     encoded = encoded_columns(columns, fit_on.origin)
-    classifier = SCORERS[scorer](len(fit_on.y), seed).fit(_dense_columns(fit_on.x, encoded), fit_on.y)
-    x = _dense_columns(score_on.x, encoded)
+    classifier = SCORERS[scorer](len(fit_on.y), seed).fit(as_array(fit_on.x[:, encoded]), fit_on.y)
+    x = as_array(score_on.x[:, encoded])
     hits = classifier.predict(x) == score_on.y
     by_class = [hits[score_on.y == label].mean() for label in np.unique(score_on.y)]
     return ScorerResult(float(hits.mean()), float(np.mean(by_class)), _macro_auc(classifier, x, score_on.y))
@@ -174,8 +174,3 @@ def _macro_auc(classifier: Any, x: npt.NDArray[np.float32], y: npt.NDArray[np.in
     judged = [(y == label, rows[:, column]) for column, label in enumerate(classifier.classes_)]
     areas = [roc_auc_score(is_class, score) for is_class, score in judged if 0 < is_class.sum() < len(y)]
     return float(np.mean(areas)) if areas else None
-
-
-def _dense_columns(x: Matrix, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    chosen = x[:, columns]
-    return chosen if isinstance(chosen, np.ndarray) else chosen.toarray()

@@ -24,12 +24,12 @@ from dst.data.imputing import POLICIES
 from dst.data.preparation import raw_scores
 from dst.data.readers.table import missing_counts
 from dst.errors import InputError, unknown_name
-from dst.importance import METRICS
+from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import mean_scores, rank_columns
 from dst.selector_parts import Target, make_parts, make_target
 from dst.topology import METHODS
-from dst.training import EpochEnd
+from dst.training import EpochReport
 
 _FORMAT = 1  # of a saved selector
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
@@ -49,8 +49,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         method: a name in :data:`dst.rankers.RANKERS`; ``random`` and ``l1_logistic`` train no network.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
-        importance: the importance metric, a name in :data:`dst.importance.METRICS`. A method that trains no network
-            has one of its own.
+        importance: the importance metric, a name in :data:`dst.importance.METRICS` or
+            :data:`dst.importance.HELD_OUT_METRICS`. A method that trains no network has one of its own.
         hidden: sizes of the hidden layers.
         epochs: the most epochs that are trained.
         patience: epochs without a new lowest loss on the held-out rows after which training stops.
@@ -127,7 +127,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any, *, on_epoch: Callable[[int, EpochEnd], None] = lambda repeat, end: None
+        self, X: Any, y: Any, *, on_epoch: Callable[[int, EpochReport], None] = lambda repeat, end: None
     ) -> SparseFeatureSelector:
         """Rank the columns of a table.
 
@@ -305,8 +305,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             raise InputError(
                 f"a continuous target needs a network, one of {', '.join(METHODS)}, but got {self.method!r}"
             )
-        if self.importance not in METRICS:
-            raise InputError(unknown_name("importance", self.importance, METRICS))
+        if self.importance not in METRICS.keys() | HELD_OUT_METRICS.keys():
+            raise InputError(unknown_name("importance", self.importance, METRICS.keys() | HELD_OUT_METRICS.keys()))
         if self.impute is not None and self.impute not in POLICIES:
             raise InputError(unknown_name("missing-data policy", self.impute, POLICIES))
         names = ("sparsity", "l2", "epochs", "patience", "lr", "threads", "hidden", "batch_size")
@@ -314,6 +314,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if self.batch_size is None:
             settings["batch_size"] = default_batch_size(n_rows)
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
+        if self.method in METHODS:  # a network that grows by attribution takes it too
+            grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()
+            settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
         further = {name: _plain(value) for name, value in (self.settings or {}).items()}
         for name in further:
             if name in settings or name not in parameters(self.method):

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -24,21 +25,20 @@ from dst.schedules import SCHEDULES, share
 from dst.topology import METHODS
 from dst.training_config import TrainingConfig
 
-__all__ = ["Curves", "EpochEnd", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
+__all__ = ["Curves", "EpochEnd", "EpochReport", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
 
 
 @dataclass(frozen=True)
-class EpochEnd:
-    """What an ``on_epoch`` callback sees.
+class EpochReport:
+    """What an ``on_epoch`` callback of any ranker that goes epoch by epoch sees.
 
     Attributes:
         epoch: 1 for the first.
         train_loss: mean loss over the epoch's minibatches, before each step.
         val_loss: mean loss on the validation rows.
-        val_accuracy: the network's accuracy on the validation rows; for losses on floats the share of variance that it
+        val_accuracy: the model's accuracy on the validation rows; for losses on floats the share of variance that it
             explains (R squared).
         improved: whether this is the lowest validation loss so far.
-        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
         state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
             callback, all that the rest of the ranking or trial depends on.
     """
@@ -48,8 +48,18 @@ class EpochEnd:
     val_loss: float
     val_accuracy: float
     improved: bool
-    model: SparseMLP
     state: Callable[[], State]
+
+
+@dataclass(frozen=True)
+class EpochEnd(EpochReport):
+    """An epoch of a :class:`Trainer`.
+
+    Attributes:
+        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
+    """
+
+    model: SparseMLP
 
 
 @dataclass
@@ -90,6 +100,23 @@ class FitResult:
     memory: dict[str, int]
 
 
+@dataclass(frozen=True)
+class StepStart:
+    """A training step that is about to be taken.
+
+    Attributes:
+        model: the network before the step.
+        index: the step's place in its epoch, from 0.
+        count: steps of an epoch.
+        rows: returns the step's minibatch, float32 ``(n, n_features)``.
+    """
+
+    model: SparseMLP
+    index: int
+    count: int
+    rows: Callable[[], npt.NDArray[np.float32]]
+
+
 def training_flops(connections: int, rows: int, epochs: int) -> float:
     """Return the theoretical count of training FLOPs: ``6 * connections * rows * epochs``.
 
@@ -113,6 +140,7 @@ class Trainer:
         rng: draws the network, the order of rows, grown connections and noise, each from a stream of its own.
         input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
             importance; None while it is not known.
+        before_step: called before each step; its time does not count as training's.
 
     Attributes:
         model: the network as it is now.
@@ -130,6 +158,7 @@ class Trainer:
         config: TrainingConfig,
         rng: np.random.Generator,
         input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
+        before_step: Callable[[StepStart], None] = lambda start: None,
     ) -> None:
         check_device(config.device)
         self._config = config
@@ -163,6 +192,7 @@ class Trainer:
         self._n_rows = len(train.y)
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
+        self._before_step = before_step
         self.epoch = 0
         self._step = 0
         self._curves = Curves()
@@ -201,7 +231,7 @@ class Trainer:
             for name, tensor in self.model.state_dict().items():
                 self._best_state[name].copy_(tensor)
         self._seconds["evaluate"] += time.perf_counter() - started
-        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.model, self.state_dict)
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model)
 
     def result(self) -> FitResult:
         """Return what was trained, with the network as it was at its best epoch; training is over then."""
@@ -282,7 +312,8 @@ class Trainer:
         order = self._to_shuffle.permutation(self._n_rows)
         loss_sum = 0.0
         x = None
-        for first in range(0, self._n_rows, config.batch_size):
+        firsts = range(0, self._n_rows, config.batch_size)
+        for index, first in enumerate(firsts):
             started = time.perf_counter()
             self._step += 1
             x, y = self._batches.rows(order[first : first + config.batch_size], into=x)
@@ -290,6 +321,10 @@ class Trainer:
             if config.input_noise > 0:
                 noise = self._to_noise.standard_normal((len(x), n), dtype=np.float32)
                 x[:, :n] += np.float32(config.input_noise) * noise
+            paused = time.perf_counter()
+            rows = partial(_as_rows, x, n)
+            self._before_step(StepStart(self.model, index, len(firsts), rows))
+            started += time.perf_counter() - paused
             loss_sum += self._engine.step(x, y) * n
             stepped = time.perf_counter()
             self._seconds["train"] += stepped - started
@@ -314,6 +349,11 @@ class Trainer:
 
     def _copy_of_model(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def _as_rows(x: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.float32]:
+    """Return the first ``n`` samples of a minibatch ``(n_features, >= n)`` as rows."""
+    return np.ascontiguousarray(x[:, :n].T)
 
 
 def fit(

@@ -9,9 +9,16 @@ from dst.batches import LOSSES
 from dst.engine import OPTIMIZERS
 from dst.engines import DEVICES, ENGINES
 from dst.errors import InputError, unknown_name
+from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.schedules import SCHEDULES
 from dst.sparsity import DISTRIBUTIONS
 from dst.topology import METHODS
+
+HISTORIES = ("best", "all", "best_epoch", "last")
+"""What of a training counts for the importance of inputs."""
+
+SAMPLINGS = ("per_epoch", "per_step")
+"""When the importance of inputs is taken."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,13 @@ class TrainingConfig:
             :func:`dst.engines.choose_engine` decides. The method ``dense`` has no sparsity and is always ``dense``.
         device: ``cpu``, or ``cuda``: a GPU, where the engine is ``dense``.
         threads: cores that training may use.
+        importances: the metrics that inputs are ranked by, names in
+            :data:`dst.importance.METRICS` and :data:`dst.importance.HELD_OUT_METRICS`.
+        history: what counts of them: the sum up to the ``best`` epoch or over ``all``, or the value at the
+            ``best_epoch`` or at the ``last`` epoch alone (with ``per_step``: at the last step of that epoch).
+        sampling: when they are taken: ``per_epoch`` (once, in its middle where they are summed up and at its end where
+            one epoch counts, on rows drawn anew) or ``per_step`` (before each step on its minibatch, as in the paper).
+        importance_rows: training rows that gradients are taken on ``per_epoch``.
     """
 
     method: str = "set"
@@ -68,6 +82,10 @@ class TrainingConfig:
     engine: str = "auto"
     device: str = "cpu"
     threads: int = 1
+    importances: tuple[str, ...] = ("neuron_strength", "neuron_attribution")
+    history: str = "best"
+    sampling: str = "per_epoch"
+    importance_rows: int = 16
 
     def __post_init__(self) -> None:
         for kind, name, valid in (
@@ -78,6 +96,9 @@ class TrainingConfig:
             ("loss", self.loss, LOSSES),
             ("engine", self.engine, ENGINES),
             ("device", self.device, DEVICES),
+            ("history", self.history, HISTORIES),
+            ("sampling", self.sampling, SAMPLINGS),
+            *(("importance", name, METRICS.keys() | HELD_OUT_METRICS.keys()) for name in self.importances),
         ):
             if name not in valid:
                 raise InputError(unknown_name(kind, name, valid))
@@ -97,10 +118,21 @@ class TrainingConfig:
             ("update_interval >= 1", self.update_interval >= 1, self.update_interval),
             ("0 <= input_noise < inf", 0 <= self.input_noise < math.inf, self.input_noise),
             ("threads >= 1", self.threads >= 1, self.threads),
+            ("importance_rows >= 1", self.importance_rows >= 1, self.importance_rows),
+            ("importances not empty", len(self.importances) > 0, self.importances),
         ):
             if not holds:
                 name = next(word for word in rule.split() if word.isidentifier() and word in vars(self))
                 raise InputError(f"{rule} must hold, but got {name}={given}")
+        if self.loss != "cross_entropy" and any(name in HELD_OUT_METRICS for name in self.importances):
+            raise InputError(
+                f"importances {', '.join(HELD_OUT_METRICS)} need class labels (loss cross_entropy), but got {self.loss}"
+            )
+        if METHODS[self.method].grow == "importance" and "neuron_attribution" not in self.importances:
+            raise InputError(
+                f"method {self.method} grows by neuron_attribution, so importances must include it, "
+                f"but got importances={self.importances}"
+            )
         if self.engine == "sparse" and self.device != "cpu":
             raise InputError(
                 f"engine sparse runs on device cpu only, but got device={self.device}: take engine auto or dense there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from dst.errors import InputError
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import ScorerResult, capped, check_scorer, mean_scores, rank_columns, score_columns
-from dst.training import EpochEnd
+from dst.training import EpochReport
 from dst.trial_progress import TrialProgress, identity
 
 
@@ -171,7 +171,7 @@ class TrialResult:
 _TIES = 1  # the stream that orders equal scores
 _ROWS = 2  # the stream that draws the rows that a capped scorer sees
 
-OnTrialEpoch = Callable[[int, EpochEnd], None]
+OnTrialEpoch = Callable[[int, EpochReport], None]
 """``on_epoch(inner_split, end)``, called at the end of every epoch; what it raises ends the trial."""
 
 
@@ -222,7 +222,7 @@ def run_trial(
         if number < len(progress.rankings):
             continue
 
-        def at_epoch(end: EpochEnd, number: int = number) -> None:
+        def at_epoch(end: EpochReport, number: int = number) -> None:
             ranking = end.state
             on_epoch(number, dataclasses.replace(end, state=lambda: progress.state(ranking())))
 
@@ -272,13 +272,32 @@ def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tupl
         spec: the trial that selected the columns.
         selected: the columns by metric.
     """
+    opened = score_every_k_on_test(
+        dataset, spec, {name: (columns, (len(columns),)) for name, columns in selected.items()}
+    )
+    return {name: accuracy for name, by_k in opened.items() for accuracy in by_k.values()}
+
+
+def score_every_k_on_test(
+    dataset: Dataset, spec: TrialSpec, ranked: Mapping[str, tuple[Sequence[int], Sequence[int]]]
+) -> dict[str, dict[int, float]]:
+    """Open the test rows once for several numbers of columns; return the scorer's test accuracy by metric and K.
+
+    Args:
+        dataset: the dataset.
+        spec: the trial that ranked the columns.
+        ranked: by metric the columns, best first, and the numbers of them that are scored.
+    """
     split = spec.design.splits(dataset)[0]  # all have the same test rows
     development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
     return {
-        name: score_columns(
-            development, test, np.asarray(columns, dtype=np.int64), spec.scorer, seed=spec.seed
-        ).accuracy
-        for name, columns in selected.items()
+        name: {
+            k: score_columns(
+                development, test, np.asarray(columns[:k], dtype=np.int64), spec.scorer, seed=spec.seed
+            ).accuracy
+            for k in every_k
+        }
+        for name, (columns, every_k) in ranked.items()
     }
 
 

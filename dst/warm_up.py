@@ -10,7 +10,7 @@ import numpy as np
 
 from dst.data.dataset import Part
 from dst.engines import check_device, choose_engine
-from dst.importance import ATTRIBUTION_ROWS, METRICS
+from dst.importance import METRICS
 from dst.kernels import linear
 from dst.kernels.simd import WIDTH
 from dst.layers import SparseLinear
@@ -46,7 +46,8 @@ def warm_up(config: TrainingConfig, n_rows: int) -> None:
         InputError: the device is not there.
     """
     check_device(config.device)
-    batch_size, sampled = min(config.batch_size, n_rows), min(ATTRIBUTION_ROWS, n_rows)
+    batch_size = min(config.batch_size, n_rows)
+    sampled = batch_size if config.sampling == "per_step" else min(config.importance_rows, n_rows)
     _train_sparse(batch_size, sampled, config.threads)
     connections = int((1 - config.sparsity) * _MANY)
     at_most = {"connections": connections, "weights": _MANY, "batch_size": config.batch_size}
@@ -82,4 +83,4 @@ def _train(way: Mapping[str, Any], batch_size: int, sampled: int, threads: int) 
     )
     end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
     for metric in METRICS.values():
-        metric(end.model, x[:sampled])
+        metric(end.model, x[:sampled], rng)

@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from dst.errors import InputError
 from studies.bench_cli import bench_app
+from studies.compare_cli import compare
 from studies.datasets_cli import datasets_app
 from studies.select_cli import export, select
 from studies.terminal import (
@@ -25,6 +26,7 @@ from studies.terminal import (
     Impute,
     Indicators,
     Target,
+    as_mib,
     as_number,
     as_percent,
     print_json,
@@ -42,6 +44,7 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 app.command()(select)
 app.command()(export)
+app.command()(compare)
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""
@@ -90,14 +93,19 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
         return
-    keys = ("finished", "running", "stopped", "failed", "waiting", "best_value")
+    skipped = ("skipped",) if any(counts["skipped"] for counts in document["datasets"].values()) else ()
+    keys = ("finished", "running", "stopped", "failed", "waiting", *skipped, "best_value")
     rows = [[name, *(as_number(counts[key]) for key in keys)] for name, counts in document["datasets"].items()]
     print_table(["dataset", *keys], rows)
-    cost = document["cost"]
-    typer.echo(
-        f"\nCore-seconds: {cost['core_seconds']:.0f} (finished {cost['finished']:.0f}, stopped {cost['stopped']:.0f}, "
-        f"failed {cost['failed']:.0f})"
-    )
+    search, cost = document["search"], document["cost"]
+    limit = "" if search["limit"] is None else f" of {search['limit']:.0f}"
+    typer.echo(f"\nSearch: {search['seconds']:.0f}{limit} s\n\nCore-seconds:")
+    kinds = ("useful", "stopped", "failed", "repeated", "core_seconds")
+    parts = {**cost["datasets"], "all": cost} if len(cost["datasets"]) > 1 else cost["datasets"]
+    table = [
+        [name, *(f"{one[kind]:.1f}" for kind in kinds), as_mib(one["peak_rss_bytes"])] for name, one in parts.items()
+    ]
+    print_table(["dataset", *kinds[:-1], "total", "peak memory"], table)
 
 
 @app.command()
@@ -153,7 +161,7 @@ def trial(
     missing_rate: Annotated[float, typer.Option(help="Share of values to remove first, in [0, 1).")] = 0.0,
     mechanism: Annotated[str, typer.Option(help="Which values are removed: mcar, mar or mnar.")] = "mcar",
     method: Annotated[
-        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
+        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, or a rival: l1_logistic, extra_trees, ...")
     ] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,

@@ -14,6 +14,7 @@ from typing import Any
 
 from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
 from dst.data.trial_data import prepared_bytes, table_bytes
+from dst.errors import AbsentDataError
 from studies.dataset_spec import DatasetSpec
 from studies.spec import SpecError, StudySpec
 
@@ -53,16 +54,17 @@ class StudyData(Mapping[str, Dataset | TrialData]):
 
     Attributes:
         datasets: in the spec's order.
+        absent: the datasets that are left out because their files are not at hand.
         tables: what was read, by key.
 
     Raises:
-        InputError: a dataset cannot be loaded or used as the spec says, or two have the same name.
+        InputError: a dataset cannot be loaded or used as the spec says, or two have the same name, or none is at hand.
     """
 
     def __init__(self, spec: StudySpec) -> None:
         self._seed = spec.seed
         self.tables: dict[str, Dataset] = {}
-        self.datasets = tuple(self._look_at(use) for use in spec.datasets)
+        self.datasets, self.absent = self._look_at_all(spec)
         for name, count in Counter(dataset.name for dataset in self.datasets).items():
             if count > 1:
                 alike = [dataset.use for dataset in self.datasets if dataset.name == name]
@@ -93,6 +95,20 @@ class StudyData(Mapping[str, Dataset | TrialData]):
     def _dataset(self, use: DatasetSpec) -> Dataset:
         table = self.tables[use.table_key]
         return table if use.removal is None else remove_values(table, use.removal)
+
+    def _look_at_all(self, spec: StudySpec) -> tuple[tuple[StudyDataset, ...], tuple[str, ...]]:
+        """Load what is at hand; return what was looked at, and what is not there and need not be."""
+        there, absent = [], []
+        for use in spec.datasets:
+            try:
+                there.append(self._look_at(use))
+            except AbsentDataError:
+                if spec.absent_datasets == "error":
+                    raise
+                absent.append(use.path)
+        if not there:
+            raise SpecError(f"datasets: one at least must be at hand, but none of {', '.join(absent)} is")
+        return tuple(there), tuple(dict.fromkeys(absent))
 
     def _look_at(self, use: DatasetSpec) -> StudyDataset:
         """Load the table if it is new, and take note of what the study uses it as."""

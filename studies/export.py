@@ -110,6 +110,7 @@ def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str
     method = row["method"]
     settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
     settings = {key: value for key, value in settings.items() if key in parameters(method)}
+    settings.pop("importances", None)  # the winner's is enough
     own = {key: settings.pop(key) for key in _OWN if key in settings}
     return SparseFeatureSelector(
         row["k"],

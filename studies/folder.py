@@ -72,6 +72,11 @@ class StudyFolder:
         return self.path / "pareto.csv"
 
     @property
+    def test_scores(self) -> Path:
+        """``test_scores.csv``: every test accuracy that was opened."""
+        return self.path / "test_scores.csv"
+
+    @property
     def report(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"
@@ -86,6 +91,16 @@ class StudyFolder:
         """``wandb/``: offline runs until they are synced, and the note of what was sent."""
         return self.path / "wandb"
 
+    @property
+    def spent(self) -> Path:
+        """``spent.json``: what the study has used up besides what its records say."""
+        return self.path / "spent.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """``checkpoints/``: where trials go on from that are interrupted; gone when the study is finished."""
+        return self.path / "checkpoints"
+
     def best_spec(self, dataset: str) -> Path:
         """``best/DATASET.yaml``: a spec that reruns the winner."""
         return self.path / "best" / f"{_checked(dataset)}.yaml"
@@ -97,6 +112,10 @@ class StudyFolder:
     def record(self, dataset: str, number: int) -> Path:
         """``records/DATASET/NUMBER.json``: what became of a trial; its presence says that the trial is recorded."""
         return self.records / _checked(dataset) / f"{number}.json"
+
+    def checkpoint(self, dataset: str, number: int) -> Path:
+        """``checkpoints/DATASET/NUMBER.npz``: how far a trial has come that runs, or was interrupted."""
+        return self.checkpoints / _checked(dataset) / f"{number}.npz"
 
     def scores(self, dataset: str, number: int) -> Path:
         """``records/DATASET/NUMBER.npz``: the trial's feature scores, an array per importance metric."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import field_serializer, field_validator
 
 from dst.errors import unknown_name
 from dst.rankers import RANKERS
+from dst.topology import METHODS
 from studies.dataset_spec import Section, is_list
 
 Direction = Literal["minimize", "maximize"]
@@ -97,8 +98,12 @@ class ObjectiveSpec(Section):
         """The scorer's result by which a trial's importance metrics are compared."""
         return "val_svm_accuracy" if self.first == "val_loss" else self.first
 
-    def check_methods(self, methods: Sequence[str]) -> None:
+    def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
         """Refuse methods that cannot give what is optimised.
+
+        Args:
+            methods: of the study.
+            taken: the importance metrics that its networks are ranked by (``training.importances``).
 
         Raises:
             ValueError: the message names the key and the methods.
@@ -115,7 +120,10 @@ class ObjectiveSpec(Section):
                 "objective.metric flops compares counts of training FLOPs, "
                 f"but {_listed(uncounted, 'and')} {'has' if len(uncounted) == 1 else 'have'} none"
             )
-        given = importances(methods)
+        given = sorted(
+            {*importances([one for one in methods if one not in METHODS])}
+            | {name for name in taken if any(method in METHODS for method in methods)}
+        )
         if self.importance != "best" and self.importance not in given:
             raise ValueError(
                 f"objective.importance must be best or what a method of the study gives ({', '.join(given)}), "
@@ -123,8 +131,8 @@ class ObjectiveSpec(Section):
             )
 
 
-def importances(methods: Sequence[str] | dict[str, Any]) -> list[str]:
-    """Return the importance metrics that methods give, each once, by name."""
+def importances(methods: Iterable[str]) -> list[str]:
+    """Return the importance metrics that methods can give, each once, by name."""
     return sorted({metric for method in methods for metric in RANKERS[method].metrics})
 
 

@@ -10,10 +10,11 @@ import yaml
 from studies.dataset_spec import DatasetSpec
 from studies.files import write_text
 from studies.folder import StudyFolder
-from studies.records import iter_records
+from studies.records import iter_records, read_test
 from studies.report import write_report
-from studies.results import Results, collect
+from studies.results import Results, collect, read_resolved
 from studies.spec import StudySpec
+from studies.spent import read_spent
 from studies.tables import write_tables
 from studies.tracking import Mode, track
 
@@ -35,6 +36,8 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         trade_offs=results.trade_offs,
         title=spec.name,
         cpus=float(spec.resources.cpus),
+        absent=read_resolved(folder).get("absent", ()),
+        remarks=_remarks(folder, spec, results, trials),
     )
     uses = dict(zip(datasets, spec.datasets, strict=True))
     for row in results.best:
@@ -106,6 +109,11 @@ def study_warnings(
             last = failed["error"].iloc[-1]
             lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
         lines.extend(_absent_classes(folder, dataset))
+        lines.extend(_unsaved(folder, dataset))
+        searched = int((mine["stage"] == "search").sum())
+        if spec.search.seconds is not None and searched < spec.search.trials:
+            limit = f"search.seconds={spec.search.seconds:g}"
+            lines.append(f"{dataset}: the search ended after {searched} of {spec.search.trials} trials: {limit} are up")
         compared = {row["method"] for row in results.best_by_method if row["dataset"] == dataset}
         if absent := [method for method in spec.methods if method not in compared]:
             lines.append(f"{dataset}: no trial of {', '.join(absent)} ran to its end, so it is not compared")
@@ -124,3 +132,37 @@ def _absent_classes(folder: StudyFolder, dataset: str) -> list[str]:
         return []
     classes = ", ".join(sorted(set().union(*lacking)))
     return [f"{dataset}: the training rows of {len(lacking)} trials lack a class ({classes})"]
+
+
+def _unsaved(folder: StudyFolder, dataset: str) -> list[str]:
+    """Return a line about trials whose checkpoints could not be read or written, if there are any."""
+    resumptions = [record.get("resumption") or {} for record in iter_records(folder, dataset)]
+    problems = [one["problem"] for one in resumptions if one.get("problem")]
+    return [f"{dataset}: {len(problems)} trials had trouble with their checkpoints: {problems[-1]}"] if problems else []
+
+
+def _remarks(folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame) -> dict[str, str]:
+    """Return what the report has to say of this study's numbers, by heading."""
+    remarks = {}
+    if spec.search.seconds is not None:
+        used = read_spent(folder.spent).search_seconds
+        searched = trials[trials["stage"] == "search"].groupby("dataset").size()
+        counts = ", ".join(f"{count} on {dataset}" for dataset, count in searched.items())
+        remarks["Time limit"] = (
+            f"The search was given {spec.search.seconds:g} s and took {used:.0f} s; of {spec.search.trials} trials per "
+            f"dataset it ran {counts or 'none'}. How many depends on the machine; what each of them gives does not."
+        )
+    shown = {(row["dataset"], row["number"]) for row in results.best_by_method}
+    earlier = {
+        (record["dataset"], record["source"])
+        for record in iter_records(folder)
+        if record["stage"] == "confirm"
+        and (record["dataset"], record["source"]) not in shown
+        and read_test(folder, record["dataset"], record["number"]) is not None
+    }
+    if earlier:
+        remarks["Earlier choices"] = (
+            f"Before the study was extended, test rows were also opened for {len(earlier)} configurations that were "
+            "chosen then. They are not shown; whoever looked at them knows more of the test rows than this search."
+        )
+    return remarks

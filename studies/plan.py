@@ -1,32 +1,33 @@
-"""What a study still has to do: the source of its jobs.
+"""What a study still has to do on one dataset.
 
-Each dataset goes through *search* (trials proposed in batches), *confirm* (its best configurations over fresh seeds)
-and *test* (the test rows of the winner and of the best of each method are opened), at its own pace. A record is written
-before its trial is told to the storage, so whatever dies, a trial that the storage calls ended has its record, and a
-record without a tell is told at the next start instead of being computed again.
+A dataset goes through *search* (trials proposed in batches), *confirm* (its best configurations over fresh seeds) and
+*test* (the test rows of the winner and of the best of each method are opened). A record is written before its trial is
+told to the storage, so whatever dies, a trial that the storage calls ended has its record, and a record without a tell
+is told at the next start instead of being computed again.
+
+A study that is extended goes back to its search. What it has confirmed stays, and counts where the configuration is
+still chosen; so it ends with the trials and the winner of a study that was as large from the start.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from cluster.entries import SEARCH, State, Ticket
-from cluster.jobs import Job, Output
+from cluster.jobs import Job
 from cluster.ledger import Ledger
 from dst.trial import TrialSpec
 from studies.datasets import StudyDataset
 from studies.folder import StudyFolder
 from studies.progress import DatasetProgress
-from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test, write_record, write_test
+from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test
 from studies.results import CONFIRM, confirmed_of
-from studies.selection import to_confirm, to_open
+from studies.selection import Confirmed, to_confirm, to_open
 from studies.spec import StudySpec
 from studies.tables import last_line
 from studies.trade_offs import values_of
@@ -34,10 +35,14 @@ from studies.trade_offs import values_of
 TEST, DONE = "test", "done"
 
 
-def trial_seed(seed: int, dataset: str, number: int) -> int:
-    """Return the seed of a search trial: a function of the study's seed, the dataset and the trial's number."""
+def trial_seed(seed: int, dataset: str, place: int) -> int:
+    """Return the seed of a search trial: a function of the study's seed, the dataset and the trial's place.
+
+    The place counts the search trials alone. It is the trial's number, unless the study was extended: then confirming
+    trials have taken numbers before it.
+    """
     name = int.from_bytes(dataset.encode(), "big")
-    return int(np.random.SeedSequence([seed, name, number]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, name, place]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,11 @@ class PendingTest:
 
     Attributes:
         record: the trial's record.
-        importance: the metric whose selection is scored.
+        importances: the metrics whose selections are scored: the one that the objective names, or all.
     """
 
     record: Mapping[str, Any]
-    importance: str
+    importances: tuple[str, ...]
 
 
 class DatasetPlan:
@@ -61,6 +66,11 @@ class DatasetPlan:
         dataset: the dataset, and how the study uses it.
         folder: where records go.
         ledger: its trials.
+
+    Attributes:
+        stage: ``search``, ``confirm``, ``test`` or ``done``.
+        tests_waiting: test rows that may be opened now.
+        tests_running: how many are being opened.
     """
 
     def __init__(self, spec: StudySpec, dataset: StudyDataset, folder: StudyFolder, ledger: Ledger) -> None:
@@ -71,7 +81,11 @@ class DatasetPlan:
         self.tests_waiting: list[PendingTest] = []
         self.tests_running = 0
         self.stage = SEARCH
-        self.seconds: list[float] = []
+        self._best: float | None = None
+        self._heard: dict[str, int] = {}  # the first batch with a finished trial, by method
+        for entry in ledger.entries(SEARCH):
+            if entry.value is not None:
+                self._hear(entry.params, entry.attrs, entry.value)
 
     @property
     def name(self) -> str:
@@ -83,22 +97,45 @@ class DatasetPlan:
         if self.stage == SEARCH and self.ledger.search_done():
             self._add_confirming()
             self.stage = CONFIRM
-        if self.stage == CONFIRM and all(entry.state.ended for entry in self.ledger.entries(CONFIRM)):
+        if self.stage == CONFIRM and not self._open(CONFIRM):
             self.tests_waiting = self._missing_tests()
             self.stage = TEST
         if self.stage == TEST and not self.tests_waiting and not self.tests_running:
             self.stage = DONE
 
-    def trial_spec(self, params: Mapping[str, Any], *, number: int, seed_index: int | None) -> TrialSpec:
+    def reopen(self) -> None:
+        """Go back to the search where there is more of it than before: nothing new is confirmed meanwhile.
+
+        Confirming trials that were started run to their end; of the others, what is chosen then is added again.
+        """
+        if not self.ledger.search_done():
+            self.ledger.skip_waiting(CONFIRM)
+        self.advance()
+
+    def end_search(self) -> None:
+        """Search no further, if a trial has finished that can be confirmed; what was started runs to its end."""
+        if self._heard and self.stage == SEARCH:
+            self.ledger.end_search()
+            self.advance()
+
+    def completed(self, ticket: Ticket, record: Mapping[str, Any]) -> None:
+        """Tell the storage of a trial that ran to its end, whose record is written."""
+        self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
+        if ticket.stage == SEARCH:
+            self._hear(ticket.params, ticket.attrs, record["val_score"])
+
+    def trial_spec(self, params: Mapping[str, Any], *, place: int | None, seed_index: int | None) -> TrialSpec:
         """Return the trial of a search configuration (``seed_index`` None) or of its confirmation over a seed.
 
         Search trials of a dataset share their validation rows, so that they are compared on the same; each confirming
         seed draws its own. Test rows depend on the study's seed alone.
         """
-        if seed_index is None:
-            seed, split_seed = trial_seed(self.spec.seed, self.name, number), self.spec.seed
-        else:
+        if seed_index is not None:
             seed = split_seed = self.spec.seed + 1 + seed_index
+        elif place is not None:
+            seed, split_seed = trial_seed(self.spec.seed, self.name, place), self.spec.seed
+        else:
+            raise ValueError("a search trial has a place, and a confirming trial the index of its seed")
         design = self.dataset.use.search_design(self.spec.seed)
         scoring = self.spec.scoring
         settings = {**self.spec.training.settings(), **params}
@@ -123,9 +160,12 @@ class DatasetPlan:
     def trial_job(self, ticket: Ticket) -> Job:
         """Return the job of a trial that the ledger handed out."""
         seed_index = ticket.attrs.get("seed_index")
-        trial = self.trial_spec(ticket.params, number=ticket.number, seed_index=seed_index)
+        trial = self._trial_spec_of(ticket)
+        every = self.spec.resources.checkpoint_seconds
+        path = self.folder.checkpoint(self.name, ticket.number)
         payload = {
             "kind": "trial",
+            "checkpoint": None if every is None else {"path": str(path), "seconds": every},
             "trial": asdict(trial),
             "removal": self._removal(),
             "objective": self.spec.objective.model_dump(),
@@ -137,9 +177,16 @@ class DatasetPlan:
     def test_job(self, test: PendingTest) -> Job:
         """Return the job that opens the test rows for one seed of a configuration."""
         record = test.record
-        trial = self.trial_spec(record["params"], number=record["source"], seed_index=record["seed_index"])
-        selected = {test.importance: record["importances"][test.importance]["selected"]}
-        payload = {"kind": "test", "trial": asdict(trial), "removal": self._removal(), "selected": selected}
+        trial = self.trial_spec(record["params"], place=None, seed_index=record["seed_index"])
+        found = {name: record["importances"][name] for name in test.importances}
+        ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
+        payload = {
+            "kind": "test",
+            "trial": asdict(trial),
+            "removal": self._removal(),
+            "ranked": ranked,
+            "k": record["k"],
+        }
         return Job(f"{self.name}/{record['number']}.test", self.dataset.table, payload)
 
     def tell_from_record(self, ticket: Ticket) -> bool:
@@ -165,11 +212,12 @@ class DatasetPlan:
         for step, value in sorted((int(step), value) for step, value in record["reports"].items()):
             self.ledger.report(ticket.number, step, math.nan if value is None else value)
         if record["state"] == State.FINISHED:
-            self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
+            self.completed(ticket, record)
         elif record["state"] == State.STOPPED:
             self.ledger.stop(ticket.number)
         else:
             self.ledger.fail(ticket.number, last_line(record["error"]) or "unknown")
+        self.folder.checkpoint(self.name, ticket.number).unlink(missing_ok=True)
         self.advance()
         return True
 
@@ -180,24 +228,18 @@ class DatasetPlan:
         worth, could be stopped every time and drop out of the comparison. Only finished batches count, so that the
         answer does not depend on the order in which trials end.
         """
-        return any(
-            entry.state is State.FINISHED
-            and entry.params["method"] == ticket.params["method"]
-            and entry.attrs["batch"] < ticket.attrs["batch"]
-            for entry in self.ledger.entries(SEARCH)
-        )
+        first = self._heard.get(ticket.params["method"])
+        return first is not None and first < ticket.attrs["batch"]
 
     def progress(self) -> DatasetProgress:
         """Return where the dataset stands; the confirming trials are estimated until they are known."""
-        entries = self.ledger.entries()
-        counts = Counter(entry.state for entry in entries)
-        values = [entry.value for entry in entries if entry.stage == SEARCH and entry.value is not None]
-        better = min if self.spec.objective.direction == "minimize" else max
+        counts = self.ledger.counts()
+        total = counts.total() - counts[State.SKIPPED]
         if self.stage == SEARCH:
+            search = self.ledger.counts(SEARCH)
             configurations = min(self.spec.search.trials, self.spec.confirm.top + len(self.spec.methods) - 1)
-            total = self.spec.search.trials + self.spec.confirm.seeds * configurations
-        else:
-            total = len(entries)
+            to_come = self.spec.search.trials - (search.total() - search[State.SKIPPED])
+            total = max(total + to_come, self.spec.search.trials + self.spec.confirm.seeds * configurations)
         return DatasetProgress(
             name=self.name,
             finished=counts[State.FINISHED],
@@ -206,14 +248,14 @@ class DatasetPlan:
             failed=counts[State.FAILED],
             waiting=counts[State.WAITING],
             total=total,
-            best=better(values, default=None),
+            best=self._best,
             stage=self.stage,
         )
 
     def record(self, ticket: Ticket, state: str, reports: Mapping[int, float], **known: Any) -> dict[str, Any]:
         """Return the record of an ended trial."""
         seed_index = ticket.attrs.get("seed_index")
-        trial = self.trial_spec(ticket.params, number=ticket.number, seed_index=seed_index)
+        trial = self._trial_spec_of(ticket)
         return {
             "schema": SCHEMA,
             "dataset": self.name,
@@ -227,6 +269,7 @@ class DatasetPlan:
             "sparsity": ticket.params.get("sparsity", 0.0 if trial.method == "dense" else None),
             "l2": ticket.params.get("l2"),
             "params": dict(ticket.params),
+            "cpus": self.spec.resources.cpus,
             "split": trial.split,
             "k": trial.k,
             "scorer": trial.scorer,
@@ -237,6 +280,23 @@ class DatasetPlan:
             **known,
         }
 
+    def _trial_spec_of(self, ticket: Ticket) -> TrialSpec:
+        seed_index = ticket.attrs.get("seed_index")
+        place = None
+        if seed_index is None:
+            place = ticket.attrs["batch"] * self.spec.search.batch + ticket.attrs["position"]
+        return self.trial_spec(ticket.params, place=place, seed_index=seed_index)
+
+    def _open(self, stage: str) -> int:
+        counts = self.ledger.counts(stage)
+        return counts[State.WAITING] + counts[State.RUNNING]
+
+    def _hear(self, params: Mapping[str, Any], attrs: Mapping[str, Any], value: float) -> None:
+        better = min if self.spec.objective.direction == "minimize" else max
+        self._best = value if self._best is None else better(self._best, value)
+        method = params["method"]
+        self._heard[method] = min(attrs["batch"], self._heard.get(method, attrs["batch"]))
+
     def _removal(self) -> dict[str, Any] | None:
         removal = self.dataset.use.removal
         return None if removal is None else asdict(removal)
@@ -245,7 +305,11 @@ class DatasetPlan:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""
         search = [record for record in iter_records(self.folder, self.name) if record["stage"] == SEARCH]
         chosen = to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
-        there = {(entry.attrs["source"], entry.attrs["seed_index"]) for entry in self.ledger.entries(CONFIRM)}
+        there = {
+            (entry.attrs["source"], entry.attrs["seed_index"])
+            for entry in self.ledger.entries(CONFIRM)
+            if entry.state is not State.SKIPPED
+        }
         for seed_index in range(self.spec.confirm.seeds):
             for number in chosen:
                 if (number, seed_index) not in there:
@@ -253,144 +317,14 @@ class DatasetPlan:
 
     def _missing_tests(self) -> list[PendingTest]:
         return [
-            PendingTest(record, one.importance)
+            PendingTest(record, self._opened_metrics(one))
             for one in to_open(confirmed_of(self.folder, self.spec, self.name))
             for record in one.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]
 
-
-@dataclass
-class _Open:
-    """A job that is out: a trial (``ticket``) or the opening of test rows (``test``)."""
-
-    plan: DatasetPlan
-    started: float
-    ticket: Ticket | None = None
-    test: PendingTest | None = None
-    reports: dict[int, float] = field(default_factory=dict)
-
-
-class StudyPlan:
-    """All datasets of a study as one source of jobs (:class:`cluster.jobs.JobSource`).
-
-    Args:
-        plans: one per dataset.
-        retries: how often a job whose process died is tried again.
-        clock: seconds, for the time that jobs take.
-    """
-
-    def __init__(
-        self, plans: Iterable[DatasetPlan], *, retries: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.plans = list(plans)
-        self._retries = retries
-        self._clock = clock
-        self._out: dict[str, _Open] = {}
-        self._losses: Counter[str] = Counter()  # of this run: interruptions use up nothing
-        for plan in self.plans:
-            plan.ledger.requeue()
-            plan.advance()
-
-    def next_job(self) -> Job | None:
-        """Return a job of the dataset that has most work left among those that have one to give."""
-        for plan in sorted(self.plans, key=self._work_left, reverse=True):
-            job = self._job_of(plan)
-            if job is not None:
-                return job
-        return None
-
-    def done(self) -> bool:
-        """Say whether every dataset has been searched, confirmed and tested."""
-        return not self._out and all(plan.stage == DONE for plan in self.plans)
-
-    def report(self, job: Job, step: int, value: float) -> bool:
-        """Take a trial's value at a rung; return whether to stop it."""
-        out = self._out[job.key]
-        if out.ticket is None:
-            return False
-        out.reports[step] = value
-        return out.plan.ledger.report(out.ticket.number, step, value) and out.plan.may_stop(out.ticket)
-
-    def finished(self, job: Job, output: Output) -> None:
-        """Write what came out, then tell the storage."""
-        out = self._close(job)
-        if out.ticket is None:
-            self._write_test(out, output.document)
-        else:
-            record = out.plan.record(out.ticket, State.FINISHED, out.reports, **output.document)
-            write_record(out.plan.folder, record, output.arrays)
-            out.plan.ledger.complete(out.ticket.number, *values_of(record, out.plan.spec.objective))
-        out.plan.advance()
-
-    def stopped(self, job: Job) -> None:
-        """Write that the trial was stopped, then tell the storage."""
-        out = self._close(job)
-        if out.ticket is None:
-            raise RuntimeError(f"{job.key} opens test rows: such a job is never stopped")
-        self._write_unfinished(out, out.ticket, State.STOPPED)
-        out.plan.ledger.stop(out.ticket.number)
-        out.plan.advance()
-
-    def failed(self, job: Job, error: str, *, lost: bool) -> None:
-        """Let a job whose process died wait again, up to the retries; else write the error and tell the storage."""
-        out = self._close(job)
-        plan = out.plan
-        if out.test is not None:
-            if self._try_again(job, lost=lost):
-                plan.tests_waiting.append(out.test)
-            else:
-                self._write_test(out, {"importances": {}, "error": error})
-        elif out.ticket is not None:
-            if self._try_again(job, lost=lost):
-                plan.ledger.retry(out.ticket.number)
-            else:
-                self._write_unfinished(out, out.ticket, State.FAILED, error=error)
-                plan.ledger.fail(out.ticket.number, last_line(error) or "unknown")
-        plan.advance()
-
-    def progress(self) -> list[DatasetProgress]:
-        """Return where each dataset stands."""
-        return [plan.progress() for plan in self.plans]
-
-    def _job_of(self, plan: DatasetPlan) -> Job | None:
-        while (ticket := plan.ledger.take()) is not None:
-            if plan.tell_from_record(ticket):
-                continue
-            job = plan.trial_job(ticket)
-            self._out[job.key] = _Open(plan, self._clock(), ticket=ticket)
-            return job
-        if plan.tests_waiting:
-            test = plan.tests_waiting.pop(0)
-            plan.tests_running += 1
-            job = plan.test_job(test)
-            self._out[job.key] = _Open(plan, self._clock(), test=test)
-            return job
-        return None
-
-    def _close(self, job: Job) -> _Open:
-        out = self._out.pop(job.key)
-        out.plan.seconds.append(self._clock() - out.started)
-        if out.test is not None:
-            out.plan.tests_running -= 1
-        return out
-
-    def _try_again(self, job: Job, *, lost: bool) -> bool:
-        self._losses[job.key] += lost
-        return lost and self._losses[job.key] <= self._retries
-
-    def _write_test(self, out: _Open, document: Mapping[str, Any]) -> None:
-        assert out.test is not None  # noqa: S101 - for the type checker: callers have looked
-        record = out.test.record
-        identity = {key: record[key] for key in ("dataset", "number", "source", "seed_index", "k")}
-        write_test(out.plan.folder, {"schema": SCHEMA, **identity, **document})
-
-    def _write_unfinished(self, out: _Open, ticket: Ticket, state: State, **known: Any) -> None:
-        seconds = {"total": self._clock() - out.started}
-        write_record(out.plan.folder, out.plan.record(ticket, state, out.reports, seconds=seconds, **known))
-
-    def _work_left(self, plan: DatasetPlan) -> float:
-        """Return the expected seconds of a dataset's jobs that have not ended."""
-        known = plan.seconds or [second for other in self.plans for second in other.seconds] or [1.0]
-        progress = plan.progress()
-        return (progress.total - progress.finished - progress.stopped - progress.failed) * float(np.mean(known))
+    def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:
+        """Return the metrics of which test rows are opened: all that compete, at once, though one is the choice."""
+        if self.spec.objective.importance == "best":
+            return tuple(sorted(one.records[0]["importances"]))
+        return (one.importance,)

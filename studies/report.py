@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from studies.cost import Cost, study_cost, total_cost
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.objective_spec import ObjectiveSpec
 from studies.page import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.plots import AXIS_TITLES, write_plots
+from studies.terminal import as_mib
 from studies.trade_offs import TradeOff
 
 Row = Mapping[str, Any]
@@ -41,6 +43,8 @@ def write_report(
     trade_offs: Sequence[TradeOff] = (),
     title: str | None = None,
     cpus: float = 1.0,
+    absent: Sequence[str] = (),
+    remarks: Mapping[str, str] | None = None,
 ) -> None:
     """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
 
@@ -52,7 +56,9 @@ def write_report(
         objective: what was optimised; None: as a spec has it that does not say.
         trade_offs: with several objectives, the finished search trials.
         title: the page's heading; the folder's name when None.
-        cpus: cores that a trial had to itself, for its cost.
+        cpus: cores that a trial had to itself, for its cost, where its record does not say.
+        absent: datasets that the study left out because their files were not at hand.
+        remarks: what else is to be said of how the numbers were made, by heading.
 
     Raises:
         OSError: a file cannot be written.
@@ -77,11 +83,15 @@ def write_report(
             else paragraph("No trial has a score yet."),
         ),
         *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
-        section("Trials and cost", _cost_table(trials, cpus)),
+        section(
+            "Trials and cost",
+            _cost_table(trials, study_cost(folder, sorted(set(trials["dataset"])), cpus=cpus)),
+            "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
+        ),
         section("Failures", _failures(trials)),
-        section("How these numbers were made", terms(_method_notes(best, objective))),
+        section("How these numbers were made", terms({**_method_notes(best, objective), **(remarks or {})})),
     ]
-    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials), sections))
+    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
 
 def is_baseline(choice: Row) -> bool:
@@ -91,11 +101,13 @@ def is_baseline(choice: Row) -> bool:
     return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 
 
-def _summary(best: Sequence[Row], trials: pd.DataFrame) -> str:
+def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
     text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
     if best:
         won = sum(is_baseline(choice) for choice in best)
         text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
+    if absent:
+        text += f" Left out, because their files were not at hand: {', '.join(absent)}."
     return text
 
 
@@ -156,22 +168,24 @@ def _methods_table(best: Sequence[Row], best_by_method: Sequence[Row]) -> str:
     return table(["Dataset", *(f"#{method}" for method in methods)], rows)
 
 
-def _cost_table(trials: pd.DataFrame, cpus: float) -> str:
+def _cost_table(trials: pd.DataFrame, costs: Mapping[str, Cost]) -> str:
     if trials.empty:
         return paragraph("No trial has ended yet.")
-    head = ["Dataset", "#Finished", "#Stopped", "#Failed", "#Of these confirming", "#Core-seconds"]
+    head = ["Dataset", "#Finished", "#Stopped", "#Failed", "#Of these confirming"]
+    cost = ["#Core-seconds", "#useful", "#stopped", "#failed", "#repeated", "#Peak memory"]
     parts = [(str(name), part) for name, part in trials.groupby("dataset")]
-    rows = [row([name_cell(name), *_cost_cells(part, cpus)]) for name, part in parts]
+    rows = [row([name_cell(name), *_cost_cells(part, costs[name])]) for name, part in parts]
     if len(parts) > 1:
-        rows.append(row([name_cell("all"), *_cost_cells(trials, cpus)], "total"))
-    return table(head, rows)
+        rows.append(row([name_cell("all"), *_cost_cells(trials, total_cost(costs.values()))], "total"))
+    return table([*head, *cost], rows)
 
 
-def _cost_cells(trials: pd.DataFrame, cpus: float) -> list[str]:
+def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
     counts = [int((trials["state"] == state).sum()) for state in ("finished", "stopped", "failed")]
     counts.append(int((trials["stage"] == "confirm").sum()))
-    cost = cpus * trials["seconds"].sum()
-    texts = [*map(str, counts), f"{cost:,.1f}" if cost < 100 else f"{cost:,.0f}"]
+    spent = (cost.core_seconds, cost.useful, cost.stopped, cost.failed, cost.repeated)
+    peak = _ABSENT if cost.peak_rss_bytes is None else as_mib(cost.peak_rss_bytes)
+    texts = [*map(str, counts), *(f"{one:,.1f}" if one < 100 else f"{one:,.0f}" for one in spent), peak]
     return [cell(text, "number") for text in texts]
 
 

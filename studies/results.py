@@ -10,18 +10,17 @@ from typing import Any
 
 import yaml
 
-from cluster.entries import SEARCH
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
-from studies.selection import Confirmed, best_row, confirmed, to_open
+from studies.selection import Confirmed, best_row, confirmed, to_confirm, to_open
 from studies.spec import StudySpec, parse_spec
 from studies.tables import winner_features
 from studies.trade_offs import TradeOff, trade_offs
 
-CONFIRM = "confirm"
+SEARCH, CONFIRM = "search", "confirm"
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,15 @@ def _read_document(folder: StudyFolder) -> dict[str, Any]:
 
 
 def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
-    """Return a dataset's confirmed configurations, best first."""
+    """Return a dataset's confirmed configurations, best first.
+
+    A study that was extended may have confirmed others before, that are no longer among those it chooses.
+    """
+    records = list(iter_records(folder, dataset))
+    search = (record for record in records if record["stage"] == SEARCH)
+    chosen = to_confirm(search, top=spec.confirm.top, objective=spec.objective)
     return confirmed(
-        (record for record in iter_records(folder, dataset) if record["stage"] == CONFIRM),
+        (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
         seeds=spec.confirm.seeds,
         objective=spec.objective,
     )

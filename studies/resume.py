@@ -15,7 +15,7 @@ from studies.datasets import StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
 from studies.results import read_resolved, read_study
-from studies.spec import RESUMABLE, StudySpec
+from studies.spec import MAY_GROW, RESUMABLE, StudySpec
 
 VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
 """Distributions whose versions a study notes."""
@@ -26,7 +26,13 @@ _BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.d
 
 
 def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> None:
-    """Refuse to go on in a folder whose results would mean something else."""
+    """Refuse to go on in a folder whose results would mean something else.
+
+    A study may be extended: by keys of :data:`studies.spec.MAY_GROW`, and by other ``search.seconds``.
+
+    Raises:
+        InputError: the folder holds another study; the message names the key that differs.
+    """
     if not folder.spec.exists():
         if folder.path.is_dir():
             there = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}
@@ -42,11 +48,13 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
         )
     old, new = _flat(_meaning(before, names)), _flat(_meaning(spec, names))
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise InputError(
-                f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}: "
-                "give another --out, or the same spec to go on"
-            )
+        if old.get(key) == new.get(key) or (key in MAY_GROW and new[key] > old[key]):
+            continue
+        rule = "it may only grow" if key in MAY_GROW else "that would change what its results mean"
+        raise InputError(
+            f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}, and {rule}: "
+            "give another --out, or the same spec to go on"
+        )
     noted = read_resolved(folder)["datasets"]
     for dataset in datasets:
         changed = [key for key, value in dataset.resolved.items() if noted[dataset.name].get(key) != value]
@@ -56,7 +64,7 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             )
 
 
-def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> str:
+def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
     """Write ``study.yaml``: every key, and what it was resolved to when the study began.
 
     Returns:
@@ -70,6 +78,7 @@ def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDat
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
             "python": ".".join(map(str, sys.version_info[:3])),
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
+            "absent": list(absent),
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     write_text(folder.spec, yaml.safe_dump(document, sort_keys=False))
@@ -79,6 +88,7 @@ def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDat
 def _meaning(spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
     """Return what a study's results depend on: data is known by its hash, wherever it lies; a password is no matter."""
     document = spec.model_dump(mode="json", exclude={*RESUMABLE, "storage"})
+    del document["search"]["seconds"]  # decides how many trials there are, not what they are
     for dataset in document["datasets"]:
         del dataset["path"]
     return {**document, "datasets": dict(zip(names, document["datasets"], strict=True))}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -17,12 +19,14 @@ from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.lock import owned
 from studies.outcome import study_warnings, track_results, write_results
-from studies.plan import DatasetPlan, StudyPlan
+from studies.plan import DatasetPlan
 from studies.progress import make_progress
 from studies.results import write_columns
 from studies.resume import check_folder, write_spec
 from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
+from studies.spent import Spent
+from studies.study_plan import StudyPlan
 from studies.tables import BEST_COLUMNS
 from studies.terminal import say
 from studies.tracking import TrackingError
@@ -86,6 +90,9 @@ def run_study(
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
     data = StudyData(spec)
     datasets = data.datasets
+    if data.absent:
+        logging.getLogger(__name__).warning("not at hand, so left out: %s", ", ".join(data.absent))
+        spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
     check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets)
@@ -101,18 +108,28 @@ def run_study(
             raise InputError(str(error)) from error
         for dataset in datasets:
             write_columns(folder, dataset.name, dataset.feature_names)
-        identity = write_spec(folder, spec, datasets)
+        identity = write_spec(folder, spec, datasets, data.absent)
         try:
             ledgers = (open_ledger(spec, space, points, storage, identity, dataset.name) for dataset in datasets)
+            spent = Spent(folder.spent)
             plan = StudyPlan(
                 (DatasetPlan(spec, dataset, folder, ledger) for dataset, ledger in zip(datasets, ledgers, strict=True)),
+                spent,
                 retries=spec.resources.retries,
+                search_seconds=spec.search.seconds,
             )
             ran = not plan.done()
             if ran and spec.objective.several:
                 say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
             if ran:
-                _run(plan, data, spec, address=address, workers=workers, in_process=in_process)
+                for dataset in datasets:
+                    folder.checkpoint(dataset.name, 0).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    _run(plan, data, spec, address=address, workers=workers, in_process=in_process)
+                finally:
+                    spent.save()
+            if plan.done():
+                shutil.rmtree(folder.checkpoints, ignore_errors=True)
         finally:
             storage.remove_session()
             storage.engine.dispose()
@@ -132,6 +149,7 @@ def _run(
     with make_progress(sys.stderr, workers or max(1, (os.cpu_count() or 1) // spec.resources.cpus)) as progress:
 
         def show() -> None:
+            plan.tick()
             progress.update(plan.progress(), time.monotonic() - started)
 
         if in_process:

@@ -39,6 +39,8 @@ def search_space(spec: StudySpec) -> Space:
     except SpaceError as error:
         raise SpecError(str(error)) from error
     fixed = spec.training.settings()
+    for method in spec.methods:
+        make_config(method, fixed)  # what a method needs may not be installed
     defaults = TrainingSpec().settings()
     named = {name for name, value in fixed.items() if value != defaults.get(name)}
     if isinstance(spec.space, str):  # a packaged space gives way to what the spec itself says

@@ -34,7 +34,7 @@ def select(
     impute: Impute = None,
     indicators: Indicators = False,
     method: Annotated[
-        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, l1_logistic or random.")
+        str, typer.Option(help="set, rigl, mest, set_attr, static, dense, or a rival: l1_logistic, extra_trees, ...")
     ] = "set",
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9,
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from dst.errors import InputError
 from dst.selector import SparseFeatureSelector
 from dst.stability import nogueira
-from dst.training import EpochEnd
+from dst.training import EpochReport
 from studies.bench_plot import write_figure
 from studies.files import write_text
 from studies.plots import GRID, INK, MUTED
@@ -69,7 +69,7 @@ class FitProgress:
             self._say(max(self._last))
         self._bar.stop()
 
-    def on_epoch(self, repeat: int, end: EpochEnd) -> None:
+    def on_epoch(self, repeat: int, end: EpochReport) -> None:
         """Take the end of an epoch, as :meth:`dst.SparseFeatureSelector.fit` reports it."""
         if repeat not in self._last and repeat:
             self._say(repeat - 1)

@@ -14,7 +14,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
+from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
+from dst.training_config import TrainingConfig
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 from studies.objective_spec import ObjectiveSpec
 
@@ -57,6 +59,18 @@ class TrainingSpec(Section):
     engine: Literal["auto", "sparse", "dense"] | None = None
     device: Literal["cpu", "cuda"] | None = None
     threads: PositiveInt | None = None
+    importances: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    history: Literal["best", "all", "best_epoch", "last"] | None = None
+    sampling: Literal["per_epoch", "per_step"] | None = None
+    importance_rows: PositiveInt | None = None
+
+    @field_validator("importances")
+    @classmethod
+    def _known_importances(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in given or ():
+            if name not in METRICS.keys() | HELD_OUT_METRICS.keys():
+                raise ValueError(unknown_name("importance", name, METRICS.keys() | HELD_OUT_METRICS.keys()))
+        return given
 
     def settings(self) -> dict[str, Any]:
         """Return what is set, by the rankers' names."""
@@ -88,7 +102,8 @@ class PrunerSpec(NamedSpec):
     Attributes:
         on: what trials report on their way, the best so far: ``val_loss`` (lowest) or ``val_accuracy`` (highest) of the
             ranker's own model, or ``val_score``, the scorer's accuracy on the network's strongest K inputs, fitted and
-            judged on a few rows (:class:`studies.reported.CheapScore`).
+            judged on a few rows (:class:`studies.reported.CheapScore`); a ranker without such a network reports nothing
+            then, and is never stopped.
     """
 
     on: Literal["val_loss", "val_accuracy", "val_score"] = "val_loss"
@@ -105,12 +120,16 @@ class SearchSpec(Section):
         trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.
+        seconds: wall-clock time that the search may take over all datasets and all runs of the study; None: no limit.
+            When it is up, the trials that run end and confirming begins. How many trials there are then depends on the
+            machine; what each of them gives does not.
     """
 
     sampler: NamedSpec = NamedSpec(name="tpe")
     pruner: PrunerSpec = PrunerSpec(name="median")
     trials: PositiveInt = 30
     batch: PositiveInt = 10
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class ConfirmSpec(Section):
@@ -134,6 +153,8 @@ class ResourcesSpec(Section):
         memory: bytes that a machine must have free for a trial; None: whatever there is.
         trial_seconds: a trial that takes longer is ended, like one whose process died; None: no limit.
         retries: how often a trial is tried again whose process died.
+        checkpoint_seconds: how often a trial writes down where it is, to go on from there when its process dies; it is
+            not done more often than takes a twentieth of its time. None: such a trial starts over.
     """
 
     cpus: PositiveInt = 1
@@ -141,6 +162,7 @@ class ResourcesSpec(Section):
     memory: PositiveInt | None = None
     trial_seconds: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
 
 
 class WandbSpec(Section):
@@ -166,6 +188,8 @@ class StudySpec(Section):
         seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
             a seed of its own.
         datasets: what is studied.
+        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it
+            begins, ``skip`` leaves them out, as long as there is one left.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.
         out: the study's folder; None: ``runs/NAME``.
@@ -175,6 +199,7 @@ class StudySpec(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    absent_datasets: Literal["error", "skip"] = "error"
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("set",)
     space: str | dict[str, Any] = "default"
     objective: ObjectiveSpec = ObjectiveSpec()
@@ -219,7 +244,7 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objective_fits(self) -> StudySpec:
-        self.objective.check_methods(self.methods)
+        self.objective.check_methods(self.methods, self.training.importances or TrainingConfig().importances)
         if self.objective.several and self.search.pruner.name != "none":
             raise ValueError(
                 "search.pruner: a trial is stopped by one value, but there are several objectives: leave it out, or "
@@ -249,6 +274,9 @@ class StudySpec(Section):
 
 RESUMABLE = ("resources", "tracking", "out")
 """Keys that may differ when a study goes on: they change how it runs, not what its results mean."""
+
+MAY_GROW = ("search.trials", "confirm.top", "confirm.seeds")
+"""Keys that may become larger when a study goes on: it is extended, and what it has found so far stays true."""
 
 
 def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:

@@ -10,20 +10,22 @@ from cluster.durable import read_entries
 from cluster.entries import SEARCH, Entry, LedgerError, State
 from cluster.storage import StorageError, open_storage
 from dst.errors import InputError
+from studies.cost import study_cost, total_cost
 from studies.folder import StudyFolder
 from studies.results import read_resolved, read_study, storage_name
-from studies.tables import trials_table
+from studies.spent import read_spent
 
 
 def study_status(path: Path) -> dict[str, Any]:
-    """Return counts by dataset and state, the best search value so far, and the cost in core-seconds by outcome.
+    """Return counts by dataset and state, the best search value so far, and the cost.
 
     Returns:
-        ``{"datasets": {NAME: {finished, stopped, failed, running, waiting, best_value}}, "cost": {core_seconds,
-        finished, stopped, failed}}``.
+        ``{"datasets": {NAME: {finished, stopped, failed, running, waiting, skipped, best_value}}, "search": {seconds,
+        limit}, "cost": {core_seconds, useful, stopped, failed, repeated, peak_rss_bytes, datasets: {NAME: ...}}}``.
 
     Raises:
         InputError: the folder holds no study, or its storage cannot be opened.
+        RecordError: a record is damaged.
     """
     folder = StudyFolder(path.expanduser().resolve())
     spec, names = read_study(folder)
@@ -45,10 +47,13 @@ def study_status(path: Path) -> dict[str, Any]:
             }
     finally:
         storage.engine.dispose()
-    trials = trials_table(folder)
-    spent = trials.groupby("state")["seconds"].sum() * spec.resources.cpus
-    by_state = {state: float(spent.get(state, 0.0)) for state in ("finished", "stopped", "failed")}
-    return {"datasets": datasets, "cost": {"core_seconds": sum(by_state.values()), **by_state}}
+    costs = study_cost(folder, names, cpus=spec.resources.cpus)
+    by_dataset = {name: cost.to_json() for name, cost in costs.items()}
+    return {
+        "datasets": datasets,
+        "search": {"seconds": read_spent(folder.spent).search_seconds, "limit": spec.search.seconds},
+        "cost": {**total_cost(costs.values()).to_json(), "datasets": by_dataset},
+    }
 
 
 def _entries(storage: Any, name: str) -> list[Entry]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
+from studies.opened_scores import opened_scores
 from studies.records import RecordError, iter_records, read_scores
 from studies.trade_offs import TradeOff
 
@@ -200,6 +201,8 @@ def write_tables(
     write_text(folder.best_by_method, _csv(_best_frame(best_by_method)))
     if trade_offs:
         write_text(folder.pareto, _csv(pareto_table(trade_offs)))
+    chosen = {(row["dataset"], row["number"]) for row in best_by_method}
+    write_text(folder.test_scores, _csv(opened_scores(folder, feature_names, chosen)))
     for row in best:
         ranking = winner_features(folder, row, feature_names[row["dataset"]])
         write_text(folder.features(row["dataset"]), _csv(ranking))

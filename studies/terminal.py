@@ -48,3 +48,8 @@ def as_number(value: Any) -> str:
 def as_percent(share: float | None) -> str:
     """Return a share as a cell in percent with one digit; ``-`` for None."""
     return "-" if share is None else f"{100 * share:.1f}"
+
+
+def as_mib(size: int | None) -> str:
+    """Return bytes as a cell in MiB; ``-`` for None."""
+    return "-" if size is None else f"{size / 2**20:,.0f} MiB"

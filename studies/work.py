@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.jobs import Output, Report
+from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.trial import TrialResult, TrialSpec, run_trial, score_on_test
+from dst.training import EpochReport
+from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
+from studies.checkpoints import Checkpoint, checkpoint_of
 from studies.objective_spec import DIRECTIONS, ObjectiveSpec
 from studies.reported import CheapScore, Rungs
 
@@ -26,19 +29,21 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     Args:
         payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
             ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
-            :class:`studies.objective_spec.ObjectiveSpec`) and ``on`` (what it reports, see
-            :class:`studies.spec.PrunerSpec`), for a test ``selected`` columns by metric.
+            :class:`studies.objective_spec.ObjectiveSpec`), ``on`` (what it reports, see
+            :class:`studies.spec.PrunerSpec`) and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a
+            test ``ranked`` columns by metric, best first, and ``k``, the number of them that counts.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
         For a trial the fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores``
         are all, where there are several), and an array of feature scores per importance metric; for a test
-        ``{"importances": {metric: {"test_svm_accuracy": ...}}}``.
+        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``.
 
     Raises:
         NoScoreError: an objective is not a finite number.
     """
+    began = time.perf_counter()
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
     spec = TrialSpec(**payload["trial"])
     if isinstance(shared, Dataset) and payload["removal"] is not None:
@@ -46,8 +51,8 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     if payload["kind"] == "test":
         if not isinstance(shared, Dataset):
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
-        accuracies = score_on_test(shared, spec, payload["selected"])
-        return Output({"importances": {name: {"test_svm_accuracy": value} for name, value in accuracies.items()}})
+        importances = _open_test_rows(shared, spec, payload["ranked"], payload["k"])
+        return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
     asked = ObjectiveSpec(**payload["objective"])
     cheap = CheapScore(shared, spec) if payload["on"] == "val_score" and isinstance(shared, TrialData) else None
     rungs = Rungs(
@@ -57,7 +62,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         cheap=cheap,
         maximize=DIRECTIONS[asked.first] == "maximize",
     )
-    result = run_trial(shared, spec, rungs.on_epoch)
+    result, resumption = _run(shared, spec, rungs, checkpoint_of(payload["checkpoint"]))
     known, importance = objectives(result, asked)
     values = {metric: _finite(metric, value) for metric, value in known.items()}
     document = result.to_json()
@@ -66,6 +71,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     if asked.several:
         document["val_scores"] = values
     document["importance"] = importance
+    document["resumption"] = resumption
     document["curves"] = [
         {
             "train_loss": ranking.curves.train_loss,
@@ -76,6 +82,18 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         if ranking.epochs
     ]
     return Output(document, {name: one.scores for name, one in result.importances.items()})
+
+
+def _open_test_rows(
+    dataset: Dataset, spec: TrialSpec, ranked: Mapping[str, Sequence[int]], k: int
+) -> dict[str, dict[str, Any]]:
+    """Open the test rows once, for every metric and every K that the trial was scored on."""
+    every_k = sorted({k, *spec.k_values})
+    opened = score_every_k_on_test(dataset, spec, {name: (columns, every_k) for name, columns in ranked.items()})
+    return {
+        name: {"test_svm_accuracy": by_k[k], "by_k": {str(one): accuracy for one, accuracy in by_k.items()}}
+        for name, by_k in opened.items()
+    }
 
 
 def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, float | None], str]:
@@ -107,3 +125,41 @@ def _finite(metric: str, value: float | None) -> float:
     if value is None or not math.isfinite(value):
         raise NoScoreError(f"the objective {metric} must be a finite number, but it is {value}")
     return value
+
+
+def _run(
+    shared: Dataset | TrialData, spec: TrialSpec, rungs: Rungs, checkpoint: Checkpoint | None
+) -> tuple[TrialResult, dict[str, Any] | None]:
+    """Run a trial from where an interrupted attempt has left it, or from its beginning.
+
+    Returns:
+        The result; and where it went on (``split``, ``epoch``, and the ``seconds`` that were saved) and the
+        ``problem`` with its checkpoint, if there was any of this.
+    """
+    if checkpoint is None:
+        return run_trial(shared, spec, rungs.on_epoch), None
+    kept = checkpoint.read()
+    began = time.perf_counter() - (0.0 if kept is None else kept.seconds)
+
+    def on_epoch(split: int, end: EpochReport) -> None:
+        rungs.on_epoch(split, end)
+        checkpoint.offer(lambda: rungs.kept(split, end, time.perf_counter() - began))
+
+    result = None
+    if kept is not None:
+        rungs.go_on_from(kept)
+        try:
+            result = run_trial(shared, spec, on_epoch, kept.trial)
+            rungs.catch_up()
+        except Exception as error:
+            if rungs.caught_up or isinstance(error, Stopped):
+                raise
+            checkpoint.problem = f"the trial started over, its checkpoint does not fit: {error}"  # or the trial fails
+            kept, began = None, time.perf_counter()
+            rungs.start_over()
+    if result is None:
+        result = run_trial(shared, spec, on_epoch)
+    if kept is None and checkpoint.problem is None:
+        return result, None
+    place = {} if kept is None else {"split": kept.split, "epoch": kept.epoch, "seconds": kept.seconds}
+    return result, {**place, "problem": checkpoint.problem}

@@ -1,19 +1,23 @@
-"""How long training steps and topology updates take, beside what else one could use, on this machine."""
+"""How long training steps, topology updates and attribution take, beside what else one could use, on this machine."""
 
 from __future__ import annotations
 
+from dst.bench.attribution import AttributionRow, attribution_rows
 from dst.bench.machine import Machine, machine
-from dst.bench.shapes import SHAPES, SPARSITIES, Shape, named_shape
+from dst.bench.shapes import DEFAULT_SHAPES, SHAPES, SPARSITIES, Shape, named_shape
 from dst.bench.step import StepRow, step_rows
 from dst.bench.topology import TopologyRow, topology_rows
 
 __all__ = [
+    "DEFAULT_SHAPES",
     "SHAPES",
     "SPARSITIES",
+    "AttributionRow",
     "Machine",
     "Shape",
     "StepRow",
     "TopologyRow",
+    "attribution_rows",
     "machine",
     "named_shape",
     "step_rows",

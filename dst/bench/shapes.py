@@ -1,4 +1,4 @@
-"""What is measured: networks and minibatches of the sizes of three of the paper's datasets, with drawn numbers."""
+"""What is measured: networks and minibatches of the sizes of four of the paper's datasets, with drawn numbers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ SHAPES: dict[str, Shape] = {
     "COIL20": Shape("COIL20", 1024, 20, 100),
     "BASEHOCK": Shape("BASEHOCK", 4862, 2, 32),
     "SMK": Shape("SMK", 19993, 2, 32),
+    "Isolet": Shape("Isolet", 617, 26, 100),
 }
+
+DEFAULT_SHAPES = ("COIL20", "BASEHOCK", "SMK")
+"""Those whose training steps and updates are measured unless others are named."""
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
 

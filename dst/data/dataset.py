@@ -19,6 +19,11 @@ Scaling = Literal["standard", "minmax", "maxabs"]
 Matrix: TypeAlias = "npt.NDArray[np.float32] | csr_array"
 
 
+def as_array(x: Matrix) -> npt.NDArray[np.float32]:
+    """Return a table as a dense array; a dense one is not copied."""
+    return x if isinstance(x, np.ndarray) else x.toarray()
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A classification table and what is known about it.

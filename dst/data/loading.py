@@ -13,7 +13,7 @@ from dst.data.dataset import Dataset
 from dst.data.entry import Entry
 from dst.data.readers import READERS, Table, read_table, table_suffix
 from dst.data.registry import DATASETS, find_name, find_sha256
-from dst.errors import InputError, unknown_name
+from dst.errors import AbsentDataError, InputError, unknown_name
 
 DATA_DIR_VARIABLE = "DST_DATA_DIR"
 """The environment variable that names the folder with the registry's files."""
@@ -169,7 +169,7 @@ def _registry_table(entry: Entry, data_dir: str | Path | None) -> tuple[Table, s
     folder = data_folder(data_dir)
     path = folder / str(entry.file)
     if not path.is_file():
-        raise InputError(
+        raise AbsentDataError(
             f"{entry.name} is read from {entry.file}, which is not in {folder}: `dst datasets fetch {entry.name}` "
             f"fetches it, or set {DATA_DIR_VARIABLE} to the folder that holds it"
         )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Matrix, Part, Scaling
+from dst.data.dataset import Dataset, Matrix, Part, Scaling, as_array
 from dst.data.encoding import one_hot
 from dst.data.imputing import check_policy, impute
 from dst.data.readers.table import missing_counts
@@ -135,17 +135,13 @@ Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
 
 def _indicators(tables: tuple[Matrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
     lacking = np.flatnonzero(missing_counts(tables[0]))
-    fit, judged = (np.isnan(_dense(x[:, lacking])).astype(np.float32) for x in tables)
+    fit, judged = (np.isnan(as_array(x[:, lacking])).astype(np.float32) for x in tables)
     return (fit, judged), numbers[lacking]
 
 
 def _categories(fit_x: Matrix, judged_x: Matrix, column: int) -> Added:
-    fit, judged = one_hot(*(_dense(x[:, [column]])[:, 0] for x in (fit_x, judged_x)))
+    fit, judged = one_hot(*(as_array(x[:, [column]])[:, 0] for x in (fit_x, judged_x)))
     return (fit, judged), np.full(fit.shape[1], column, dtype=np.int64)
-
-
-def _dense(x: Matrix) -> npt.NDArray[np.float32]:
-    return x if isinstance(x, np.ndarray) else x.toarray()
 
 
 def _beside(blocks: list[Matrix]) -> Matrix:

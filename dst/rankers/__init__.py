@@ -9,16 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, unknown_name
-from dst.importance import METRICS as IMPORTANCE_METRICS
+from dst.importance import HELD_OUT_METRICS
+from dst.importance import METRICS as MODEL_METRICS
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
+from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
+from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
+from dst.rankers.lasso import LassoConfig, rank_by_lasso
+from dst.rankers.lasso_net import LassoNetConfig, rank_by_lassonet
+from dst.rankers.quickselection import QuickSelectionConfig, rank_by_quickselection, warm_up_quickselection
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
+from dst.rankers.stg import StgConfig, rank_by_stg
 from dst.topology import METHODS
 from dst.training import TrainingConfig
 from dst.warm_up import warm_up
 
 __all__ = ["RANKERS", "FeatureScores", "OnEpoch", "Ranker", "RankerEntry", "make_config", "parameters"]
+
+
+NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
+"""What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class RankerEntry:
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
         classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
-        metrics: the importance metrics that it gives, the keys of its ``scores``.
+        metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
     """
 
@@ -45,13 +56,25 @@ class RankerEntry:
 
 RANKERS: dict[str, RankerEntry] = {
     **{
-        name: RankerEntry(
-            rank_by_sparse_mlp, TrainingConfig, warm_up, metrics=tuple(IMPORTANCE_METRICS), counts_flops=True
-        )
+        name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up, metrics=NETWORK_METRICS, counts_flops=True)
         for name in METHODS
     },
+    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
+    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
+    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",)),
+    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig, metrics=("path_lambda",), counts_flops=True),
+    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
+    "quickselection": RankerEntry(
+        rank_by_quickselection,
+        QuickSelectionConfig,
+        warm_up_quickselection,
+        classifies=False,
+        metrics=("neuron_strength",),
+        counts_flops=True,
+    ),
     "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",)),
+    "stg": RankerEntry(rank_by_stg, StgConfig, metrics=("gate_probability",), counts_flops=True),
 }
 
 
@@ -80,6 +103,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     kinds = typing.get_type_hints(config)
     for name, value in taken.items():
         _check_type(name, value, kinds[name])
+    taken = {name: tuple(value) if isinstance(value, list) else value for name, value in taken.items()}
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
@@ -87,12 +111,15 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     """Refuse a value that its setting cannot hold; what YAML and JSON make of numbers and lists passes."""
-    expected = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a list of whole numbers")
+    expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
+        kind, "a list of whole numbers"
+    )
     if kind in (int, float):
         holds = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     elif kind is str:
         holds = isinstance(value, str)
     else:
-        holds = isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+        item_kind = str if kind == tuple[str, ...] else int
+        holds = isinstance(value, list | tuple) and all(isinstance(item, item_kind) for item in value)
     if not holds:
         raise InputError(f"{name} must be {expected}, but got {value!r}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,9 +13,9 @@ import numpy.typing as npt
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.training import Curves, EpochEnd
+from dst.training import Curves, EpochReport
 
-OnEpoch = Callable[[EpochEnd], None]
+OnEpoch = Callable[[EpochReport], None]
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class FeatureScores:
         scores: metric name to float64 ``(n_features,)``, larger is better.
         engine: what computed the model: ``sparse`` or ``dense`` for networks, ``scikit-learn``, or ``none``.
         seconds: wall time by phase.
-        val_loss: mean loss (cross-entropy, unless its settings say otherwise) of the ranker's own model on the
-            validation rows, where it has one.
+        val_loss: mean loss of the ranker's own model on the validation rows, where it has one: cross-entropy, unless
+            :attr:`dst.rankers.RankerEntry.classifies` says otherwise.
         val_accuracy: accuracy of that model, where it has one.
         epochs: trained epochs, 0 for rankers without.
         best_epoch: the epoch that the scores belong to, 0 for rankers without.
@@ -95,3 +96,43 @@ class Ranker(Protocol):
                 same other arguments goes on from, to end bitwise equal. A ranker without epochs never calls it.
             state: where to go on from; None: from the beginning.
         """
+
+
+def column_numbers(part: Part) -> npt.NDArray[np.int64]:
+    """Return the number of the column that each encoded column comes from, int64 ``(n_encoded,)``.
+
+    Columns are counted from 0 without gaps, in the table's order.
+    """
+    if part.origin is None:
+        return np.arange(part.x.shape[1])
+    return np.unique(part.origin, return_inverse=True)[1].astype(np.int64)
+
+
+def at_first_encoding(scores: npt.NDArray[np.float64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return scores of columns as scores of encoded columns, float64 ``(n_encoded,)``.
+
+    Each stands at the first encoding of its column: these are summed up later, and more encodings must not mean more.
+
+    Args:
+        scores: float64 ``(n_columns,)``.
+        columns: what :func:`column_numbers` returned.
+    """
+    encoded = np.zeros(len(columns))
+    encoded[np.unique(columns, return_index=True)[1]] = scores
+    return encoded
+
+
+def same_settings(mine: Any, theirs: Mapping[str, Any]) -> None:
+    """Refuse a state whose settings are others.
+
+    Args:
+        mine: the ranker's settings, a dataclass.
+        theirs: as :func:`dataclasses.asdict` gave them when the state was taken; lists may stand for tuples.
+
+    Raises:
+        ValueError: they differ.
+    """
+    plain = [json.loads(json.dumps(one)) for one in (dataclasses.asdict(mine), theirs)]
+    changed = sorted(key for key in plain[0].keys() | plain[1].keys() if plain[0].get(key) != plain[1].get(key))
+    if changed:
+        raise ValueError(f"the state is of a ranking with other settings: {', '.join(changed)} differ")

@@ -11,6 +11,7 @@ from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.classifier import judge
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,13 @@ def rank_by_l1_logistic(
     )
     model.fit(train.x, train.y)
     coefficients = np.vstack([estimator.coef_ for estimator in model.estimators_])
-    predicted = np.zeros((len(validation.y), train.n_classes))
-    predicted[:, model.classes_] = model.predict_proba(validation.x)
-    at_label = predicted[np.arange(len(validation.y)), validation.y]
+    val_loss, val_accuracy = judge(model, validation)
     return FeatureScores(
         scores={"l1_coefficient": np.abs(coefficients).sum(axis=0).astype(np.float64)},
         engine="scikit-learn",
         seconds={"train": time.perf_counter() - started},
-        val_loss=float(-np.log(np.clip(at_label, 1e-15, None)).mean()),
-        val_accuracy=float((predicted.argmax(axis=1) == validation.y).mean()),
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
         nnz=(int(np.count_nonzero(coefficients)),),
         dense_size=int(coefficients.size),
     )

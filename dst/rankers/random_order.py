@@ -8,7 +8,7 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.base import FeatureScores, OnEpoch, at_first_encoding, column_numbers
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,8 @@ def rank_randomly(
 ) -> FeatureScores:
     """Give every column of the table a uniform random score; the metric is named ``random``.
 
-    A column with several encodings has its score at the first of them: these are summed up, and more encodings must not
-    mean a better chance.
+    A column with several encodings has one score: more encodings must not mean a better chance.
     """
-    origin = np.arange(train.x.shape[1]) if train.origin is None else train.origin
-    columns, first = np.unique(origin, return_index=True)
-    scores = np.zeros(len(origin))
-    scores[first] = rng.random((len(columns),))
+    columns = column_numbers(train)
+    scores = at_first_encoding(rng.random((columns.max() + 1,)), columns)
     return FeatureScores(scores={"random": scores}, engine="none", seconds={})

@@ -8,10 +8,12 @@ import time
 import numpy as np
 
 from dst.checkpoint import State
-from dst.data.dataset import Part
-from dst.importance import ImportanceHistory
+from dst.data.dataset import Part, as_array
+from dst.importance import HELD_OUT_METRICS, Scores
+from dst.importance_history import ImportanceHistory
+from dst.model import SparseMLP
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.training import EpochEnd, Trainer, TrainingConfig, training_flops
+from dst.training import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
 
 
 class NetworkRanking:
@@ -25,12 +27,18 @@ class NetworkRanking:
     """
 
     def __init__(self, train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator) -> None:
-        to_train, to_sample = rng.spawn(2)
-        self._history = ImportanceHistory(train.x, to_sample)
+        to_train, to_sample, self._to_permute = rng.spawn(3)
+        self._history = ImportanceHistory(train.x, to_sample, config)
         self._trainer = Trainer(
-            train, validation, config, to_train, lambda: self._history.running("neuron_attribution")
+            train,
+            validation,
+            config,
+            to_train,
+            lambda: self._history.running("neuron_attribution"),
+            self._before_step,
         )
         self._config = config
+        self._validation = validation
         self._n_rows = len(train.y)
         self._seconds = 0.0
 
@@ -52,11 +60,15 @@ class NetworkRanking:
         return dataclasses.replace(end, state=self.state_dict)
 
     def scores(self) -> FeatureScores:
-        """Return neuron strength and neuron attribution, summed over the epochs up to the best one."""
+        """Return the metrics of the settings: summed over what counts of the training, or of the best epoch's network.
+
+        Training is over then.
+        """
         result = self._trainer.result()
+        scores = {**self._history.scores(), **self._of_the_best(result.model)}
         dense_size = result.model.dense_size
         return FeatureScores(
-            scores=self._history.scores(),
+            scores={name: scores[name] for name in self._config.importances},
             engine=result.engine,
             seconds={**result.seconds, "rank": self._seconds},
             val_loss=result.val_loss,
@@ -71,6 +83,20 @@ class NetworkRanking:
             device=self._config.device,
             memory=result.memory,
         )
+
+    def _of_the_best(self, model: SparseMLP) -> dict[str, Scores]:
+        """Return the metrics that take validation rows."""
+        started = time.perf_counter()
+        names = [name for name in self._config.importances if name in HELD_OUT_METRICS]
+        x, y = self._validation.x, self._validation.y
+        scores = {name: HELD_OUT_METRICS[name](model, as_array(x), y, self._to_permute) for name in names}
+        self._seconds += time.perf_counter() - started
+        return scores
+
+    def _before_step(self, start: StepStart) -> None:
+        started = time.perf_counter()
+        self._history.add_step(start)
+        self._seconds += time.perf_counter() - started
 
     def state_dict(self) -> State:
         """Return all that the rest of the ranking depends on, besides what the constructor was given."""
@@ -97,7 +123,7 @@ def rank_by_sparse_mlp(
     on_epoch: OnEpoch,
     state: State | None = None,
 ) -> FeatureScores:
-    """Rank by neuron strength and neuron attribution, summed over the epochs up to the best one."""
+    """Rank by the metrics of the settings, summed over what counts of the training."""
     ranking = NetworkRanking(train, validation, config, rng)
     if state is not None:
         ranking.load_state_dict(state)

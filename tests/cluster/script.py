@@ -58,6 +58,9 @@ class Script:
     def done(self) -> bool:
         return not self._left and not self._open
 
+    def started(self, job: Job) -> None:
+        assert job.key in self._open
+
     def report(self, job: Job, step: int, value: float) -> bool:
         assert job.key in self._open
         self.answers.setdefault(job.key, []).append(("report", step, value))

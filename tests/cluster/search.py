@@ -36,6 +36,9 @@ class LedgerSource:
     def done(self) -> bool:
         return self._ledger.search_done()
 
+    def started(self, job: Job) -> None:
+        pass
+
     def report(self, job: Job, step: int, value: float) -> bool:
         return self._ledger.report(job.payload["number"], step, value)
 

@@ -388,7 +388,7 @@ OPTUNAS = {
 }
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", OPTUNAS)
 def test_each_state_is_told_to_optuna_in_its_words(state: State) -> None:
     """OptunaSearch tells a stopped trial as COMPLETE, with its last value, and leaves a NaN RUNNING."""
     storage = InMemoryStorage()
@@ -401,6 +401,21 @@ def test_each_state_is_told_to_optuna_in_its_words(state: State) -> None:
     assert trial.state == OPTUNAS[state]
     assert trial.values == ([0.5] if state is State.FINISHED else None)
     assert trial.last_step == (5 if state.ended else None), "a stopped trial has the step that it was stopped at"
+
+
+@pytest.mark.parametrize("operation", ["report", "complete", "stop", "fail", "retry"])
+def test_a_skipped_trial_stays_skipped(operation: str) -> None:
+    ledger = ledger_on(InMemoryStorage(), trials=5)
+    assert ledger.take() is not None
+    ledger.complete(0, 0.5)
+    ledger.end_search()
+    assert ledger.requeue() == 0
+    assert ledger.take() is None
+    number = 4
+    calls = {"report": (1, 0.5), "complete": (0.5,), "stop": (), "fail": ("reason",), "retry": ()}
+    with pytest.raises(LedgerError, match="trial 4 of 'wine' must be running, it is skipped"):
+        getattr(ledger, operation)(number, *calls[operation])
+    assert ledger.entries()[number].state is State.SKIPPED
 
 
 def test_opening_a_study_again_asks_for_nothing_twice() -> None:

@@ -11,7 +11,18 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import nn
 
-from dst.bench import SHAPES, Machine, Shape, clock, machine, named_shape, scipy_peer, step_rows, topology_rows
+from dst.bench import (
+    SHAPES,
+    Machine,
+    Shape,
+    attribution_rows,
+    clock,
+    machine,
+    named_shape,
+    scipy_peer,
+    step_rows,
+    topology_rows,
+)
 from dst.bench.clock import FEWEST_ROUNDS, median_ms, thread_limit
 from dst.bench.peers import PEERS, Ours
 from dst.bench.shapes import L2, LR, cases, draw
@@ -136,6 +147,13 @@ def test_topology_rows_have_the_keys_of_the_contract():
         assert all(row[key] > 0 for key in row if key.endswith("_ms"))
 
 
+def test_attribution_rows_have_the_keys_of_the_contract():
+    (row,) = (asdict(row) for row in attribution_rows([TINY], [0.9], seconds=0.01))
+    assert list(row) == ["shape", "sparsity", "ours_ms", "jacrev_ms", "ratio", "share_of_training"]
+    assert row["ratio"] == row["jacrev_ms"] / row["ours_ms"] > 0
+    assert row["share_of_training"] is None
+
+
 def test_a_peer_that_trains_something_else_gets_no_row(monkeypatch):
     monkeypatch.setattr(scipy_peer, "LR", 2 * LR)
     with pytest.raises(RuntimeError, match="same losses, but the first two of scipy"):
@@ -160,6 +178,7 @@ def test_shapes_are_the_papers():
         "COIL20": (1024, 1000, 100, 20, 100),
         "BASEHOCK": (4862, 1000, 100, 2, 32),
         "SMK": (19993, 1000, 100, 2, 32),
+        "Isolet": (617, 1000, 100, 26, 100),
     }
     assert cases([TINY, TINY], [0.5, 0.9]) == [(TINY, 0.5), (TINY, 0.9)] * 2
     with pytest.raises(InputError, match="did you mean 'COIL20'"):

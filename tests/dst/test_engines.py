@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +41,25 @@ def test_the_rule(engine, device, density, weights, chosen):
     assert choose_engine(engine, device, **size, batch_size=DENSE_FROM_BATCH) == chosen
     small = "sparse" if (engine, device) == ("auto", "cpu") else chosen
     assert choose_engine(engine, device, **size, batch_size=DENSE_FROM_BATCH - 1) == small
+
+
+def test_the_choice_asks_nothing_of_the_machine(monkeypatch):
+    """No clock, no load, no count of cores: a study chooses alike on a busy machine and on an idle one."""
+
+    def ask(*arguments, **named):
+        raise AssertionError("the choice must follow from what is known beforehand")
+
+    for module, names in (
+        (time, ("time", "monotonic", "perf_counter", "process_time", "thread_time")),
+        (os, ("getloadavg", "cpu_count", "sched_getaffinity", "times")),
+        (torch, ("get_num_threads",)),
+        (torch.cuda, ("is_available",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, ask)
+    size = {"connections": MANY, "weights": MANY, "batch_size": DENSE_FROM_BATCH}
+    assert choose_engine("auto", "cpu", **size) == "dense"
+    assert choose_engine("auto", "cpu", **{**size, "connections": MANY // 2}) == "sparse"
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,164 @@
 from __future__ import annotations
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from dst.checkpoint import State
-from dst.importance import METRICS, ImportanceHistory, neuron_attribution, neuron_strength
+from dst.data.dataset import Part
+from dst.errors import InputError
+from dst.importance import (
+    HELD_OUT_METRICS,
+    METRICS,
+    gradient_x_input,
+    integrated_gradients,
+    neuron_attribution,
+    neuron_strength,
+    permutation,
+    random_importance,
+)
+from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
-from dst.training import EpochEnd
+from dst.rankers.sparse_mlp import rank_by_sparse_mlp
+from dst.training import EpochEnd, StepStart
+from dst.training_config import TrainingConfig
 
 
-@pytest.mark.parametrize("sparsity", [None, 0.0, 0.8])
-@pytest.mark.parametrize("n_rows", [1, 16, 21])
-def test_attribution_matches_the_jacobian_of_the_oracle(sparsity, n_rows):
-    rng = np.random.default_rng(0)
-    model = SparseMLP(12, 4, hidden=(20, 10), sparsity=sparsity, rng=rng)
-    rows = rng.normal(size=(n_rows, 12)).astype(np.float32)
+def network(sparsity, hidden=(20, 10)):
+    return SparseMLP(12, 4, hidden=hidden, sparsity=sparsity, rng=np.random.default_rng(0))
+
+
+def jacobian_of_oracle(model, rows):
     oracle = model.masked()
     jacobian = torch.func.vmap(torch.func.jacrev(lambda x: oracle(x[None])[0]))(torch.from_numpy(rows))
-    expected = jacobian.abs().mean(dim=0).sum(dim=0).detach().numpy()
+    return jacobian.detach().numpy()
+
+
+def drawn(n_rows, n_features=12):
+    return np.random.default_rng(1).normal(size=(n_rows, n_features)).astype(np.float32)
+
+
+@pytest.mark.parametrize("hidden", [(), (30,), (20, 10), (20, 15, 10)])
+@pytest.mark.parametrize("sparsity", [None, 0.0, 0.8])
+@pytest.mark.parametrize("n_rows", [1, 16, 21, 300])
+def test_gradients_match_the_jacobian_of_the_oracle(sparsity, n_rows, hidden):
+    model, rows = network(sparsity, hidden), drawn(n_rows)
+    jacobian = jacobian_of_oracle(model, rows)
+    expected = np.abs(jacobian).mean(axis=0).sum(axis=0)
     np.testing.assert_allclose(neuron_attribution(model, rows), expected, rtol=1e-4, atol=1e-6)
+    expected = np.abs(jacobian * rows[:, None]).mean(axis=0).sum(axis=0)
+    np.testing.assert_allclose(gradient_x_input(model, rows), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_panels_and_dead_neurons_change_nothing():
+    model, rows = network(0.5), drawn(40)
+    with torch.no_grad():
+        model.linears[0].bias[:7] = -1e3
+        model.linears[1].bias[:3] = -1e3
+    expected = np.abs(jacobian_of_oracle(model, rows)).mean(axis=0).sum(axis=0)
+    for tile in (12, 5, 1):
+        model.linears[0].arrange(tile)
+        model.linears[1].arrange(2 * tile)
+        np.testing.assert_allclose(neuron_attribution(model, rows), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("sparsity", [None, 0.7])
+def test_metrics_are_captums(sparsity):
+    model, rows = network(sparsity), drawn(21)
+    oracle, x = model.masked(), torch.from_numpy(rows)
+    ways = {
+        neuron_attribution: lambda c: captum.attr.Saliency(oracle).attribute(x.clone().requires_grad_(), target=c),
+        gradient_x_input: lambda c: captum.attr.InputXGradient(oracle).attribute(x.clone().requires_grad_(), target=c),
+        integrated_gradients: lambda c: captum.attr.IntegratedGradients(oracle).attribute(
+            x, target=c, n_steps=32, method="riemann_middle"
+        ),
+    }
+    for metric, of_logit in ways.items():
+        expected = sum(of_logit(c).abs().mean(dim=0).detach().numpy() for c in range(4))
+        np.testing.assert_allclose(metric(model, rows), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_strength_is_the_column_sum_of_the_first_layer():
-    model = SparseMLP(12, 4, hidden=(20, 10), sparsity=0.8, rng=np.random.default_rng(1))
+    model = network(0.8)
     expected = model.linears[0].dense_weight().abs().sum(dim=0).numpy()
-    np.testing.assert_allclose(neuron_strength(model, np.empty((0, 12), np.float32)), expected, rtol=1e-6)
+    np.testing.assert_allclose(neuron_strength(model), expected, rtol=1e-6)
 
 
-def test_history_sums_up_to_the_best_epoch():
+def test_permutation_falls_to_chance_on_the_one_column_that_decides():
+    model = SparseMLP(3, 2, hidden=(), sparsity=0.0, rng=np.random.default_rng(0))
+    with torch.no_grad():
+        model.linears[0].values[:] = torch.tensor([0.0, -1, 0, 0, 1, 0])
+        model.linears[0].bias[:] = 0
+    rows = drawn(2000, 3)
+    before = rows.copy()
+    drops = permutation(model, rows, (rows[:, 1] > 0).astype(np.int64), np.random.default_rng(0), repeats=3)
+    assert drops[[0, 2]].tolist() == [0, 0]
+    assert drops[1] == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_array_equal(rows, before)
+
+
+def test_random_importance_is_the_generators():
+    one, same = (random_importance(network(0.5), np.random.default_rng(5)) for _ in range(2))
+    assert one.shape == (12,)
+    np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize(
+    ("history", "counted"), [("best", [0, 1, 2]), ("all", [0, 1, 2, 3]), ("best_epoch", [2]), ("last", [3])]
+)
+@pytest.mark.parametrize("sampling", ["per_epoch", "per_step"])
+def test_the_history_sums_what_counts(history, counted, sampling):
     rng = np.random.default_rng(2)
     models = [SparseMLP(6, 2, hidden=(8,), sparsity=0.5, rng=rng) for _ in range(4)]
-    x = rng.normal(size=(30, 6)).astype(np.float32)
-    history = ImportanceHistory(x, np.random.default_rng(0))
+    x = drawn(30, 6)
+    config = TrainingConfig(history=history, sampling=sampling, importance_rows=40)  # more rows than there are
+    whole, resumed = (ImportanceHistory(x, np.random.default_rng(seed), config) for seed in (0, 1))
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
-        history.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, model, lambda: State({}, {})))
-    assert set(history.scores()) == set(METRICS)
-    for name, scores in history.scores().items():
-        np.testing.assert_allclose(scores, sum(METRICS[name](model, x) for model in models[:3]), rtol=1e-5)
+        for index in range(3 if sampling == "per_epoch" else 1):
+            whole.add_step(StepStart(model, index, 3, lambda: x))
+        whole.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, lambda: State({}, {}), model))
+        resumed.load_state_dict(whole.state_dict())
+    assert set(whole.scores()) == {"neuron_strength", "neuron_attribution"}
+    attribution, strength = whole.scores()["neuron_attribution"], whole.scores()["neuron_strength"]
+    np.testing.assert_allclose(attribution, sum(neuron_attribution(models[i], x) for i in counted), rtol=1e-5)
+    np.testing.assert_allclose(strength, sum(neuron_strength(models[i]) for i in counted), rtol=1e-6)
+    np.testing.assert_array_equal(resumed.scores()["neuron_attribution"], attribution)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"importances": ()}, "importances not empty"),
+        ({"importances": ("neuron_strenght",)}, "neuron_strength"),
+        ({"history": "bets"}, "best"),
+        ({"sampling": "per_stop"}, "per_step"),
+        ({"loss": "squared_error", "importances": ("permutation",)}, "need class labels"),
+        ({"importance_rows": 0}, "importance_rows >= 1"),
+        ({"method": "set_attr", "importances": ("neuron_strength",)}, "importances must include it"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        TrainingConfig(**settings)
+
+
+def test_a_ranking_takes_every_metric_and_nothing_that_one_draws_changes_another():
+    x = drawn(60, 6)
+    train, validation = (Part(rows, (rows[:, 1] > 0).astype(np.int64), 2) for rows in (x[:40], x[40:]))
+    every = (*METRICS, *HELD_OUT_METRICS)
+
+    def scores(importances, table=train):
+        config = TrainingConfig(sparsity=0.5, hidden=(8,), epochs=4, batch_size=20, importances=importances)
+        ranked = rank_by_sparse_mlp(table, validation, config, np.random.default_rng(0), lambda end: None)
+        return ranked.scores
+
+    together = scores(every)
+    assert tuple(together) == every
+    for name in every:
+        np.testing.assert_array_equal(scores((name,))[name], together[name])
+    sparse = Part(csr_array(train.x), train.y, 2)
+    np.testing.assert_allclose(
+        scores(("gradient_x_input",), sparse)["gradient_x_input"], together["gradient_x_input"], rtol=1e-4
+    )

@@ -161,7 +161,52 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-@pytest.mark.parametrize("method", sorted(set(RANKERS) - set(METHODS)))
+EPOCHS = {"quickselection", "stg", "lassonet"}
+"""Rankers that go epoch by epoch, besides sparse networks."""
+
+BRIEF = {**SMALL, "units": 10, "dae_epochs": 12, "lambda_start": 30.0, "path_multiplier": 1.3, "dense_iterations": 50}
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 7])
+@pytest.mark.parametrize("method", sorted(EPOCHS))
+def test_rivals_that_train_go_on_where_they_were(method, epoch, tmp_path):
+    train, validation = parts()
+    config = make_config(method, BRIEF)
+
+    def run(on_epoch, state):
+        return RANKERS[method].rank(train, validation, config, np.random.default_rng(3), on_epoch, state)
+
+    whole = run(lambda end: None, None)
+    assert comparable(interrupted(tmp_path / "state.npz", epoch, run)) == comparable(whole)
+
+
+@pytest.mark.parametrize("method", sorted(EPOCHS))
+def test_after_the_last_epoch_nothing_is_left_to_train(method):
+    train, validation = parts()
+    config, states = make_config(method, BRIEF), []
+
+    def run(state=None):
+        keep = lambda end: states.append(end.state())  # noqa: E731
+        return RANKERS[method].rank(train, validation, config, np.random.default_rng(3), keep, state)
+
+    whole = run()
+    epochs = len(states)
+    assert comparable(run(states[-1])) == comparable(whole)
+    assert len(states) == epochs
+
+
+@pytest.mark.parametrize(("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2")])
+def test_the_state_of_a_rival_with_other_settings_is_refused(method, changed):
+    train, validation = parts()
+    states = []
+    rank, rng = RANKERS[method].rank, np.random.default_rng(0)
+    rank(train, validation, make_config(method, BRIEF), rng, lambda end: states.append(end.state()))
+    other = make_config(method, {**BRIEF, changed: 0.5})
+    with pytest.raises(ValueError, match=f"other settings: {changed} differ"):
+        rank(train, validation, other, rng, lambda end: None, states[0])
+
+
+@pytest.mark.parametrize("method", sorted(set(RANKERS) - set(METHODS) - EPOCHS))
 def test_rankers_without_epochs_hand_out_no_state(method):
     train, validation = parts()
     seen = []

@@ -115,7 +115,7 @@ def test_in_a_pipeline_under_a_grid_search(table):
         "sparsefeatureselector__n_features_to_select": np.array([1, 6]),
         "sparsefeatureselector__importance": ["neuron_strength", "neuron_attribution"],
     }
-    search = GridSearchCV(clone(pipeline), grid, cv=2).fit(frame, y)
+    search = GridSearchCV(clone(pipeline), grid, cv=2, error_score="raise").fit(frame, y)
     assert search.best_params_["sparsefeatureselector__n_features_to_select"] == 6
     names = search.best_estimator_[0].set_output(transform="pandas").transform(frame).columns
     assert list(names) == list(search.best_estimator_[0].get_feature_names_out())

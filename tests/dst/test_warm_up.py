@@ -14,7 +14,7 @@ from numba.core.dispatcher import Dispatcher
 
 import dst.kernels
 from dst.data.dataset import Part
-from dst.importance import ATTRIBUTION_ROWS, METRICS
+from dst.importance import METRICS
 from dst.topology import METHODS
 from dst.training import Trainer, TrainingConfig
 from dst.warm_up import warm_up
@@ -61,7 +61,7 @@ def train_on_other_shapes(config: TrainingConfig) -> None:
     for _ in range(2):
         end = trainer.run_epoch()
     for metric in METRICS.values():
-        metric(end.model, x[:ATTRIBUTION_ROWS])
+        metric(end.model, x[: config.importance_rows], rng)
     trainer.load_state_dict(trainer.state_dict())
     trainer.run_epoch()
 

@@ -10,8 +10,24 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from search_spaces import Fixed, Space, SpaceError, load_space, packaged_spaces
 
-ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", "C")
-METHODS = ("dense", "static", "set", "rigl", "mest", "set_attr", "l1_logistic", "random")
+NETWORKS = ("dense", "static", "set", "rigl", "mest", "set_attr")
+RIVALS = (
+    "extra_trees",
+    "f_score",
+    "l1_logistic",
+    "lasso",
+    "lassonet",
+    "mutual_info",
+    "quickselection",
+    "random",
+    "stg",
+)
+METHODS = NETWORKS + RIVALS
+OF_RIVALS = (
+    *("C", "alpha", "M", "lam", "epsilon", "dae_epochs"),
+    *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
+)
+ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
 
 
 def load(space: object, methods: tuple[str, ...] = ("set", "rigl")) -> Space:
@@ -53,7 +69,10 @@ def test_every_way_to_write_a_parameter(declared: object, domain: object) -> Non
     [
         ("defalt", r"space: unknown space 'defalt': did you mean 'default'\? valid are default, paper"),
         (5, "space: must be a name or a mapping of parameters, got 5"),
-        ({"L2": 1}, r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, drop_fraction, l2, lr"),
+        (
+            {"L2": 1},
+            r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, M, alpha, dae_epochs, drop_fraction",
+        ),
         ({"method": "set"}, "space.method: methods are named beside the space"),
         ({"l2": {}}, "space.l2: a parameter needs 'values', 'value', or 'low' and 'high', got no keys"),
         ({"l2": {"low": 1, "high": 2, "stp": 1}}, r"space.l2: unknown key 'stp': did you mean 'step'\?"),
@@ -96,7 +115,10 @@ def test_methods_are_at_least_one_and_each_once(methods: tuple[str, ...]) -> Non
         (("static",), ("method", "sparsity", "l2", "lr")),
         (("dense",), ("method", "l2", "lr")),
         (("l1_logistic",), ("method", "C")),
-        (("random",), ("method",)),
+        (("random", "f_score"), ("method",)),
+        (("stg",), ("method", "lr", "lam")),
+        (("lasso", "lassonet"), ("method", "alpha", "M")),
+        (("quickselection",), ("method", "epsilon", "dae_epochs", "zeta")),
         (("random", "dense", "l1_logistic"), ("method", "l2", "lr", "C")),
         (("rigl", "l1_logistic"), ("method", "sparsity", "l2", "lr", "drop_fraction", "C")),
     ],
@@ -114,6 +136,15 @@ def test_the_default_ranges() -> None:
         "lr": FloatDistribution(3e-4, 3e-3, log=True),
         "drop_fraction": FloatDistribution(0.1, 0.5),
         "C": FloatDistribution(1e-2, 1e2, log=True),
+        "alpha": FloatDistribution(1e-3, 0.5, log=True),
+        "M": CategoricalDistribution([1.0, 10.0, 100.0]),
+        "lam": FloatDistribution(1e-5, 1e-1, log=True),
+        "epsilon": FloatDistribution(2.0, 25.0, log=True),
+        "dae_epochs": CategoricalDistribution([10, 30, 100]),
+        "zeta": FloatDistribution(0.1, 0.4),
+        "max_features": FloatDistribution(1e-2, 1.0, log=True),
+        "min_samples_leaf": IntDistribution(1, 5),
+        "n_neighbors": IntDistribution(1, 10),
     }
 
 

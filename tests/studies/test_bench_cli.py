@@ -24,7 +24,7 @@ def bench(*arguments):
     return result
 
 
-@pytest.mark.parametrize(("command", "n_rows"), [("step", 2), ("topology", 4)])
+@pytest.mark.parametrize(("command", "n_rows"), [("step", 2), ("topology", 4), ("attribution", 2)])
 def test_json_is_one_object_and_progress_goes_elsewhere(command, n_rows):
     result = bench(
         command, "--shape", "TINY", "--sparsity", 0.5, "--sparsity", 0.9, "--seconds", 0, "--threads", 1, "--json"

@@ -44,7 +44,7 @@ def tables(tmp_path):
     [
         (["trial", "--data", "win"], "unknown dataset 'win': did you mean 'wine'?"),
         (["trial", "--data", "{}/nosuch.csv"], "nosuch.csv"),
-        (["trial", "--data", "wine", "--method", "ste"], "unknown method 'ste': did you mean 'set'?"),
+        (["trial", "--data", "wine", "--method", "rigle"], "unknown method 'rigle': did you mean 'rigl'?"),
         (["trial", "--data", "wine", "--k", "14"], "k must be at most the number of features, 13, but got 14"),
         (["trial", "--data", "wine", "--k", "0"], "k must be at least 1, but got 0"),
         (["trial", "--data", "wine", "--sparsity", "1"], "0 <= sparsity < 1 must hold, but got sparsity=1.0"),

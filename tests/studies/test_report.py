@@ -109,7 +109,10 @@ def test_counts_and_cost(study, page: str) -> None:
     states = trials["state"].value_counts()
     expected = [str(states[state]) for state in ("finished", "stopped", "failed")]
     assert cells[start + 1 : start + 5] == [*expected, str((trials["stage"] == "confirm").sum())]
-    assert float(cells[start + 5].replace(",", "")) == pytest.approx(trials["seconds"].sum(), rel=0.01)
+    total, *parts = (float(text.replace(",", "")) for text in cells[start + 5 : start + 10])
+    assert total == pytest.approx(trials["seconds"].sum(), rel=0.01)
+    assert sum(parts) == pytest.approx(total, rel=0.01)
+    assert cells[start + 10] == f"{trials['rss'].max() / 2**20:,.0f} MiB"
 
 
 def test_an_empty_study_and_one_that_opened_no_test_rows(make_study: Callable, tmp_path: Path) -> None:

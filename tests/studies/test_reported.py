@@ -9,6 +9,7 @@ import pytest
 
 from dst.data import Dataset, trial_data
 from dst.model import SparseMLP
+from dst.training import EpochEnd
 from dst.trial import TrialSpec
 from studies.reported import CheapScore, Rungs
 from studies.run import run_study
@@ -60,6 +61,9 @@ def test_a_score_is_measured_at_rungs_only():
         rungs.on_epoch(0, end(epoch))
     assert measured == [(0, 5), (0, 10), (0, 20)]
     assert reports == [(5, 0.5), (10, 0.5), (20, 0.5)]
+    silent = Rungs(20, lambda *report: reports.append(report), on="val_score", cheap=lambda *_: None, maximize=True)
+    silent.on_epoch(0, end(5))
+    assert len(reports) == 3, "who cannot be measured reports nothing"
     with pytest.raises(ValueError, match="reports of val_score need a measure of it"):
         Rungs(20, lambda *report: None, on="val_score", maximize=True)
 
@@ -88,8 +92,9 @@ def test_the_cheap_score_is_high_for_the_columns_that_decide(columns, low, high)
     seen, judged = measure._parts[0]
     assert len(seen.y) == CheapScore.ROWS
     assert len(judged.y) <= CheapScore.ROWS
-    one = SimpleNamespace(epoch=5, model=network(columns))
+    one = EpochEnd(5, 0.0, 0.0, 0.0, False, lambda: None, network(columns))
     assert low <= measure(0, one) <= high
+    assert measure(0, end(5)) is None, "no network, no score"
     assert measure(0, one) == CheapScore(trial_data(data, spec.design, keep=True), spec)(0, one), "the same rows"
 
 

@@ -68,7 +68,7 @@ def test_select_ranks_an_own_table(capsys, mine):
         (["--target", "label", "--impute", "mean", "--k", "22"], "21"),
         (["--target", "label", "--impute", "mean", "--out", "mine.csv"], "must not be the table itself"),
         (["--target", "label", "--impute", "mean", "--out", "ranked.txt"], "must end in .csv"),
-        (["--target", "label", "--impute", "mean", "--method", "ste"], "did you mean 'set'"),
+        (["--target", "label", "--impute", "mean", "--method", "rigle"], "did you mean 'rigl'"),
         (["--target", "label", "--impute", "mean", "--sparsity", "1"], "0 <= sparsity < 1"),
     ],
 )

@@ -72,7 +72,7 @@ def digests(folder: Path) -> dict[str, str]:
 def without_measurements(folder: Path, *also: str) -> list[dict]:
     """All records but for what no two runs have in common: seconds and memory, and the keys named."""
     return [
-        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes", *also)}
+        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes", "resumption", *also)}
         for record in iter_records(StudyFolder(folder))
     ]
 
@@ -164,7 +164,13 @@ def test_status_counts_every_trial(finished):
         assert counts["finished"] + counts["stopped"] + counts["failed"] == len(trials)
         assert counts["running"] == counts["waiting"] == 0
         assert counts["best_value"] == trials[trials["stage"] == "search"]["val_score"].max()
-    assert status["cost"]["core_seconds"] == pytest.approx(result.trials["seconds"].sum())
+    cost = status["cost"]
+    kinds = ("useful", "stopped", "failed", "repeated")
+    assert cost["core_seconds"] == pytest.approx(sum(cost[kind] for kind in kinds))
+    assert cost["core_seconds"] == pytest.approx(sum(one["core_seconds"] for one in cost["datasets"].values()))
+    assert cost["core_seconds"] >= result.trials["seconds"].sum() > 0
+    assert cost["repeated"] == 0
+    assert cost["peak_rss_bytes"] == result.trials["rss"].max()
 
 
 def test_results_can_be_written_again_without_the_data(finished, tmp_path):
@@ -205,7 +211,7 @@ class Killed(BaseException):
 def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, monkeypatch, when, jobs):
     """The run dies at a chosen write; the next one ends with the records and winners of an undisturbed run."""
     spec, undisturbed = finished
-    import studies.plan
+    import studies.study_plan
 
     written = []
 
@@ -216,11 +222,11 @@ def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, mon
             raise Killed
         written.append(real(*arguments))
         if len(written) == jobs and when == "after the tell":
-            monkeypatch.setattr(studies.plan.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
+            monkeypatch.setattr(studies.study_plan.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
 
-    real = studies.plan.write_record
+    real = studies.study_plan.write_record
     with monkeypatch.context() as patch:
-        patch.setattr(studies.plan, "write_record", dying)
+        patch.setattr(studies.study_plan, "write_record", dying)
         with pytest.raises(Killed):
             run_study(spec, out=tmp_path, in_process=True)
     monkeypatch.undo()

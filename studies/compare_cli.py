@@ -1,0 +1,137 @@
+"""``dst compare``: studies beside the paper's tables, or beside one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from dst.errors import InputError
+from studies.terminal import AsJson, print_json, print_table, say
+
+_SHARES = {
+    "mean",
+    "std",
+    "low",
+    "high",
+    "paper_mean",
+    "paper_std",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "coverage",
+    "paper_coverage",
+}
+"""Columns that are printed in percent; files hold shares."""
+
+_TITLES = {
+    "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
+    "flops": "Training FLOPs beside the paper's table 5",
+    "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
+    "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",
+}
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of studies, or of their tables.")],
+    paper: Annotated[bool, typer.Option("--paper", help="Beside the paper's tables 4, 5 and 6.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables (CSV) and figures into this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put studies beside the paper's tables, or beside one another."""
+    from studies.opened_scores import read_opened_scores
+
+    names = _names(folders)
+    scores = {name: read_opened_scores(folder) for name, folder in names.items()}
+    tables = _paper(scores, out) if paper else _studies(names, scores)
+    if out is not None:
+        _write(tables, out)
+    if as_json:
+        print_json({name: _plain(table) for name, table in tables.items()})
+        return
+    for number, (name, table) in enumerate((name, table) for name, table in tables.items() if len(table)):
+        if paper:
+            typer.echo(("\n" if number else "") + _TITLES[name] + "\n")
+        print_table(list(table.columns), _cells(table))
+    if paper:
+        _say_counts(tables["accuracy"])
+
+
+def _names(folders: list[Path]) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in names:
+            raise InputError(f"each study once, but {names[name]} and {folder} have the same name")
+        names[name] = folder
+    if any(not folder.is_dir() for folder in folders):
+        raise InputError(f"{next(one for one in folders if not one.is_dir())} is no folder")
+    return names
+
+
+def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd.DataFrame]:
+    from studies.compare_plots import accuracy_beside_paper, mean_rank
+    from studies.comparing import compare_with_paper
+    from studies.files import write_bytes, write_text
+    from studies.plots import to_png, to_svg
+
+    found = compare_with_paper(scores)
+    if found.missing:
+        say(f"Not in these studies: {', '.join(found.missing)}")
+    if out is not None:
+        for name, figure in (("accuracy", accuracy_beside_paper(found.accuracy)), ("ranks", mean_rank(found.ranks))):
+            write_text(out / f"{name}.svg", to_svg(figure, name))
+            write_bytes(out / f"{name}.png", to_png(figure))
+    return found.tables()
+
+
+def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    from studies.comparing import compare_studies
+    from studies.folder import StudyFolder
+
+    chosen = {}
+    for name, folder in names.items():
+        path = StudyFolder(folder).best_by_method
+        try:
+            chosen[name] = pd.read_csv(path)[["dataset", "method", "importance", "k"]]
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{path}: cannot be read as a study's best_by_method.csv ({error})") from error
+    return {"studies": compare_studies(scores, chosen)}
+
+
+def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
+    from studies.files import write_text
+
+    for name, table in tables.items():
+        write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+
+def _say_counts(accuracy: pd.DataFrame) -> None:
+    known = accuracy[accuracy["reached"].notna()]
+    judged = accuracy[accuracy["within"].notna()]
+    say(
+        f"\n{int(known['reached'].sum())} of {len(known)} means are the paper's less one of its standard deviations, "
+        f"or more; the paper's mean lies in {int(judged['within'].sum())} of {len(judged)} intervals."
+    )
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    return [[_cell(name, row[name]) for name in table.columns] for row in _plain(table)]
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column in _SHARES:
+        return f"{100 * value:.1f}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,62 @@
+"""Figures of a comparison with the paper."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from studies.plots import GRID, INK, MUTED, method_styles
+
+
+def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
+    """Draw our mean accuracy less the paper's, with its interval, a panel per method and importance metric.
+
+    Args:
+        accuracy: :attr:`studies.comparing.PaperComparison.accuracy`; rows that the paper lacks are left out.
+    """
+    known = accuracy[accuracy["paper_mean"].notna()]
+    entries = list(known.groupby(["method", "importance"], sort=True))
+    datasets = list(dict.fromkeys(known["dataset"]))
+    figure = Figure(
+        figsize=(2.0 + 1.9 * max(1, len(entries)), 1.4 + 0.26 * max(1, len(datasets))), layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    styles = method_styles(known["method"])
+    axes = figure.subplots(1, max(1, len(entries)), sharey=True, squeeze=False)[0]
+    for ax, ((method, importance), rows) in zip(axes, entries, strict=False):
+        look = styles[str(method)]
+        places = [datasets.index(name) for name in rows["dataset"]]
+        ax.axvline(0, color=INK, linewidth=0.8)
+        ax.barh(places, 200 * rows["paper_std"], left=-100 * rows["paper_std"], color=GRID, height=0.6, zorder=0)
+        half = (100 * (rows["high"] - rows["mean"])).fillna(0)
+        ax.errorbar(100 * rows["difference"], places, xerr=half, fmt=look.marker, color=look.colour, markersize=4)
+        ax.set_title(f"{method}\n{importance}", fontsize=8, color=INK)
+        ax.tick_params(labelsize=7, colors=MUTED)
+        ax.grid(axis="x", color=GRID, linewidth=0.5)
+        ax.set_axisbelow(True)
+    if entries:
+        axes[0].set_yticks(range(len(datasets)), datasets)
+        axes[0].invert_yaxis()
+    figure.supxlabel("accuracy less the paper's, percentage points (bars: the paper's standard deviation)", fontsize=8)
+    return figure
+
+
+def mean_rank(ranks: pd.DataFrame) -> Figure:
+    """Draw the mean rank of every method and importance metric, best on top.
+
+    Args:
+        ranks: :attr:`studies.comparing.PaperComparison.ranks`.
+    """
+    figure = Figure(figsize=(5.0, 1.0 + 0.26 * max(1, len(ranks))), layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    styles = method_styles(ranks["method"])
+    labels = [f"{row.method}, {row.importance}" for row in ranks.itertuples()]
+    ax.barh(range(len(ranks)), ranks["rank"], color=[styles[str(name)].colour for name in ranks["method"]], height=0.6)
+    ax.set_yticks(range(len(ranks)), labels, fontsize=7)
+    ax.invert_yaxis()
+    ax.tick_params(axis="x", labelsize=7, colors=MUTED)
+    datasets = int(ranks["datasets"].iloc[0]) if len(ranks) else 0
+    ax.set_xlabel(f"mean rank over {datasets} datasets (1 is best)", fontsize=8, color=INK)
+    return figure

@@ -1,0 +1,241 @@
+"""Studies beside the paper's tables, and beside one another: pure functions from test scores to tables.
+
+Intervals are Student's t, 95%: over the seeds of a configuration for a mean, with Welch's degrees of freedom for the
+difference of two. Seeds share their test rows, so that an interval is about training and the draw of validation rows,
+not about which rows were held out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from dst.errors import InputError
+from studies.paper_reference import SINGLE, paper_accuracy, paper_coverage, paper_flops, paper_k
+
+LEVEL = 0.95
+"""Confidence of every interval."""
+
+_ENTRY = ["dataset", "method", "importance"]
+
+
+@dataclass(frozen=True)
+class PaperComparison:
+    """A study, or several, beside the paper.
+
+    Attributes:
+        accuracy: a row per dataset of the paper, method and importance metric at the paper's K: ``k``, ``seeds``,
+            ``mean``, ``std``, ``low`` and ``high`` (interval of the mean), ``paper_mean``, ``paper_std``,
+            ``difference`` (ours less the paper's), ``within`` (the paper's mean lies in the interval), ``reached`` (our
+            mean is the paper's less one of its standard deviations, or more), ``sparsity`` and ``paper_sparsity``;
+            missing where the paper has none.
+        flops: a row per dataset, method and importance metric of table 5: ``flops``, ``paper_flops``, ``ratio``.
+        ranks: a row per method and importance metric: ``rank``, the mean over ``datasets`` of its rank by mean accuracy
+            among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
+            the same among the entries that we and the paper have on those datasets.
+        coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
+            ``low``, ``high``, ``paper_coverage``, ``difference``.
+        missing: the paper's datasets that no study has.
+    """
+
+    accuracy: pd.DataFrame
+    flops: pd.DataFrame
+    ranks: pd.DataFrame
+    coverage: pd.DataFrame
+    missing: tuple[str, ...]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by name."""
+        return {"accuracy": self.accuracy, "flops": self.flops, "ranks": self.ranks, "coverage": self.coverage}
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of a mean, Student's t; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of the difference of two means (ours less theirs), Welch's; NaN below two values each.
+
+    Equal values on both sides leave no spread: the interval is the difference itself.
+    """
+    if min(len(ours), len(theirs)) < 2:
+        return math.nan, math.nan
+    difference = float(np.mean(ours) - np.mean(theirs))
+    parts = [float(np.var(one, ddof=1)) / len(one) for one in (ours, theirs)]
+    if sum(parts) == 0:
+        return difference, difference
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
+    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(sum(parts))
+    return difference - half, difference + half
+
+
+def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
+    """Put the test scores of some studies beside the paper's tables 4, 5 and 6, its mean ranks and its figure 8.
+
+    Args:
+        studies: tables of :func:`studies.opened_scores.opened_scores` by name; no dataset, method and importance metric
+            may be in two of them.
+
+    Raises:
+        InputError: two studies have the same entry.
+    """
+    scores = _joined(studies)
+    published = paper_accuracy()
+    at_k = scores[scores["dataset"].isin(published["dataset"]) & (scores["k"] == scores["dataset"].map(paper_k))]
+    accuracy = _summary(at_k, "test_accuracy", ["k", "sparsity"])
+    names = {"mean": "paper_mean", "std": "paper_std", "sparsity": "paper_sparsity"}
+    accuracy = _beside(accuracy, published.rename(columns=names))
+    known = accuracy["paper_mean"].notna()
+    accuracy["difference"] = accuracy["mean"] - accuracy["paper_mean"]
+    within = accuracy["paper_mean"].between(accuracy["low"], accuracy["high"])
+    accuracy["within"] = within.astype("boolean").where(known & accuracy["low"].notna())
+    reached = accuracy["mean"] >= accuracy["paper_mean"] - accuracy["paper_std"]
+    accuracy["reached"] = reached.astype("boolean").where(known)
+    there = set(accuracy["dataset"])
+    return PaperComparison(
+        accuracy=accuracy,
+        flops=_flops(at_k),
+        ranks=mean_ranks(accuracy),
+        coverage=_coverage(scores),
+        missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
+    )
+
+
+def mean_ranks(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Return each entry's mean rank over datasets, as the paper's appendix B ranks them.
+
+    Entries that some of the datasets lack are left out: they would be ranked on easier or harder company.
+
+    Args:
+        accuracy: columns ``dataset``, ``method``, ``importance``, ``mean`` and ``paper_mean`` (NaN: there is none).
+    """
+    datasets = accuracy["dataset"].nunique()
+    rows = accuracy[accuracy.groupby(["method", "importance"])["dataset"].transform("nunique") == datasets]
+    shared = rows.groupby(["method", "importance"])["paper_mean"].transform(lambda means: means.notna().all())
+    both = rows[shared.astype(bool)]
+    ranks = {
+        "rank": rows.groupby("dataset")["mean"].rank(ascending=False),
+        "shared_rank": both.groupby("dataset")["mean"].rank(ascending=False),
+        "paper_rank": both.groupby("dataset")["paper_mean"].rank(ascending=False),
+    }
+    table = rows[["method", "importance"]].assign(**ranks)
+    means = table.groupby(["method", "importance"], as_index=False).mean()
+    return means.assign(datasets=datasets).sort_values("rank", kind="stable", ignore_index=True)
+
+
+def compare_studies(studies: Mapping[str, pd.DataFrame], chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put studies beside one another, at the importance metric and K that each chose for a dataset and method.
+
+    Args:
+        studies: tables of :func:`studies.opened_scores.opened_scores` by name; others are compared with the first.
+        chosen: each study's ``best_by_method.csv``.
+
+    Returns:
+        A row per dataset, method and study: ``importance``, ``k``, ``seeds``, ``mean``, ``std``, ``low``, ``high``, and
+        against the first study that has the dataset and method: ``difference``, ``difference_low`` and
+        ``difference_high`` (Welch) and ``differs`` (the interval does not hold 0).
+    """
+    parts: dict[tuple[str, str], list[tuple[str, pd.DataFrame]]] = {}
+    for study, scores in studies.items():
+        for choice in chosen[study].itertuples():
+            same = (scores["dataset"] == choice.dataset) & (scores["method"] == choice.method)
+            same &= (scores["importance"] == choice.importance) & (scores["k"] == choice.k)
+            if same.any():
+                parts.setdefault((str(choice.dataset), str(choice.method)), []).append((study, scores[same]))
+    rows = []
+    for (dataset, method), entries in parts.items():
+        reference = entries[0][1]["test_accuracy"].tolist()
+        for number, (study, scores) in enumerate(entries):
+            values = scores["test_accuracy"].tolist()
+            low, high = t_interval(values)
+            first = number == 0
+            between = (math.nan, math.nan) if first else welch_interval(values, reference)
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "study": study,
+                    "importance": scores["importance"].iloc[0],
+                    "k": int(scores["k"].iloc[0]),
+                    "seeds": len(values),
+                    "mean": float(np.mean(values)),
+                    "std": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+                    "low": low,
+                    "high": high,
+                    "difference": math.nan if first else float(np.mean(values) - np.mean(reference)),
+                    "difference_low": between[0],
+                    "difference_high": between[1],
+                    "differs": pd.NA if math.isnan(between[0]) else not between[0] <= 0 <= between[1],
+                }
+            )
+    columns = ["dataset", "method", "study", "importance", "k", "seeds", "mean", "std", "low", "high"]
+    columns += ["difference", "difference_low", "difference_high", "differs"]
+    return pd.DataFrame(rows, columns=columns).astype({"differs": "boolean"})
+
+
+def _joined(studies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    tables = [scores.assign(study=name) for name, scores in studies.items()]
+    joined = pd.concat(tables, ignore_index=True)
+    entries = joined[[*_ENTRY, "study"]].drop_duplicates()
+    several = entries[entries.duplicated(_ENTRY, keep=False)]
+    if len(several):
+        first = several.iloc[0]
+        entry = [str(first[name]) for name in _ENTRY]
+        holders = sorted(several.loc[(several[_ENTRY] == first[_ENTRY]).all(axis=1), "study"])
+        raise InputError(f"each entry once, but {', '.join(holders)} all have {', '.join(entry)}")
+    return joined
+
+
+def _summary(scores: pd.DataFrame, value: str, constants: Sequence[str] = ()) -> pd.DataFrame:
+    """Return mean, standard deviation and interval over the seeds of each entry."""
+    rows = []
+    for _, seeds in scores.groupby(_ENTRY, sort=False):
+        values = seeds[value].tolist()
+        low, high = t_interval(values)
+        rows.append(
+            {
+                **{name: seeds[name].iloc[0] for name in (*_ENTRY, *constants)},
+                "seeds": len(values),
+                "mean": float(np.mean(values)),
+                "std": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+                "low": low,
+                "high": high,
+            }
+        )
+    return pd.DataFrame(rows, columns=[*_ENTRY, *constants, "seeds", "mean", "std", "low", "high"])
+
+
+def _beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Join the paper's columns to our entries; a ranker with one metric joins whatever we call that."""
+    single = set(paper.loc[paper["importance"] == SINGLE, "method"])
+    key = ours["importance"].where(~ours["method"].isin(single), SINGLE)
+    joined = ours.assign(_key=key).merge(
+        paper.rename(columns={"importance": "_key"}), how="left", on=["dataset", "method", "_key"]
+    )
+    return joined.drop(columns="_key")
+
+
+def _flops(at_k: pd.DataFrame) -> pd.DataFrame:
+    means = at_k.groupby(_ENTRY, sort=False)["flops"].mean().reset_index()
+    table = _beside(means, paper_flops().rename(columns={"flops": "paper_flops"}))
+    table = table[table["paper_flops"].notna()].reset_index(drop=True)
+    return table.assign(ratio=table["flops"] / table["paper_flops"])
+
+
+def _coverage(scores: pd.DataFrame) -> pd.DataFrame:
+    paper = paper_coverage().rename(columns={"coverage": "paper_coverage"})
+    # The first K at which coverage is known is the number of informative columns.
+    known = scores[scores["coverage"].notna() & scores["dataset"].isin(paper["dataset"])]
+    known = known[known["k"] == known.groupby("dataset")["k"].transform("min")]
+    table = _beside(_summary(known, "coverage"), paper).rename(columns={"mean": "coverage"})
+    return table.assign(difference=table["coverage"] - table["paper_coverage"])

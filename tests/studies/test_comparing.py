@@ -1,0 +1,204 @@
+"""Intervals, ranks and the paper's tables, by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from dst.errors import InputError
+from studies.comparing import compare_studies, compare_with_paper, mean_ranks, t_interval, welch_interval
+from studies.opened_scores import OPENED_COLUMNS
+from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k
+from tests.studies.test_cli import call
+
+values = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+
+
+def scores(rows):
+    """Rows of (dataset, method, importance, k, seed_index, accuracy), further columns as a mapping."""
+    full = []
+    for dataset, method, importance, k, seed, accuracy, *more in rows:
+        row = dict.fromkeys(OPENED_COLUMNS) | {"number": 0, "epochs": 3}
+        row |= {"dataset": dataset, "method": method, "importance": importance, "k": k, "seed_index": seed}
+        full.append(row | {"test_accuracy": accuracy} | (more[0] if more else {}))
+    return pd.DataFrame(full).astype(dict(OPENED_COLUMNS))
+
+
+def test_a_t_interval_by_hand():
+    """Mean 4, standard deviation 2, three values: 4.3027 * 2 / sqrt(3) on either side."""
+    assert t_interval([2, 4, 6]) == pytest.approx((4 - 4.9683, 4 + 4.9683), abs=1e-4)
+    assert t_interval([0.5, 0.5]) == (0.5, 0.5)
+    assert all(math.isnan(end) for end in t_interval([1.0]))
+
+
+@given(values, values)
+def test_welch_intervals_are_scipys(ours, theirs):
+    low, high = welch_interval(ours, theirs)
+    difference = np.mean(ours) - np.mean(theirs)
+    if np.var(ours) + np.var(theirs) < 1e-12:
+        assert low == pytest.approx(difference, abs=1e-4)
+        assert high == pytest.approx(difference, abs=1e-4)
+        return
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+    back = welch_interval(theirs, ours)
+    assert back == pytest.approx((-high, -low))
+
+
+def test_the_paper_tables_are_whole():
+    accuracy = paper_accuracy()
+    assert len(accuracy) == 18 * (6 + 3)
+    assert accuracy["dataset"].nunique() == 18
+    assert not accuracy.duplicated(["dataset", "method", "importance"]).any()
+    assert accuracy["mean"].between(0.4, 1).all()
+    row = accuracy[(accuracy["dataset"] == "Yale") & (accuracy["method"] == "lasso")].iloc[0]
+    assert (row["std"], row["importance"]) == (0.0, "-")
+    assert row["mean"] == pytest.approx(0.7273)
+    assert len(paper_flops()) == 18 * 4
+    assert paper_flops()["flops"].max() == 370.1e12
+    assert len(paper_coverage()) == 9 * 4
+    assert (paper_k("Madelon"), paper_k("Yale")) == (20, 100)
+
+
+def test_every_figure_stands_beside_the_papers():
+    ours = scores(
+        [
+            ("Yale", "set", "neuron_strength", 100, 0, 0.70, {"flops": 2e11, "sparsity": 0.5}),
+            ("Yale", "set", "neuron_strength", 100, 1, 0.76, {"flops": 4e11, "sparsity": 0.5}),
+            ("Yale", "set", "neuron_attribution", 100, 0, 0.50, {"flops": 2e11}),
+            ("Yale", "set", "neuron_attribution", 100, 1, 0.51, {"flops": 4e11}),
+            ("Yale", "set", "neuron_strength", 25, 0, 0.10),
+            ("Yale", "f_score", "f_score", 100, 0, 0.6),
+            ("wine", "set", "neuron_strength", 100, 0, 1.0),
+        ]
+    )
+    rivals = scores([("Yale", "lasso", "lasso_coefficient", 100, seed, 0.8) for seed in (0, 1)])
+    found = compare_with_paper({"a": ours, "b": rivals})
+    table = found.accuracy.set_index(["dataset", "method", "importance"])
+    assert len(table) == 4
+    strength = table.loc[("Yale", "set", "neuron_strength")]
+    assert strength["mean"] == pytest.approx(0.73)
+    assert strength["paper_mean"] == pytest.approx(0.7455)
+    assert strength["difference"] == pytest.approx(-0.0155)
+    assert strength["within"] is True or strength["within"]
+    assert strength["reached"], "0.7455 - 0.0364 is below 0.73"
+    attribution = table.loc[("Yale", "set", "neuron_attribution")]
+    assert not attribution["within"], "0.6576 lies above 0.505 + 12.7 * 0.005"
+    assert not attribution["reached"]
+    lasso = table.loc[("Yale", "lasso", "lasso_coefficient")]
+    assert (lasso["paper_mean"], lasso["low"], lasso["high"]) == pytest.approx((0.7273, 0.8, 0.8))
+    assert pd.isna(table.loc[("Yale", "f_score", "f_score"), "within"])
+    flops = found.flops.set_index(["method", "importance"]).loc[("set", "neuron_attribution")]
+    assert (flops["flops"], flops["paper_flops"]) == pytest.approx((3e11, 0.1e12))
+    assert "Yale" not in found.missing
+    assert len(found.missing) == 17
+
+
+def test_two_studies_may_not_have_the_same_entry():
+    one = scores([("Yale", "set", "neuron_strength", 100, 0, 0.7)])
+    with pytest.raises(InputError, match="each entry once, but a, b all have Yale, set, neuron_strength"):
+        compare_with_paper({"a": one, "b": one})
+
+
+def test_mean_ranks_by_hand():
+    """On D1: a, b, c with 3, 2, 1; on D2: b first, a and c alike. d is not on D2, and the paper lacks c."""
+    rows = [
+        ("D1", "a", 0.9, 0.1),
+        ("D1", "b", 0.8, 0.2),
+        ("D1", "c", 0.7, math.nan),
+        ("D1", "d", 1.0, 0.3),
+        ("D2", "a", 0.5, 0.6),
+        ("D2", "b", 0.6, 0.5),
+        ("D2", "c", 0.5, math.nan),
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "method", "mean", "paper_mean"]).assign(importance="-")
+    ranks = mean_ranks(table).set_index("method")
+    assert ranks["rank"].to_dict() == {"b": 1.5, "a": 1.75, "c": 2.75}
+    assert ranks["shared_rank"].dropna().to_dict() == {"b": 1.5, "a": 1.5}
+    assert ranks["paper_rank"].dropna().to_dict() == {"b": 1.5, "a": 1.5}
+    assert set(ranks["datasets"]) == {2}
+
+
+def test_coverage_counts_at_the_number_of_informative_columns():
+    rows = [
+        ("synthetic_100", "set", "neuron_strength", 100, seed, 0.6, {"coverage": c}) for seed, c in [(0, 0.5), (1, 0.7)]
+    ]
+    rows += [("synthetic_100", "set", "neuron_strength", 150, 0, 0.6, {"coverage": 0.9})]
+    row = compare_with_paper({"a": scores(rows)}).coverage.iloc[0]
+    assert (row["coverage"], row["paper_coverage"], row["difference"]) == pytest.approx((0.6, 0.55, 0.05))
+
+
+def chosen(frame):
+    return frame[["dataset", "method", "importance", "k"]].drop_duplicates()
+
+
+def test_studies_stand_beside_the_first_that_has_the_entry():
+    one = scores([("wine", "set", "x", 4, seed, value) for seed, value in enumerate([0.8, 0.9, 0.7])])
+    two = scores([("wine", "set", "y", 4, seed, value) for seed, value in enumerate([0.5, 0.5, 0.5])])
+    other = scores([("wine", "dense", "y", 4, 0, 0.5)])
+    both = {"one": one, "two": pd.concat([two, other])}
+    table = compare_studies(both, {name: chosen(frame) for name, frame in both.items()})
+    assert table["study"].tolist() == ["one", "two", "two"]
+    assert pd.isna(table["differs"][0])
+    assert table["difference"][1] == pytest.approx(-0.3)
+    half = 4.3027 * 0.1 / math.sqrt(3)
+    assert (table["difference_low"][1], table["difference_high"][1]) == pytest.approx(
+        (-0.3 - half, -0.3 + half), abs=1e-4
+    )
+    assert table["differs"][1]
+    assert pd.isna(table["difference"][2]), "nobody else has it"
+
+
+def write(folder, table):
+    folder.mkdir()
+    table.to_csv(folder / "test_scores.csv", index=False)
+    chosen(table).to_csv(folder / "best_by_method.csv", index=False)
+    return str(folder)
+
+
+def test_the_command(tmp_path, capsys):
+    networks = write(tmp_path / "a", scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)]))
+    rivals = write(tmp_path / "b", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)]))
+    out = tmp_path / "out"
+    status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
+    assert status == 0
+    document = json.loads(printed)
+    assert set(document) == {"accuracy", "flops", "ranks", "coverage"}
+    assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
+    assert "Not in these studies: MNIST" in said
+    assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert {"accuracy.csv", "accuracy.svg", "accuracy.png", "ranks.svg", "flops.csv"} <= set(first)
+    status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--out", out)
+    assert status == 0
+    assert "Test accuracy in %" in printed
+    assert "1 of 2 means are" in said, "0.7 is less than 0.7455 - 0.0364"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first, "the same tables give the same files"
+    status, printed, _ = call(capsys, "compare", networks, rivals)
+    assert status == 0
+    assert "lasso_coefficient" in printed
+
+
+def test_the_command_says_what_is_wrong(tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, message in (
+        ([tmp_path / "nothing"], "is no folder"),
+        ([empty], "has no test_scores.csv"),
+        ([empty, empty], "each study once"),
+        ([], "Missing argument"),
+    ):
+        status, printed, said = call(capsys, "compare", *arguments)
+        assert (status, printed) == (2, "")
+        assert message in said
+    (empty / "test_scores.csv").write_text("a,b\n1,2\n")
+    status, _, said = call(capsys, "compare", empty)
+    assert status == 2
+    assert "lack dataset, method" in said
