@@ -55,7 +55,7 @@ def payload(path: Path | None, **changes: Any) -> dict[str, Any]:
     settings = {"epochs": 45, "patience": 45, "hidden": [20, 10], "sparsity": 0.5, "dropout": 0.1, "batch_size": 32}
     trial = {"method": "rigl", "settings": settings, "seed": 7, "inner_splits": 2}
     checkpoint = None if path is None else {"path": str(path), "seconds": 0.0}
-    given = {"kind": "trial", "trial": trial, "removal": None, "metric": "val_svm_accuracy", "importance": "best"}
+    given = {"kind": "trial", "trial": trial, "removal": None, "objective": {}, "on": "val_loss"}
     return {**given, "checkpoint": checkpoint, **changes}
 
 
