@@ -8,7 +8,7 @@ started and never will be: it lies there as one that failed without a ``reason``
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cluster.bulk import write_reports
-from cluster.entries import Entry, LedgerError, State
+from cluster.entries import Direction, Entry, LedgerError, State
 from cluster.proposals import Proposal
 from cluster.storage import quiet_optuna
 
-DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
+DIRECTIONS: dict[str, StudyDirection] = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 
 TO_OPTUNA = {
     State.WAITING: TrialState.WAITING,
@@ -55,19 +55,22 @@ class DurableStudy:
     Args:
         storage: the durable storage.
         name: the study's name; it is made when it is missing.
-        settings: what JSON can hold; must be equal each time the study is opened. Holds ``direction``.
+        directions: one an objective.
+        settings: what JSON can hold; must be equal each time the study is opened.
 
     Raises:
         LedgerError: the study was begun with other settings.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, storage: BaseStorage, name: str, directions: Sequence[Direction], settings: Mapping[str, Any]
+    ) -> None:
         self._storage = storage
         try:
             self._id = int(storage.get_study_id_from_name(name))
         except KeyError:
             with quiet_optuna():
-                self._id = int(storage.create_new_study([DIRECTIONS[settings["direction"]]], name))
+                self._id = int(storage.create_new_study([DIRECTIONS[one] for one in directions], name))
         now = json.loads(json.dumps(settings))
         begun = storage.get_study_user_attrs(self._id).get("settings")
         if begun is None:
@@ -119,21 +122,21 @@ class DurableStudy:
         self._storage.set_trial_state_values(storage_id, TO_OPTUNA[State.SKIPPED])
 
     def end(
-        self, storage_id: int, state: State, value: float | None, reports: Mapping[int, float], reason: str | None
+        self, storage_id: int, state: State, values: Sequence[float], reports: Mapping[int, float], reason: str | None
     ) -> None:
         """End a trial. The state is written last: a trial that has ended has its reports.
 
         Args:
             storage_id: its key.
             state: a final one.
-            value: the objective's value, or None.
+            values: one an objective where it has finished, else none.
             reports: value by step.
             reason: why it failed; None for the other states.
         """
         write_reports(self._storage, storage_id, reports)
         if reason is not None:
             self._storage.set_trial_user_attr(storage_id, "reason", reason)
-        self._storage.set_trial_state_values(storage_id, TO_OPTUNA[state], None if value is None else [value])
+        self._storage.set_trial_state_values(storage_id, TO_OPTUNA[state], values or None)
 
 
 def read_study(storage: BaseStorage, name: str) -> list[Stored]:
@@ -178,7 +181,7 @@ def _read(name: str, trial: FrozenTrial) -> Stored:
         stage=attrs.pop("stage"),
         state=state,
         params=attrs.pop("params"),
-        value=trial.value if state is State.FINISHED else None,
+        values=tuple(trial.values) if state is State.FINISHED else (),
         attrs=attrs,
         reports=dict(sorted(trial.intermediate_values.items())),
     )

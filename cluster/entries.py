@@ -59,7 +59,7 @@ class Entry:
         stage: ``"search"``, or what it was added for.
         state: where it stands.
         params: all parameters by name.
-        value: the objective's value; None unless finished.
+        values: one an objective, in their order; none unless finished.
         attrs: what it was added with, and ``batch`` and ``position`` (proposals), ``source`` (added trials),
             ``requeued`` (how often it was handed out again), ``reason`` (why it failed).
         reports: value by step. Of a running trial, only the process that hands out jobs knows them.
@@ -69,6 +69,11 @@ class Entry:
     stage: str
     state: State
     params: Mapping[str, Any]
-    value: float | None
+    values: tuple[float, ...]
     attrs: Mapping[str, Any]
     reports: Mapping[int, float]
+
+    @property
+    def value(self) -> float | None:
+        """The first objective's value; None unless finished."""
+        return self.values[0] if self.values else None

@@ -35,7 +35,7 @@ class _Trial:
     proposal: Proposal
     attrs: dict[str, Any]
     state: State = State.WAITING
-    value: float | None = None
+    values: tuple[float, ...] = ()
     reports: dict[int, float] = field(default_factory=dict)
     key: int = -1  # in the peer view; search trials only, from their start on
 
@@ -48,12 +48,12 @@ class Ledger:
         name: the study's name in the storage; made when it is missing.
         stream: what the proposals depend on besides the seed, e.g. the dataset's name; None: ``name``.
         suggest: chooses one trial's parameters, e.g. ``Space.suggest``.
-        direction: ``"minimize"`` or ``"maximize"``.
+        direction: ``"minimize"`` or ``"maximize"``; with several objectives one for each, in their order.
         points: the parameters of all trials in their order, where they are known from the start (a grid); None: the
             sampler chooses.
         sampler: a key of :data:`cluster.samplers.SAMPLERS`.
         sampler_options: its options.
-        pruner: a key of :data:`cluster.pruners.PRUNERS`.
+        pruner: a key of :data:`cluster.pruners.PRUNERS`; with several objectives ``"none"``.
         pruner_options: its options.
         seed: of all proposals; not negative.
         trials: how many trials the search proposes. May grow from one run to the next: the first stay the same, and
@@ -72,7 +72,7 @@ class Ledger:
         name: str,
         *,
         suggest: Suggest,
-        direction: Direction,
+        direction: Direction | Sequence[Direction],
         stream: str | None = None,
         points: Sequence[Mapping[str, Any]] | None = None,
         sampler: str = "tpe",
@@ -83,39 +83,48 @@ class Ledger:
         trials: int,
         batch: int,
     ) -> None:
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        directions: Sequence[Direction] = (direction,) if isinstance(direction, str) else tuple(direction)
+        for one in directions or ("none",):
+            if one not in DIRECTIONS:
+                raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {one!r}")
+        if len(directions) != 1 and pruner != "none":
+            raise ValueError(f"a pruner needs one objective, got {pruner!r} with {len(directions)}: name 'none'")
         for what, number, least in (("seed", seed, 0), ("trials", trials, 1), ("batch", batch, 1)):
             if number < least:
                 raise ValueError(f"{what} >= {least} must hold, got {number}")
         self.name = name
         self._stream = name if stream is None else stream
         self._suggest = suggest
-        self._direction = direction
+        self._directions = directions
         self._sampler = (sampler, dict(sampler_options or {}))
         make_sampler(*self._sampler, seed=0)  # refuses bad options now, not at the first batch
         self._seed = seed
         self._points = points
         self._target = trials
         self._batch = batch
-        self._view = PeerView(direction, make_pruner(pruner, pruner_options or {}))
+        self._view = PeerView(f"{seed}/{self._stream}", directions, make_pruner(pruner, pruner_options or {}))
         self._closed = 0  # batches that the view shows
 
         settings = {
-            "direction": direction,
+            "direction": directions[0] if len(directions) == 1 else directions,
             "sampler": self._sampler,
             "pruner": (pruner, dict(pruner_options or {})),
             "seed": seed,
             "stream": self._stream,
             "batch": batch,
         }
-        self._durable = DurableStudy(storage, name, settings)
+        self._durable = DurableStudy(storage, name, directions, settings)
         self._trials = {stored.entry.number: _remember(stored) for stored in read_study(storage, name)}
         self._counts = Counter((trial.stage, trial.state) for trial in self._trials.values())
         # One trial a place, by batch and position: only the last ones of a batch are ever skipped.
         self._search = [t for t in self._trials.values() if t.stage == SEARCH and t.state is not State.SKIPPED]
         self._waiting = [number for number, trial in self._trials.items() if trial.state is State.WAITING]
         self._replay()
+
+    @property
+    def objectives(self) -> int:
+        """How many values a finished trial has."""
+        return len(self._directions)
 
     def requeue(self) -> int:
         """Let every running trial wait again: those that a run left behind when it died.
@@ -147,7 +156,7 @@ class Ledger:
         heapq.heappop(self._waiting)
         self._move(trial, State.RUNNING)
         if trial.stage == SEARCH:
-            trial.key = self._view.begin(trial.proposal)
+            trial.key = self._view.begin(trial.proposal, self._place(trial))
         return Ticket(trial.number, trial.stage, trial.proposal.params, dict(trial.attrs))
 
     def add(self, number: int, stage: str, attrs: Mapping[str, Any]) -> int:
@@ -192,27 +201,33 @@ class Ledger:
         trial.reports[int(step)] = float(value)
         return trial.stage == SEARCH and self._view.report(trial.key, int(step), float(value))
 
-    def complete(self, number: int, value: float) -> None:
+    def complete(self, number: int, *values: float) -> None:
         """End a trial that ran to its end. Does nothing when it is finished already.
 
         Args:
             number: the trial.
-            value: the objective, finite.
+            *values: one an objective, finite.
 
         Raises:
             LedgerError: the trial is neither running nor finished.
-            ValueError: the value is not finite: such a trial has failed.
+            ValueError: there are more or fewer values than objectives, or one is not finite: such a trial has failed.
         """
-        if not math.isfinite(value):
-            raise ValueError(f"the value of trial {number} of {self.name!r} must be finite, got {value}")
-        self._end(number, State.FINISHED, value=float(value))
+        if len(values) != len(self._directions):
+            raise ValueError(f"trial {number} of {self.name!r} has {len(self._directions)} values, got {len(values)}")
+        for value in values:
+            if not math.isfinite(value):
+                raise ValueError(f"the value of trial {number} of {self.name!r} must be finite, got {value}")
+        self._end(number, State.FINISHED, values=tuple(map(float, values)))
 
     def stop(self, number: int) -> None:
         """End a trial that was stopped early. Does nothing when it is stopped already.
 
         Raises:
-            LedgerError: the trial is neither running nor stopped.
+            LedgerError: the trial is neither running nor stopped, or there are several objectives: a value on the way
+                is none of theirs, so there is nothing to stop a trial by.
         """
+        if len(self._directions) > 1:
+            raise LedgerError(f"trial {number} of {self.name!r} has several objectives: such a trial is never stopped")
         self._end(number, State.STOPPED)
 
     def fail(self, number: int, reason: str) -> None:
@@ -285,7 +300,7 @@ class Ledger:
             stage: of this stage only; None: of all.
         """
         return [
-            Entry(t.number, t.stage, t.state, t.proposal.params, t.value, dict(t.attrs), dict(t.reports))
+            Entry(t.number, t.stage, t.state, t.proposal.params, t.values, dict(t.attrs), dict(t.reports))
             for t in self._trials.values()
             if stage in (None, t.stage)
         ]
@@ -295,10 +310,13 @@ class Ledger:
         for i, trial in enumerate(self._search):
             self._close_batches(i // self._batch)
             if trial.state.ended:
-                trial.key = self._view.begin(trial.proposal)
+                trial.key = self._view.begin(trial.proposal, self._place(trial))
                 for step, value in trial.reports.items():
                     self._view.report(trial.key, step, value)
-                self._view.end(trial.key, TO_OPTUNA[trial.state], trial.value)
+                self._view.end(trial.key, TO_OPTUNA[trial.state], trial.values)
+
+    def _place(self, trial: _Trial) -> int:
+        return int(trial.attrs["batch"]) * self._batch + int(trial.attrs["position"])
 
     def _close_batches(self, before: int) -> None:
         while self._closed < before:
@@ -320,7 +338,7 @@ class Ledger:
         proposals = propose(
             self._suggest,
             sampler=make_sampler(*self._sampler, seed=batch_seed(self._seed, self._stream, batch)),
-            direction=self._direction,
+            directions=self._directions,
             earlier=self._view.history,
             count=count,
             points=() if self._points is None else self._points[first : first + count],
@@ -337,17 +355,17 @@ class Ledger:
         heapq.heappush(self._waiting, number)
         return trial
 
-    def _end(self, number: int, state: State, value: float | None = None, reason: str | None = None) -> None:
+    def _end(self, number: int, state: State, values: tuple[float, ...] = (), reason: str | None = None) -> None:
         if self._find(number).state is state:
             return
         trial = self._running(number)
-        self._durable.end(trial.storage_id, state, value, trial.reports, reason)
+        self._durable.end(trial.storage_id, state, values, trial.reports, reason)
         self._move(trial, state)
-        trial.value = value
+        trial.values = values
         if reason is not None:
             trial.attrs["reason"] = reason
         if trial.stage == SEARCH:
-            self._view.end(trial.key, TO_OPTUNA[state], value)
+            self._view.end(trial.key, TO_OPTUNA[state], values)
 
     def _move(self, trial: _Trial, state: State) -> None:
         self._counts[trial.stage, trial.state] -= 1
@@ -378,6 +396,6 @@ def _remember(stored: Stored) -> _Trial:
         proposal=stored.proposal,
         attrs=dict(entry.attrs),
         state=entry.state,
-        value=entry.value,
+        values=entry.values,
         reports=dict(entry.reports),
     )

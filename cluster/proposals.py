@@ -58,7 +58,7 @@ def propose(
     suggest: Suggest,
     *,
     sampler: BaseSampler,
-    direction: Direction,
+    directions: Sequence[Direction],
     earlier: Sequence[FrozenTrial],
     count: int,
     points: Sequence[Mapping[str, Any]] = (),
@@ -68,13 +68,13 @@ def propose(
     Args:
         suggest: chooses one trial's parameters.
         sampler: a fresh one.
-        direction: ``"minimize"`` or ``"maximize"``.
+        directions: one an objective.
         earlier: the ended search trials of earlier batches, in order.
         count: how many; the first n of a larger batch are the batch of n.
         points: the parameters of the first of them, one a trial; the sampler chooses what these leave open.
     """
     with quiet_optuna():
-        study = optuna.create_study(sampler=sampler, direction=direction)
+        study = optuna.create_study(sampler=sampler, directions=directions)
     study.add_trials(map(_brief, earlier))
     for point in points:
         study.enqueue_trial(dict(point))

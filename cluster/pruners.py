@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from cluster.options import build
+from cluster.patience import Patience
 
 
 def median(
@@ -47,12 +48,63 @@ def asha(
     return SuccessiveHalvingPruner(min_resource, reduction_factor, min_early_stopping_rate, bootstrap_count)
 
 
+def hyperband(
+    *,
+    min_resource: PositiveInt = 5,
+    max_resource: PositiveInt | Literal["auto"] = "auto",
+    reduction_factor: Annotated[int, Field(ge=2)] = 3,
+    bootstrap_count: NonNegativeInt = 0,
+) -> HyperbandPruner:
+    """Several successive halvings side by side, each with its own first step; a trial belongs to one of them.
+
+    Which one follows from the study's seed and stream and the trial's place among the proposals, by a hash.
+
+    Args:
+        min_resource: the first step that decides in the first of them.
+        max_resource: the steps of a whole trial; ``auto``: those of the longest trial of the first batch that has one.
+        reduction_factor: one in this many goes on, to this many times the step.
+        bootstrap_count: trials that a rung must have seen before it lets any pass.
+    """
+    return HyperbandPruner(min_resource, max_resource, reduction_factor, bootstrap_count)
+
+
+def patience(
+    *,
+    patience: PositiveInt = 2,
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0,
+    wrapped: str | dict[str, Any] = "median",
+) -> Patience:
+    """Stop nothing that still improves; what stands still, as another pruner says (:class:`cluster.patience.Patience`).
+
+    Args:
+        patience: how many reports may bring nothing.
+        min_delta: what counts as nothing, in the objective's unit.
+        wrapped: the other pruner: its name, or a mapping of ``name`` and its options; ``none``: all that stands still
+            is stopped.
+    """
+    named = {"name": wrapped} if isinstance(wrapped, str) else dict(wrapped)
+    if "name" not in named:
+        raise ValueError(f"wrapped needs a name, got {', '.join(map(repr, named)) or 'nothing'}")
+    name = named.pop("name")
+    if name == "patience":
+        raise ValueError("wrapped must be another pruner, got 'patience'")
+    return Patience(None if name == "none" else make_pruner(name, named), patience, min_delta)
+
+
 def none() -> NopPruner:
     """Stop nothing."""
     return NopPruner()
 
 
-PRUNERS: dict[str, Callable[..., BasePruner]] = {"asha": asha, "median": median, "none": none}
+PRUNERS: dict[str, Callable[..., BasePruner]] = {
+    "asha": asha,
+    "hyperband": hyperband,
+    "median": median,
+    "none": none,
+    "patience": patience,
+    "successive_halving": asha,
+}
+"""None of them takes several objectives, but for ``none``."""
 
 
 def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:

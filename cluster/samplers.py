@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from pydantic import NonNegativeInt, PositiveInt
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from pydantic import Field, NonNegativeInt, PositiveInt
 
+from cluster.evolution import BatchEvolution
 from cluster.options import build
+
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def tpe(seed: int, *, n_startup_trials: NonNegativeInt = 10, n_ei_candidates: PositiveInt = 24) -> TPESampler:
@@ -54,7 +57,63 @@ def grid(seed: int) -> RandomSampler:
     return RandomSampler(seed=seed)
 
 
-SAMPLERS: dict[str, Callable[..., BaseSampler]] = {"grid": grid, "random": random, "tpe": tpe}
+def nsga2(
+    seed: int,
+    *,
+    population_size: Annotated[int, Field(ge=2)] = 10,
+    crossover_prob: Probability = 0.9,
+    swapping_prob: Probability = 0.5,
+    mutation_prob: Probability | None = None,
+) -> BatchEvolution:
+    """The genetic algorithm NSGA-II, over conditional spaces too: see :class:`cluster.evolution.BatchEvolution`.
+
+    Args:
+        seed: seeds all its random choices.
+        population_size: parents; trials are drawn at random until as many have finished.
+        crossover_prob: probability that a child has two parents.
+        swapping_prob: probability that a parameter comes from the second of them.
+        mutation_prob: probability that a parameter is drawn anew; None: one in the number of the child's parameters.
+    """
+    return BatchEvolution(
+        seed,
+        population_size=population_size,
+        crossover_prob=crossover_prob,
+        swapping_prob=swapping_prob,
+        mutation_prob=mutation_prob,
+    )
+
+
+def gp(seed: int, *, n_startup_trials: PositiveInt = 10, deterministic_objective: bool = False) -> GPSampler:
+    """Gaussian processes, one an objective, with (log) expected improvement; made with SciPy and torch.
+
+    It models the parameters that every finished trial has. All others, those under a condition, are drawn at random:
+    for a space whose methods share little, ``tpe`` learns more. The trials of a batch that were proposed before are
+    integrated over (Optuna's qLogEI), so proposals of one batch keep away from one another. A proposal takes the driver
+    0.1 CPU seconds with one objective, 0.3 with two (of 30 to 100 trials); ``tpe`` and ``nsga2`` take less than 0.06.
+
+    Args:
+        seed: seeds all its random choices.
+        n_startup_trials: trials proposed at random until this many have finished.
+        deterministic_objective: take equal configurations for equal in value.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # deterministic_objective, since Optuna 3.6
+        return GPSampler(
+            seed=seed,
+            n_startup_trials=n_startup_trials,
+            deterministic_objective=deterministic_objective,
+            warn_independent_sampling=False,
+        )
+
+
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
+    "gp": gp,
+    "grid": grid,
+    "nsga2": nsga2,
+    "random": random,
+    "tpe": tpe,
+}
+"""All of them take several objectives."""
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:

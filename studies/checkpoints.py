@@ -25,7 +25,7 @@ class Kept:
     Attributes:
         trial: its state, for :func:`dst.trial.run_trial`.
         reports: what it has reported until then, ``(step, value)`` in order.
-        lowest: its lowest validation loss by inner split.
+        best: its best value so far by inner split, as :class:`studies.reported.Rungs` measures it.
         split: the inner split that runs.
         epoch: the epoch of it that ended.
         seconds: that the trial had taken.
@@ -33,7 +33,7 @@ class Kept:
 
     trial: State
     reports: tuple[tuple[int, float], ...]
-    lowest: Mapping[int, float]
+    best: Mapping[int, float]
     split: int
     epoch: int
     seconds: float
@@ -53,7 +53,7 @@ def read_kept(path: Path) -> Kept | None:
         return Kept(
             trial=state.part("trial"),
             reports=tuple((int(step), float(value)) for step, value in study["reports"]),
-            lowest={int(split): float(loss) for split, loss in study["lowest"].items()},
+            best={int(split): float(value) for split, value in study["best"].items()},
             split=int(study["split"]),
             epoch=int(study["epoch"]),
             seconds=float(study["seconds"]),
@@ -110,7 +110,7 @@ class Checkpoint:
         one = kept()
         study = {
             "reports": one.reports,
-            "lowest": dict(one.lowest),
+            "best": dict(one.best),
             "split": one.split,
             "epoch": one.epoch,
             "seconds": one.seconds,

@@ -79,6 +79,11 @@ class StudyFolder:
         return self.path / "best_by_method.csv"
 
     @property
+    def pareto(self) -> Path:
+        """``pareto.csv``: with several objectives, one row per trial that no other beats."""
+        return self.path / "pareto.csv"
+
+    @property
     def test_scores(self) -> Path:
         """``test_scores.csv``: every test accuracy that was opened."""
         return self.path / "test_scores.csv"

@@ -26,13 +26,14 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         The confirmed configurations and the trials table.
     """
     results = collect(folder, spec, datasets)
-    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names)
+    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names, results.trade_offs)
     write_report(
         folder,
         results.best,
         results.best_by_method,
         trials,
-        direction=spec.objective.direction,
+        objective=spec.objective,
+        trade_offs=results.trade_offs,
         title=spec.name,
         cpus=float(spec.resources.cpus),
         absent=read_resolved(folder).get("absent", ()),
@@ -52,6 +53,7 @@ def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
             "datasets": (use,),
             "methods": (row["method"],),
             "space": {name: value for name, value in row["params"].items() if name != "method"},
+            "objective": spec.objective.model_copy(update={"metric": spec.objective.first}),
             "search": spec.search.model_copy(update={"trials": 1}),
             "confirm": spec.confirm.model_copy(update={"top": 1}),
             "storage": None,

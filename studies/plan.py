@@ -30,6 +30,7 @@ from studies.results import CONFIRM, confirmed_of
 from studies.selection import Confirmed, to_confirm, to_open
 from studies.spec import StudySpec
 from studies.tables import last_line
+from studies.trade_offs import values_of
 
 TEST, DONE = "test", "done"
 
@@ -117,11 +118,11 @@ class DatasetPlan:
             self.ledger.end_search()
             self.advance()
 
-    def completed(self, ticket: Ticket, value: float) -> None:
+    def completed(self, ticket: Ticket, record: Mapping[str, Any]) -> None:
         """Tell the storage of a trial that ran to its end, whose record is written."""
-        self.ledger.complete(ticket.number, value)
+        self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
         if ticket.stage == SEARCH:
-            self._hear(ticket.params, ticket.attrs, value)
+            self._hear(ticket.params, ticket.attrs, record["val_score"])
 
     def trial_spec(self, params: Mapping[str, Any], *, place: int | None, seed_index: int | None) -> TrialSpec:
         """Return the trial of a search configuration (``seed_index`` None) or of its confirmation over a seed.
@@ -139,6 +140,7 @@ class DatasetPlan:
         scoring = self.spec.scoring
         settings = {**self.spec.training.settings(), **params}
         method = settings.pop("method")
+        k = settings.pop("k", self.dataset.k)
         return TrialSpec(
             method=method,
             settings={"batch_size": self.dataset.batch_size, **settings},
@@ -149,7 +151,7 @@ class DatasetPlan:
             inner_splits=design.count,
             impute=design.policy,
             indicators=design.indicators,
-            k=self.dataset.k,
+            k=k,
             k_values=tuple(k for k in scoring.k_values if k <= len(self.dataset.feature_names)),
             scorer=scoring.scorer,
             max_rows=scoring.max_rows if seed_index is None else None,
@@ -166,8 +168,8 @@ class DatasetPlan:
             "checkpoint": None if every is None else {"path": str(path), "seconds": every},
             "trial": asdict(trial),
             "removal": self._removal(),
-            "metric": self.spec.objective.metric,
-            "importance": self.spec.objective.importance,
+            "objective": self.spec.objective.model_dump(),
+            "on": self.spec.search.pruner.on if seed_index is None else "val_loss",  # the others are compared by nobody
         }
         shared = self.name if seed_index is None else self.dataset.table
         stoppable = seed_index is None and self.spec.search.pruner.name != "none"
@@ -211,7 +213,7 @@ class DatasetPlan:
         for step, value in sorted((int(step), value) for step, value in record["reports"].items()):
             self.ledger.report(ticket.number, step, math.nan if value is None else value)
         if record["state"] == State.FINISHED:
-            self.completed(ticket, record["val_score"])
+            self.completed(ticket, record)
         elif record["state"] == State.STOPPED:
             self.ledger.stop(ticket.number)
         else:
@@ -303,7 +305,7 @@ class DatasetPlan:
     def _add_confirming(self) -> None:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""
         search = [record for record in iter_records(self.folder, self.name) if record["stage"] == SEARCH]
-        chosen = to_confirm(search, top=self.spec.confirm.top, direction=self.spec.objective.direction)
+        chosen = to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
         there = {
             (entry.attrs["source"], entry.attrs["seed_index"])
             for entry in self.ledger.entries(CONFIRM)

@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,10 +22,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
+from studies.objective_spec import DIRECTIONS, Direction
+from studies.trade_offs import TradeOff, fronts, to_minimize
 
 INK, MUTED, GRID = "#1f2328", "#636c76", "#d8dee4"
 """Colours of text and main lines, of what is secondary, and of the grid."""
@@ -35,8 +37,16 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _COLUMNS = 3
 _DENSITIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
+AXIS_TITLES = {
+    "val_svm_accuracy": "validation accuracy",
+    "val_balanced_accuracy": "balanced validation accuracy",
+    "val_loss": "validation loss",
+    "flops": "training FLOPs",
+    "k": "selected columns",
+}
+"""Objectives as people read them."""
+
 Row = Mapping[str, Any]
-Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -165,12 +175,59 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
     return _panels(_datasets(scored), panel, "density", "validation score", _legend(styles, flat))
 
 
+def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Figure:
+    """Draw one objective over another, a panel per dataset: the trials that no other beats, and pale all others.
+
+    A line joins those that none beats in these two objectives alone; with more than two objectives, those off it are
+    good in a third.
+
+    Args:
+        trade_offs: finished search trials (:func:`studies.trade_offs.trade_offs`).
+        first: the objective that is drawn upwards.
+        other: the one that is drawn to the right.
+    """
+    styles = method_styles(one.method for one in trade_offs)
+    directions = (DIRECTIONS[other], DIRECTIONS[first])
+
+    def panel(axes: Axes, dataset: str) -> None:
+        mine = [one for one in trade_offs if one.dataset == dataset]
+        points = [(one.objectives[other], one.objectives[first]) for one in mine]
+        line = sorted(points[place] for place in fronts([to_minimize(point, directions) for point in points])[0])
+        worst = [
+            max(values) if to == "minimize" else min(values)
+            for to, values in zip(directions, zip(*points, strict=True), strict=True)
+        ]
+        ends = [(line[0][0], worst[1]), *line, (worst[0], line[-1][1])]
+        if directions[0] == "maximize":
+            ends = [(worst[0], line[0][1]), *line, (line[-1][0], worst[1])]
+        steps = "steps-post" if directions[0] == "minimize" else "steps-pre"
+        axes.plot(*zip(*ends, strict=True), color=INK, linewidth=1.2, drawstyle=steps, zorder=2, alpha=0.7)
+        for one, (x, y) in zip(mine, points, strict=True):
+            style = styles[one.method]
+            axes.plot(
+                x, y, style.marker, color=style.colour, zorder=3 if one.best else 1, markeredgewidth=0,
+                markersize=6.5 if one.best else 4, alpha=0.95 if one.best else 0.3,
+            )  # fmt: skip
+        if other == "flops":
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        elif other == "k":
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+    legend = [*_legend(styles), Line2D([], [], color=INK, linewidth=1.2, label="no trial is better in both")]
+    datasets = sorted({one.dataset for one in trade_offs})
+    return _panels(datasets, panel, AXIS_TITLES[other], AXIS_TITLES[first], legend)
+
+
 def write_plots(
     folder: StudyFolder,
     best: Sequence[Row],
     best_by_method: Sequence[Row],
     trials: pd.DataFrame,
     direction: Direction = "maximize",
+    trade_offs: Sequence[TradeOff] = (),
 ) -> dict[str, str]:
     """Draw all figures and write each as PNG and SVG under ``plots/``.
 
@@ -180,6 +237,7 @@ def write_plots(
         best_by_method: the same for each dataset and method.
         trials: the trials table.
         direction: which validation scores are better.
+        trade_offs: with several objectives, the finished search trials.
 
     Returns:
         Per figure its name and its SVG document.
@@ -192,6 +250,8 @@ def write_plots(
         "score_history": score_history(trials, direction),
         "score_by_density": score_by_density(trials, direction),
     }
+    first, *others = trade_offs[0].objectives if trade_offs else ("",)
+    figures |= {f"pareto_{other}": pareto(trade_offs, first, other) for other in others}
     documents = {}
     for name, figure in figures.items():
         documents[name] = to_svg(figure, name)

@@ -10,14 +10,21 @@ import pandas as pd
 from studies.cost import Cost, study_cost, total_cost
 from studies.files import write_text
 from studies.folder import StudyFolder
+from studies.objective_spec import ObjectiveSpec
 from studies.page import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
-from studies.plots import Direction, write_plots
+from studies.plots import AXIS_TITLES, write_plots
 from studies.terminal import as_mib
+from studies.trade_offs import TradeOff
 
 Row = Mapping[str, Any]
 
 _ABSENT = "—"
 _MAX_FAILURES = 50
+_MAX_TRADE_OFFS = 50
+_TRADE_OFFS_NOTE = (
+    "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
+    "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
+)
 
 _CAPTIONS = {
     "accuracy_by_method": "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
@@ -32,7 +39,8 @@ def write_report(
     best_by_method: Sequence[Row],
     trials: pd.DataFrame,
     *,
-    direction: Direction = "maximize",
+    objective: ObjectiveSpec | None = None,
+    trade_offs: Sequence[TradeOff] = (),
     title: str | None = None,
     cpus: float = 1.0,
     absent: Sequence[str] = (),
@@ -45,7 +53,8 @@ def write_report(
         best: the best configuration of each dataset, keys as in :data:`studies.tables.BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         trials: the trials table (:func:`studies.tables.trials_table`).
-        direction: which validation scores are better.
+        objective: what was optimised; None: as a spec has it that does not say.
+        trade_offs: with several objectives, the finished search trials.
         title: the page's heading; the folder's name when None.
         cpus: cores that a trial had to itself, for its cost, where its record does not say.
         absent: datasets that the study left out because their files were not at hand.
@@ -54,7 +63,8 @@ def write_report(
     Raises:
         OSError: a file cannot be written.
     """
-    documents = write_plots(folder, best, best_by_method, trials, direction)
+    objective = ObjectiveSpec() if objective is None else objective
+    documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
     figures = {name: figure(documents[name], name, caption) for name, caption in _CAPTIONS.items()}
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
@@ -72,13 +82,14 @@ def write_report(
             if scored
             else paragraph("No trial has a score yet."),
         ),
+        *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
         section(
             "Trials and cost",
             _cost_table(trials, study_cost(folder, sorted(set(trials["dataset"])), cpus=cpus)),
             "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
         ),
         section("Failures", _failures(trials)),
-        section("How these numbers were made", terms({**_method_notes(best), **(remarks or {})})),
+        section("How these numbers were made", terms({**_method_notes(best, objective), **(remarks or {})})),
     ]
     write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
@@ -199,15 +210,60 @@ def _failures(trials: pd.DataFrame) -> str:
     return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
 
 
-def _method_notes(best: Sequence[Row]) -> dict[str, str]:
+def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) -> str:
+    first, *others = trade_offs[0].objectives
+    drawn = "".join(
+        figure(
+            documents[f"pareto_{other}"],
+            f"pareto_{other}",
+            f"{_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
+            "Large: no trial is better in all objectives.",
+        )
+        for other in others
+    )
+    best = [one for one in trade_offs if one.best]
+    titles = [f"#{_title(metric)}" for metric in (first, *others)]
+    rows = [
+        row(
+            [
+                name_cell(one.dataset),
+                cell(str(one.number), "number"),
+                cell(one.method),
+                *(cell(_objective(metric, value), "number") for metric, value in one.objectives.items()),
+                cell(_objective(first, one.confirmed[first]) if one.confirmed else _ABSENT, "number"),
+                cell(_ABSENT if one.params.get("sparsity") is None else f"{one.params['sparsity']:g}", "number"),
+                code_cell(_settings(one.params)),
+            ]
+        )
+        for one in best[:_MAX_TRADE_OFFS]
+    ]
+    more = len(best) - len(rows)
+    rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""
+    head = ["Dataset", "#Trial", "Method", *titles, "#Confirmed", "#Sparsity", "Settings"]
+    return table(head, rows) + rest + drawn
+
+
+def _title(metric: str) -> str:
+    title = AXIS_TITLES[metric]
+    return title[:1].upper() + title[1:]
+
+
+def _objective(metric: str, value: float) -> str:
+    if metric == "k":
+        return f"{value:.0f}"
+    return f"{value:.3g}" if metric == "flops" else f"{value:.4f}"
+
+
+def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, str]:
     seeds = sorted({choice["seeds"] for choice in best})
     again = f"over {_listed(seeds, 'or')} seeds" if seeds else "over several seeds"
     opened = any(choice["test_mean"] is not None for choice in best)
     return {
         "Search": "Every trial trained on training rows, ranked the columns, fitted a classifier on its top columns "
         "and was scored on validation rows. Nothing in the search has seen a test row.",
-        "Confirming": f"The leading trials of a dataset were scored again on validation rows, {again} of network and "
-        "validation split; the best mean won (ties: validation loss, then FLOPs).",
+        **_stopping_note(objective),
+        "Confirming": f"{_leading(objective)} of a dataset were scored again on validation rows, {again} of network "
+        f"and validation split; the best mean {_winning(objective)}.",
         "Test": "Then the test rows were opened, once per confirmed configuration: for the winner and for the best of "
         "each method, with a classifier fitted on training and validation rows."
         if opened
@@ -217,6 +273,28 @@ def _method_notes(best: Sequence[Row]) -> dict[str, str]:
         "(Nogueira et al. 2018); its 95% interval is in best.csv.",
         "Files": "Every trial is in trials.csv, the ranked columns of a dataset in features/, the figures in plots/.",
     }
+
+
+def _stopping_note(objective: ObjectiveSpec) -> dict[str, str]:
+    if not objective.several:
+        return {}
+    wanted = _listed([AXIS_TITLES[metric] for metric in objective.metrics], "and")
+    return {
+        "Objectives": f"The search looked for the best trade-offs between {wanted}.",
+        "Stopping": "With several objectives no trial was stopped early: a pruner compares one value.",
+    }
+
+
+def _leading(objective: ObjectiveSpec) -> str:
+    if not objective.several:
+        return "The leading trials"
+    return "The best trade-offs that lie furthest from one another, the best in the first objective among them,"
+
+
+def _winning(objective: ObjectiveSpec) -> str:
+    if not objective.several:
+        return "won (ties: validation loss, then FLOPs)"
+    return f"of the first objective, {AXIS_TITLES[objective.first]}, won (ties: the next objective)"
 
 
 def _accuracy(choice: Row) -> str:

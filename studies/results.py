@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dst.errors import InputError
@@ -18,6 +18,7 @@ from studies.records import RecordError, iter_records, read_test
 from studies.selection import Confirmed, best_row, confirmed, to_confirm, to_open
 from studies.spec import StudySpec, parse_spec
 from studies.tables import winner_features
+from studies.trade_offs import TradeOff, trade_offs
 
 SEARCH, CONFIRM = "search", "confirm"
 
@@ -30,11 +31,13 @@ class Results:
         best: a row per dataset, keys as in :data:`studies.tables.BEST_COLUMNS`.
         best_by_method: the same per dataset and method.
         feature_names: the column names of each dataset in ``best``.
+        trade_offs: the finished search trials of all datasets, where there are several objectives.
     """
 
     best: list[dict[str, Any]]
     best_by_method: list[dict[str, Any]]
     feature_names: dict[str, list[str]]
+    trade_offs: list[TradeOff] = field(default_factory=list)
 
 
 def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
@@ -91,13 +94,11 @@ def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Con
     records = list(iter_records(folder, dataset))
     with _fitting_together(folder, dataset):
         search = (record for record in records if record["stage"] == SEARCH)
-        chosen = to_confirm(search, top=spec.confirm.top, direction=spec.objective.direction)
+        chosen = to_confirm(search, top=spec.confirm.top, objective=spec.objective)
         return confirmed(
             (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
             seeds=spec.confirm.seeds,
-            metric=spec.objective.metric,
-            importance=spec.objective.importance,
-            direction=spec.objective.direction,
+            objective=spec.objective,
         )
 
 
@@ -143,6 +144,10 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
     results = Results([], [], {})
     for dataset in datasets:
         ranked = confirmed_of(folder, spec, dataset)
+        if spec.objective.several:
+            search = (record for record in iter_records(folder, dataset) if record["stage"] == SEARCH)
+            means = {one.number: one.scores for one in ranked if one.complete}
+            results.trade_offs.extend(trade_offs(search, means, spec.objective))
         if not ranked:
             continue
         names = results.feature_names[dataset] = read_columns(folder, dataset)

@@ -23,11 +23,12 @@ from studies.plan import DatasetPlan
 from studies.progress import make_progress
 from studies.results import write_columns
 from studies.resume import check_folder, write_spec
-from studies.search import check_search, grid_points, open_ledger, search_space
+from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.spent import Spent
 from studies.study_plan import StudyPlan
 from studies.tables import BEST_COLUMNS
+from studies.terminal import say
 from studies.tracking import TrackingError
 from studies.work import run_job
 
@@ -92,6 +93,7 @@ def run_study(
     if data.absent:
         logging.getLogger(__name__).warning("not at hand, so left out: %s", ", ".join(data.absent))
         spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
+    check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets)
     try:
@@ -117,6 +119,8 @@ def run_study(
                 search_seconds=spec.search.seconds,
             )
             ran = not plan.done()
+            if ran and spec.objective.several:
+                say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
             if ran:
                 for dataset in datasets:
                     folder.checkpoint(dataset.name, 0).parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from cluster.ledger import Ledger
@@ -11,6 +12,7 @@ from cluster.samplers import make_sampler
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
+from studies.datasets import StudyDataset
 from studies.results import storage_name
 from studies.spec import SpecError, StudySpec, TrainingSpec
 
@@ -31,7 +33,7 @@ def search_space(spec: StudySpec) -> Space:
     for name in spec.space if isinstance(spec.space, dict) else ():
         if name in _NOT_SEARCHED:
             raise SpecError(f"space.{name}: {name} {_NOT_SEARCHED[name]}")
-    allowed = set().union(*(parameters(method) for method in RANKERS)) - _NOT_SEARCHED.keys()
+    allowed = {"k"}.union(*(parameters(method) for method in RANKERS)) - _NOT_SEARCHED.keys()
     try:
         space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
     except SpaceError as error:
@@ -54,7 +56,26 @@ def search_space(spec: StudySpec) -> Space:
                     make_config(method, {**fixed, parameter.name: value})
                 except (InputError, TypeError) as error:
                     raise SpecError(f"space.{parameter.name}: {error}") from error
+    if "k" in spec.objective.metrics and "k" not in space.distributions:
+        raise SpecError("objective.metric k needs a space with several values of k, e.g. k: {values: [10, 25, 50]}")
     return space
+
+
+def check_k(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> None:
+    """Refuse numbers of columns in the space that a dataset cannot give, or that a dataset names too."""
+    for parameter in space.parameters:
+        if parameter.name != "k":
+            continue
+        for dataset in datasets:
+            if dataset.use.k is not None:
+                raise SpecError(f"k must be set once, but the space and the dataset {dataset.name} both have it")
+            for k in parameter.extremes():
+                n = len(dataset.feature_names)
+                if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= n:
+                    raise SpecError(
+                        f"space.k: whole numbers with 1 <= k <= number of columns must hold, but got k={k!r}, and "
+                        f"{dataset.name} has {n} columns"
+                    )
 
 
 def check_search(spec: StudySpec) -> None:
@@ -101,7 +122,7 @@ def open_ledger(
         stream=dataset,
         suggest=space.suggest,
         points=points,
-        direction=spec.objective.direction,
+        direction=spec.objective.directions,
         sampler=spec.search.sampler.name,
         sampler_options=spec.search.sampler.options,
         pruner=spec.search.pruner.name,

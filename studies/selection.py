@@ -11,12 +11,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from studies.objective_spec import ObjectiveSpec
+from studies.trade_offs import Point, by_spread, to_minimize, values_of
+
 Record = Mapping[str, Any]
-Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,20 @@ class Confirmed:
         number: the search trial that it comes from.
         records: its finished confirming trials, by seed.
         importance: the metric that is best over all seeds (or the one that the objective names).
-        score: mean of the objective over seeds.
+        scores: means of the objectives over seeds, in the spec's order.
         complete: whether every seed finished.
     """
 
     number: int
     records: tuple[Record, ...]
     importance: str
-    score: float
+    scores: Point
     complete: bool
+
+    @property
+    def score(self) -> float:
+        """The mean of the first objective over seeds."""
+        return self.scores[0]
 
     @property
     def method(self) -> str:
@@ -49,20 +56,28 @@ class Confirmed:
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
-def to_confirm(search: Iterable[Record], *, top: int, direction: Direction) -> list[int]:
+def to_confirm(search: Iterable[Record], *, top: int, objective: ObjectiveSpec) -> list[int]:
     """Return the numbers of the search trials to confirm, best first.
 
     The ``top`` best finished ones and the best of each method, configurations that are equal counted once. Ties go to
     the lower validation loss, then to fewer FLOPs, then to the earlier trial.
 
+    With several objectives the best are the trade-offs that none beats: first the one that is best in the first
+    objective, then those that lie furthest from the others; where there are fewer than ``top``, those that only these
+    beat (:func:`studies.trade_offs.by_spread`). The best of a method is best in the first objective (ties: the next).
+
     Args:
         search: records of the search stage.
         top: how many.
-        direction: which objective values are better.
+        objective: what is optimised.
     """
+
+    def point(record: Record) -> Point:
+        return to_minimize(values_of(record, objective), objective.directions)
+
     finished = sorted(
         (record for record in search if record["state"] == "finished"),
-        key=lambda record: (_rank(record["val_score"], direction), *_ties(record), record["number"]),
+        key=lambda record: (point(record), *_ties(record), record["number"]),
     )
     distinct: dict[str, Record] = {}
     for record in finished:
@@ -71,25 +86,24 @@ def to_confirm(search: Iterable[Record], *, top: int, direction: Direction) -> l
     first_of_method: dict[str, Record] = {}
     for record in ordered:
         first_of_method.setdefault(record["method"], record)
+    if objective.several:
+        ordered = [ordered[place] for place in by_spread([point(record) for record in ordered])]
     chosen = ordered[:top]
     chosen += [record for record in first_of_method.values() if record not in chosen]
     return [record["number"] for record in chosen]
 
 
-def confirmed(
-    confirming: Iterable[Record], *, seeds: int, metric: str, importance: str, direction: Direction
-) -> list[Confirmed]:
+def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveSpec) -> list[Confirmed]:
     """Return the confirmed configurations of a dataset, best first.
 
-    The best mean over seeds comes first, configurations with a failed seed after all complete ones. Ties go to the
-    lower mean validation loss, then to fewer FLOPs, then to the earlier trial.
+    The best mean over seeds of the first objective comes first, configurations with a failed seed after all complete
+    ones. Ties go to the next objective, if there are several, then to the lower mean validation loss, then to fewer
+    FLOPs, then to the earlier trial. So the first is one that none of the confirmed beats in all objectives.
 
     Args:
         confirming: records of the confirm stage.
         seeds: how many seeds each configuration has.
-        metric: the objective's metric.
-        importance: the objective's importance metric, or ``best``.
-        direction: which objective values are better.
+        objective: what is optimised.
     """
     by_source: dict[int, list[Record]] = defaultdict(list)
     for record in confirming:
@@ -98,14 +112,14 @@ def confirmed(
     configurations = []
     for number, records in by_source.items():
         records.sort(key=lambda record: record["seed_index"])
-        name, accuracy = _importance(records, importance, "val_svm_accuracy" if metric == "val_loss" else metric)
-        score = accuracy if metric != "val_loss" else float(np.mean([record["val_score"] for record in records]))
-        configurations.append(Confirmed(number, tuple(records), name, score, len(records) == seeds))
+        name = _importance(records, objective)
+        scores = tuple(_mean_of(records, metric, name) for metric in objective.metrics)
+        configurations.append(Confirmed(number, tuple(records), name, scores, len(records) == seeds))
     return sorted(
         configurations,
         key=lambda one: (
             not one.complete,
-            _rank(one.score, direction),
+            to_minimize(one.scores, objective.directions),
             *_ties({"val_loss": one.mean("val_loss"), "flops": one.mean("flops")}),
             one.number,
         ),
@@ -152,16 +166,19 @@ def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | N
     }
 
 
-def _importance(records: Sequence[Record], named: str, key: str) -> tuple[str, float]:
-    """Return the metric that counts for a configuration and the mean of its ``key`` over seeds."""
-    metrics = records[0]["importances"]
-    means = {name: float(np.mean([record["importances"][name][key] for record in records])) for name in metrics}
-    name = named if named in means else max(means, key=lambda metric: means[metric])
-    return name, means[name]
+def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
+    """Return the importance metric that counts for a configuration: the named one, or the best over all seeds."""
+    metrics: Mapping[str, Any] = records[0]["importances"]
+    if objective.importance in metrics:
+        return objective.importance
+    return max(metrics, key=lambda name: _mean_of(records, objective.judged_by, name))
 
 
-def _rank(score: float, direction: Direction) -> float:
-    return score if direction == "minimize" else -score
+def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:
+    """Return the mean of an objective over seeds."""
+    if metric in ("val_loss", "flops", "k"):
+        return float(np.mean([record[metric] for record in records]))
+    return float(np.mean([record["importances"][importance][metric] for record in records]))
 
 
 def _ties(record: Record) -> tuple[float, float]:

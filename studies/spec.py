@@ -18,29 +18,11 @@ from dst.rankers import RANKERS
 from dst.training_config import TrainingConfig
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
 from studies.documents import DocumentError, parse_yaml, read_text
+from studies.objective_spec import ObjectiveSpec
 
 
 class SpecError(InputError):
     """A spec breaks a rule; the message is one line with the key, the rule and what was given."""
-
-
-class ObjectiveSpec(Section):
-    """What the search optimises, on validation rows.
-
-    Attributes:
-        metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
-            ranker's own model (minimised).
-        importance: the importance metric whose ranking counts, one of ``training.importances``, or ``best`` of all
-            that one training gives. A ranker that lacks the named metric is judged on its own.
-    """
-
-    metric: Literal["val_svm_accuracy", "val_balanced_accuracy", "val_loss"] = "val_svm_accuracy"
-    importance: str = "best"
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        """Optuna's word for which values are better."""
-        return "minimize" if self.metric == "val_loss" else "maximize"
 
 
 class ScoringSpec(Section):
@@ -109,16 +91,32 @@ class NamedSpec(Section):
         if given is None:
             return {"name": "none"}
         if isinstance(given, dict) and "name" in given and "options" not in given:
-            return {"name": given["name"], "options": {key: value for key, value in given.items() if key != "name"}}
+            own = {key: value for key, value in given.items() if key in cls.model_fields}
+            return {**own, "options": {key: value for key, value in given.items() if key not in own}}
         return given
+
+
+class PrunerSpec(NamedSpec):
+    """Who stops weak trials, and by what.
+
+    Attributes:
+        on: what trials report on their way, the best so far: ``val_loss`` (lowest) or ``val_accuracy`` (highest) of the
+            ranker's own model, or ``val_score``, the scorer's accuracy on the network's strongest K inputs, fitted and
+            judged on a few rows (:class:`studies.reported.CheapScore`); a ranker without such a network reports nothing
+            then, and is never stopped.
+    """
+
+    on: Literal["val_loss", "val_accuracy", "val_score"] = "val_loss"
 
 
 class SearchSpec(Section):
     """How configurations are proposed and weak trials stopped.
 
     Attributes:
-        sampler: ``tpe``, ``random`` or ``grid`` (each point of the space once), or a mapping with ``name`` and options.
-        pruner: ``median``, ``asha`` or ``none``, likewise.
+        sampler: ``tpe``, ``random``, ``grid`` (each point of the space once), ``nsga2`` or ``gp``, or a mapping with
+            ``name`` and options (:mod:`cluster.samplers`).
+        pruner: ``median``, ``asha`` (also ``successive_halving``), ``hyperband``, ``patience`` or ``none``, likewise
+            (:mod:`cluster.pruners`), with ``on`` beside the options. With several objectives it is ``none``.
         trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.
@@ -128,7 +126,7 @@ class SearchSpec(Section):
     """
 
     sampler: NamedSpec = NamedSpec(name="tpe")
-    pruner: NamedSpec = NamedSpec(name="median")
+    pruner: PrunerSpec = PrunerSpec(name="median")
     trials: PositiveInt = 30
     batch: PositiveInt = 10
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -234,22 +232,26 @@ class StudySpec(Section):
             raise ValueError(f"each method once, got {', '.join(methods)}")
         return methods
 
-    @model_validator(mode="after")
-    def _objective_fits_methods(self) -> StudySpec:
-        others = [method for method in self.methods if not RANKERS[method].classifies]
-        if self.objective.metric == "val_loss" and others:
-            raise ValueError(
-                "objective.metric val_loss compares the cross-entropy of classifiers, "
-                f"but {', '.join(others)} {'has' if len(others) == 1 else 'have'} none"
-            )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _several_objectives_have_no_pruner(cls, given: Any) -> Any:
+        """Take ``none`` for the pruner that a spec with several objectives does not name."""
+        if not isinstance(given, dict):
+            return given
+        objective, search = given.get("objective"), given.get("search") or {}
+        metric: Any = objective.get("metric") if isinstance(objective, dict) else getattr(objective, "metric", None)
+        if is_list(metric) and len(metric) > 1 and isinstance(search, dict) and "pruner" not in search:
+            return {**given, "search": {**search, "pruner": "none"}}
+        return given
 
     @model_validator(mode="after")
-    def _objective_fits_training(self) -> StudySpec:
-        named, taken = self.objective.importance, self.training.importances or TrainingConfig().importances
-        if named != "best" and named not in taken:
-            rule = "objective.importance must be best or in training.importances"
-            raise ValueError(f"{rule} ({', '.join(taken)}), but got {named!r}")
+    def _objective_fits(self) -> StudySpec:
+        self.objective.check_methods(self.methods, self.training.importances or TrainingConfig().importances)
+        if self.objective.several and self.search.pruner.name != "none":
+            raise ValueError(
+                "search.pruner: a trial is stopped by one value, but there are several objectives: leave it out, or "
+                f"name none, but got {self.search.pruner.name!r}"
+            )
         return self
 
     @model_validator(mode="after")

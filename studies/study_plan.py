@@ -114,7 +114,7 @@ class StudyPlan:
             record = out.plan.record(out.ticket, State.FINISHED, out.reports, **document)
             write_record(out.plan.folder, record, output.arrays)
             self._settle(job, out)
-            out.plan.completed(out.ticket, record["val_score"])
+            out.plan.completed(out.ticket, record)
         out.plan.advance()
 
     def stopped(self, job: Job) -> None:

@@ -15,6 +15,7 @@ from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
 from studies.opened_scores import opened_scores
 from studies.records import RecordError, iter_records, read_scores
+from studies.trade_offs import TradeOff
 
 TRIAL_COLUMNS: Mapping[str, str] = {
     "dataset": "string",
@@ -173,6 +174,7 @@ def write_tables(
     best: Sequence[Row],
     best_by_method: Sequence[Row],
     feature_names: Mapping[str, Sequence[str]],
+    trade_offs: Sequence[TradeOff] = (),
 ) -> pd.DataFrame:
     """Write all tables of a study: trials, best configurations, ranked columns; each file whole or not at all.
 
@@ -181,6 +183,7 @@ def write_tables(
         best: the best configuration of each dataset, keys as in :data:`BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         feature_names: for each dataset in ``best`` the names of its columns.
+        trade_offs: with several objectives, the finished search trials.
 
     Returns:
         The trials table, as :func:`trials_table` makes it.
@@ -196,12 +199,41 @@ def write_tables(
     write_text(folder.trials_csv, _csv(trials))
     write_text(folder.best, _csv(_best_frame(best)))
     write_text(folder.best_by_method, _csv(_best_frame(best_by_method)))
+    if trade_offs:
+        write_text(folder.pareto, _csv(pareto_table(trade_offs)))
     chosen = {(row["dataset"], row["number"]) for row in best_by_method}
     write_text(folder.test_scores, _csv(opened_scores(folder, feature_names, chosen)))
     for row in best:
         ranking = winner_features(folder, row, feature_names[row["dataset"]])
         write_text(folder.features(row["dataset"]), _csv(ranking))
     return trials
+
+
+def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
+    """Return the trials that no other beats.
+
+    Args:
+        trade_offs: the finished search trials, at least one.
+
+    Returns:
+        One row a trial, by dataset and then from the best in the first objective: ``dataset``, ``number``, ``method``,
+        a column an objective, a column ``confirmed_...`` an objective with its mean over the confirming seeds (empty
+        where it was not confirmed), and ``params`` as JSON with sorted keys.
+    """
+    metrics = list(trade_offs[0].objectives)
+    rows = [
+        {
+            "dataset": one.dataset,
+            "number": one.number,
+            "method": one.method,
+            **one.objectives,
+            **{f"confirmed_{metric}": one.confirmed.get(metric) for metric in metrics},
+            "params": json.dumps(dict(one.params), sort_keys=True),
+        }
+        for one in trade_offs
+        if one.best
+    ]
+    return pd.DataFrame(rows)
 
 
 def _trial_row(record: Row) -> dict[str, Any]:

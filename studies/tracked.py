@@ -165,6 +165,7 @@ def _summary(record: Row, test: Row | None) -> dict[str, Any]:
     summary: dict[str, Any] = {key: record.get(key) for key in ("state", *results, *also)}
     summary["nnz"] = sum(record["nnz"]) if record.get("nnz") else None
     summary["error"] = last_line(record.get("error"))
+    summary |= {f"objective/{metric}": value for metric, value in (record.get("val_scores") or {}).items()}
     for key in ("seconds", "bytes"):
         summary |= {f"{key}/{kind}": value for kind, value in (record.get(key) or {}).items()}
     for part in (record, test or {}):

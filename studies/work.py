@@ -14,10 +14,9 @@ from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
 from dst.training import EpochReport
 from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
-from studies.checkpoints import Checkpoint, Kept, checkpoint_of
-
-FIRST_RUNG = 5
-"""A trial reports at this epoch and at each doubling of it (5, 10, 20, ...) of every inner split."""
+from studies.checkpoints import Checkpoint, checkpoint_of
+from studies.objective_spec import DIRECTIONS, ObjectiveSpec
+from studies.reported import CheapScore, Rungs
 
 
 class NoScoreError(ArithmeticError):
@@ -29,18 +28,20 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
 
     Args:
         payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
-            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``metric`` and ``importance`` of the
-            objective and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a test ``ranked`` columns
-            by metric, best first, and ``k``, the number of them that counts.
+            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
+            :class:`studies.objective_spec.ObjectiveSpec`), ``on`` (what it reports, see
+            :class:`studies.spec.PrunerSpec`) and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a
+            test ``ranked`` columns by metric, best first, and ``k``, the number of them that counts.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
-        For a trial the fields of its record that a worker knows, and an array of feature scores per metric; for a test
+        For a trial the fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores``
+        are all, where there are several), and an array of feature scores per importance metric; for a test
         ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``.
 
     Raises:
-        NoScoreError: the objective is not a finite number.
+        NoScoreError: an objective is not a finite number.
     """
     began = time.perf_counter()
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
@@ -52,14 +53,23 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
         importances = _open_test_rows(shared, spec, payload["ranked"], payload["k"])
         return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
-    rungs = _Rungs(int(spec.settings["epochs"]), report, maximize=payload["metric"] != "val_loss")
+    asked = ObjectiveSpec(**payload["objective"])
+    cheap = CheapScore(shared, spec) if payload["on"] == "val_score" and isinstance(shared, TrialData) else None
+    rungs = Rungs(
+        int(spec.settings["epochs"]),
+        report,
+        on=payload["on"],
+        cheap=cheap,
+        maximize=DIRECTIONS[asked.first] == "maximize",
+    )
     result, resumption = _run(shared, spec, rungs, checkpoint_of(payload["checkpoint"]))
-    value, importance = objective(result, payload["metric"], payload["importance"])
-    if value is None or not math.isfinite(value):
-        raise NoScoreError(f"the objective {payload['metric']} must be a finite number, but it is {value}")
+    known, importance = objectives(result, asked)
+    values = {metric: _finite(metric, value) for metric, value in known.items()}
     document = result.to_json()
     document["flops_ratio"] = document.pop("flops_ratio_to_dense")
-    document["val_score"] = value
+    document["val_score"] = values[asked.first]
+    if asked.several:
+        document["val_scores"] = values
     document["importance"] = importance
     document["resumption"] = resumption
     document["curves"] = [
@@ -86,27 +96,39 @@ def _open_test_rows(
     }
 
 
-def objective(result: TrialResult, metric: str, importance: str) -> tuple[float | None, str]:
-    """Return a trial's objective and the importance metric that it comes from.
+def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, float | None], str]:
+    """Return a trial's objectives by metric, and the importance metric that they come from.
 
     Args:
         result: the trial.
-        metric: ``val_svm_accuracy``, ``val_balanced_accuracy`` or ``val_loss``.
-        importance: the importance metric that counts, or ``best``; a ranker without it is judged on its own best.
+        asked: what is optimised; a ranker without the importance that it names is judged on its own best.
     """
-    balanced = metric == "val_balanced_accuracy"
     at_k = {name: one.by_k[one.k] for name, one in result.importances.items()}
-    accuracies = {name: one.balanced_accuracy if balanced else one.accuracy for name, one in at_k.items()}
-    name = importance if importance in accuracies else max(accuracies, key=lambda metric: accuracies[metric])
-    if metric == "val_loss":
-        losses = [ranking.val_loss for ranking in result.rankings]
-        known = [loss for loss in losses if loss is not None]
-        return (float(np.mean(known)) if len(known) == len(losses) else None), name
-    return accuracies[name], name
+    accuracies = {
+        "val_svm_accuracy": {name: one.accuracy for name, one in at_k.items()},
+        "val_balanced_accuracy": {name: one.balanced_accuracy for name, one in at_k.items()},
+    }
+    judged = accuracies[asked.judged_by]
+    name = asked.importance if asked.importance in judged else max(judged, key=lambda metric: judged[metric])
+    values: dict[str, float | None] = {metric: by_name[name] for metric, by_name in accuracies.items()}
+    losses = [ranking.val_loss for ranking in result.rankings]
+    known = [loss for loss in losses if loss is not None]
+    values["val_loss"] = float(np.mean(known)) if len(known) == len(losses) else None
+    counts = [ranking.flops for ranking in result.rankings]
+    counted = [flops for flops in counts if flops is not None]
+    values["flops"] = float(np.sum(counted)) if len(counted) == len(counts) else None
+    values["k"] = float(result.k)
+    return {metric: values[metric] for metric in asked.metrics}, name
+
+
+def _finite(metric: str, value: float | None) -> float:
+    if value is None or not math.isfinite(value):
+        raise NoScoreError(f"the objective {metric} must be a finite number, but it is {value}")
+    return value
 
 
 def _run(
-    shared: Dataset | TrialData, spec: TrialSpec, rungs: _Rungs, checkpoint: Checkpoint | None
+    shared: Dataset | TrialData, spec: TrialSpec, rungs: Rungs, checkpoint: Checkpoint | None
 ) -> tuple[TrialResult, dict[str, Any] | None]:
     """Run a trial from where an interrupted attempt has left it, or from its beginning.
 
@@ -141,54 +163,3 @@ def _run(
         return result, None
     place = {} if kept is None else {"split": kept.split, "epoch": kept.epoch, "seconds": kept.seconds}
     return result, {**place, "problem": checkpoint.problem}
-
-
-class _Rungs:
-    """Reports the lowest validation loss so far, averaged over inner splits, in the objective's direction.
-
-    A trial that goes on from a checkpoint first repeats the reports of the attempt before it, so that whoever decides
-    about it has heard the same. It does so when its first epoch has shown that the checkpoint is good.
-    """
-
-    def __init__(self, epochs: int, report: Report, *, maximize: bool) -> None:
-        self._epochs = epochs
-        self._report = report
-        self._sign = -1.0 if maximize else 1.0
-        self._lowest: dict[int, float] = {}
-        self._reports: list[tuple[int, float]] = []
-        self._to_repeat: list[tuple[int, float]] = []
-        self.caught_up = True
-        self._rungs = set()
-        rung = FIRST_RUNG
-        while rung <= epochs:
-            self._rungs.add(rung)
-            rung *= 2
-
-    def on_epoch(self, split: int, end: EpochReport) -> None:
-        self.catch_up()
-        self._lowest[split] = min(self._lowest.get(split, math.inf), end.val_loss)
-        if end.epoch in self._rungs:
-            mean = float(np.mean(list(self._lowest.values())))
-            self._say(split * self._epochs + end.epoch, self._sign * mean)
-
-    def kept(self, split: int, end: EpochReport, seconds: float) -> Kept:
-        """Return where the trial is at the end of an epoch."""
-        return Kept(end.state(), tuple(self._reports), dict(self._lowest), split, end.epoch, seconds)
-
-    def go_on_from(self, kept: Kept) -> None:
-        self._lowest = dict(kept.lowest)
-        self._to_repeat = list(kept.reports)
-        self.caught_up = False
-
-    def catch_up(self) -> None:
-        """Repeat the reports of the attempt before, once."""
-        self.caught_up = True
-        while self._to_repeat:
-            self._say(*self._to_repeat.pop(0))
-
-    def start_over(self) -> None:
-        self._lowest, self._to_repeat, self.caught_up = {}, [], True
-
-    def _say(self, step: int, value: float) -> None:
-        self._reports.append((step, value))
-        self._report(step, value)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, unknown_name
+from dst.importance import HELD_OUT_METRICS
+from dst.importance import METRICS as MODEL_METRICS
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
 from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
@@ -26,6 +28,10 @@ from dst.warm_up import warm_up
 __all__ = ["RANKERS", "FeatureScores", "OnEpoch", "Ranker", "RankerEntry", "make_config", "parameters"]
 
 
+NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
+"""What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
+
+
 @dataclass(frozen=True)
 class RankerEntry:
     """A ranker and the dataclass of its settings.
@@ -36,27 +42,39 @@ class RankerEntry:
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
         classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
+        metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
+        counts_flops: whether it says how many FLOPs its training took.
     """
 
     rank: Ranker
     config: type[Any]
     warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
     classifies: bool = True
+    metrics: tuple[str, ...] = ()
+    counts_flops: bool = False
 
 
 RANKERS: dict[str, RankerEntry] = {
-    **{name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up) for name in METHODS},
-    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig),
-    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False),
-    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig),
-    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False),
-    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig),
-    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False),
+    **{
+        name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up, metrics=NETWORK_METRICS, counts_flops=True)
+        for name in METHODS
+    },
+    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
+    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
+    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
+    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",)),
+    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig, metrics=("path_lambda",), counts_flops=True),
+    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
     "quickselection": RankerEntry(
-        rank_by_quickselection, QuickSelectionConfig, warm_up_quickselection, classifies=False
+        rank_by_quickselection,
+        QuickSelectionConfig,
+        warm_up_quickselection,
+        classifies=False,
+        metrics=("neuron_strength",),
+        counts_flops=True,
     ),
-    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False),
-    "stg": RankerEntry(rank_by_stg, StgConfig),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",)),
+    "stg": RankerEntry(rank_by_stg, StgConfig, metrics=("gate_probability",), counts_flops=True),
 }
 
 

@@ -75,12 +75,17 @@ def play(
         elif step == 3 and fails(params):
             ledger.fail(number, "breaks")
         elif step > STEPS:
-            ledger.complete(number, curve(params, STEPS))
+            ledger.complete(number, *values(params, ledger))
         elif chaos and chaos.random() < crash:
             ledger.retry(number)
         else:
             running[number] = (params, step)
     return summary(ledger)
+
+
+def values(params: dict[str, Any], ledger: Ledger) -> list[float]:
+    """The values of a finished trial, one an objective: the first is where its curve ends."""
+    return [curve(params, STEPS), *(quality({"objective": i, **params}) for i in range(1, ledger.objectives))]
 
 
 def summary(ledger: Ledger) -> list[tuple[Any, ...]]:
@@ -90,7 +95,7 @@ def summary(ledger: Ledger) -> list[tuple[Any, ...]]:
             e.number,
             e.state,
             e.params,
-            e.value,
+            e.values,
             {key: value for key, value in e.attrs.items() if key != "requeued"},
             {step: str(value) for step, value in e.reports.items()},  # as text, since NaN is not equal to itself
         )

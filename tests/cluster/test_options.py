@@ -43,11 +43,14 @@ def test_building_warns_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("tpee", {}, r"unknown sampler 'tpee': did you mean 'tpe'\? valid are grid, random, tpe"),
+        ("tpee", {}, r"unknown sampler 'tpee': did you mean 'tpe'\? valid are gp, grid, nsga2, random, tpe"),
         ("tpe", {"n_startup": 5}, r"unknown option of sampler 'tpe' 'n_startup': did you mean 'n_startup_trials'\?"),
         ("tpe", {"seed": 5}, "unknown option of sampler 'tpe' 'seed': valid are n_ei_candidates, n_startup_trials"),
         ("random", {"x": 5}, "unknown option of sampler 'random' 'x': valid are none"),
         ("tpe", {"n_startup_trials": -1}, "sampler 'tpe', n_startup_trials: .* greater than or equal to 0, got -1"),
+        ("nsga2", {"population_size": 1}, "sampler 'nsga2', population_size: .* greater than or equal to 2, got 1"),
+        ("nsga2", {"mutation_prob": 1.5}, "sampler 'nsga2', mutation_prob: .* less than or equal to 1, got 1.5"),
+        ("gp", {"n_startup_trials": 0}, "sampler 'gp', n_startup_trials: .* greater than 0, got 0"),
         ("tpe", {"n_ei_candidates": "many"}, "sampler 'tpe', n_ei_candidates: .* valid integer.*, got 'many'"),
     ],
 )
@@ -60,7 +63,23 @@ def test_sampler_options_that_cannot_work_are_refused(name: str, options: dict[s
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("hyperband", {}, "unknown pruner 'hyperband': valid are asha, median, none"),
+        (
+            "hyperbrand",
+            {},
+            r"unknown pruner 'hyperbrand': did you mean 'hyperband'\? "
+            "valid are asha, hyperband, median, none, patience, successive_halving",
+        ),
+        ("hyperband", {"bootstrap_count": 2}, "pruner 'hyperband': bootstrap_count > 0 and max_resource == 'auto'"),
+        ("hyperband", {"max_resource": 0}, "pruner 'hyperband', max_resource: .* greater than 0, got 0"),
+        ("patience", {"patience": 0}, "pruner 'patience', patience: .* greater than 0, got 0"),
+        ("patience", {"wrapped": "medina"}, "pruner 'patience': unknown pruner 'medina': did you mean 'median'"),
+        ("patience", {"wrapped": "patience"}, "pruner 'patience': wrapped must be another pruner, got 'patience'"),
+        ("patience", {"wrapped": {"patience": 2}}, "pruner 'patience': wrapped needs a name, got 'patience'"),
+        (
+            "patience",
+            {"wrapped": {"name": "asha", "reduction_factor": 1}},
+            "pruner 'patience': pruner 'asha', reduction_factor: .* got 1",
+        ),
         ("none", {"patience": 1}, "unknown option of pruner 'none' 'patience': valid are none"),
         ("asha", {"reduction_factor": 1}, "pruner 'asha', reduction_factor: .* greater than or equal to 2, got 1"),
         ("asha", {"min_resource": "some"}, "pruner 'asha', min_resource: .*, got 'some'"),

@@ -55,7 +55,7 @@ def payload(path: Path | None, **changes: Any) -> dict[str, Any]:
     settings = {"epochs": 45, "patience": 45, "hidden": [20, 10], "sparsity": 0.5, "dropout": 0.1, "batch_size": 32}
     trial = {"method": "rigl", "settings": settings, "seed": 7, "inner_splits": 2}
     checkpoint = None if path is None else {"path": str(path), "seconds": 0.0}
-    given = {"kind": "trial", "trial": trial, "removal": None, "metric": "val_svm_accuracy", "importance": "best"}
+    given = {"kind": "trial", "trial": trial, "removal": None, "objective": {}, "on": "val_loss"}
     return {**given, "checkpoint": checkpoint, **changes}
 
 
@@ -134,7 +134,7 @@ def spoil(path: Path, how: str) -> None:
         kept = read_kept(path)
         assert kept is not None
         arrays = {name: array for name, array in kept.trial.arrays.items() if "model" not in name}
-        broken = Kept(State(arrays, kept.trial.progress), kept.reports, kept.lowest, 0, 9, 1.0)
+        broken = Kept(State(arrays, kept.trial.progress), kept.reports, kept.best, 0, 9, 1.0)
         Checkpoint(path, 0.0).offer(lambda: broken)
 
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from studies.objective_spec import ObjectiveSpec
 from studies.selection import best_row, confirmed, to_confirm, to_open
+
+ACCURACY = ObjectiveSpec()
+LOSS = ObjectiveSpec(metric="val_loss")
 
 
 def search(number, score, method="set", state="finished", loss=1.0, flops=1.0, **params):
@@ -37,50 +41,50 @@ def confirm(source, seed_index, method="set", state="finished", loss=1.0, flops=
 
 
 @pytest.mark.parametrize(
-    ("records", "top", "direction", "expected"),
+    ("records", "top", "objective", "expected"),
     [
-        ([search(0, 0.5), search(1, 0.9), search(2, 0.7)], 2, "maximize", [1, 2]),
-        ([search(0, 0.5), search(1, 0.9), search(2, 0.7)], 2, "minimize", [0, 2]),
+        ([search(0, 0.5), search(1, 0.9), search(2, 0.7)], 2, ACCURACY, [1, 2]),
+        ([search(0, 0.5), search(1, 0.9), search(2, 0.7)], 2, LOSS, [0, 2]),
         # Ties: lower loss, then fewer FLOPs, then the earlier trial.
         (
             [search(0, 0.9, loss=2), search(1, 0.9, flops=2), search(2, 0.9), search(3, 0.9)],
             4,
-            "maximize",
+            ACCURACY,
             [2, 3, 1, 0],
         ),
         # Neither stopped nor failed trials, whatever value they carry.
-        ([search(0, 0.99, state="stopped"), search(1, None, state="failed"), search(2, 0.1)], 5, "maximize", [2]),
+        ([search(0, 0.99, state="stopped"), search(1, None, state="failed"), search(2, 0.1)], 5, ACCURACY, [2]),
         # The best of each method is confirmed too.
-        ([search(0, 0.9), search(1, 0.8), search(2, 0.3, "rigl"), search(3, 0.2, "rigl")], 1, "maximize", [0, 2]),
+        ([search(0, 0.9), search(1, 0.8), search(2, 0.3, "rigl"), search(3, 0.2, "rigl")], 1, ACCURACY, [0, 2]),
         # Equal configurations count once.
-        ([search(0, 0.9, l2=7), search(1, 0.9, l2=7), search(2, 0.1)], 2, "maximize", [0, 2]),
-        ([], 3, "maximize", []),
+        ([search(0, 0.9, l2=7), search(1, 0.9, l2=7), search(2, 0.1)], 2, ACCURACY, [0, 2]),
+        ([], 3, ACCURACY, []),
         # A ranker without loss and FLOPs comes after one with, at the same score.
-        ([search(0, 0.9, "random", loss=None, flops=None), search(1, 0.9)], 1, "maximize", [1, 0]),
+        ([search(0, 0.9, "random", loss=None, flops=None), search(1, 0.9)], 1, ACCURACY, [1, 0]),
     ],
 )
-def test_who_is_confirmed(records, top, direction, expected):
-    assert to_confirm(records, top=top, direction=direction) == expected
+def test_who_is_confirmed(records, top, objective, expected):
+    assert to_confirm(records, top=top, objective=objective) == expected
 
 
-def ranked(records, seeds=2, metric="val_svm_accuracy", importance="best", direction="maximize"):
-    found = confirmed(records, seeds=seeds, metric=metric, importance=importance, direction=direction)
+def ranked(records, seeds=2, **objective):
+    found = confirmed(records, seeds=seeds, objective=ObjectiveSpec(**objective))
     return [(one.number, one.importance, pytest.approx(one.score)) for one in found]
 
 
 def test_the_best_mean_over_seeds_wins_with_one_metric_for_all_seeds():
     records = [
-        confirm(1, 0, strength=1.0, attribution=0.6),
-        confirm(1, 1, strength=0.2, attribution=0.7),  # strength 0.6, attribution 0.65
-        confirm(2, 0, strength=0.7, attribution=0.1),
-        confirm(2, 1, strength=0.6, attribution=0.1),  # strength 0.65: a tie, decided by number
+        confirm(1, 0, neuron_strength=1.0, neuron_attribution=0.6),
+        confirm(1, 1, neuron_strength=0.2, neuron_attribution=0.7),  # strength 0.6, attribution 0.65
+        confirm(2, 0, neuron_strength=0.7, neuron_attribution=0.1),
+        confirm(2, 1, neuron_strength=0.6, neuron_attribution=0.1),  # strength 0.65: a tie, decided by number
     ]
-    assert ranked(records) == [(1, "attribution", 0.65), (2, "strength", 0.65)]
-    assert ranked(records, importance="strength") == [(2, "strength", 0.65), (1, "strength", 0.6)]
+    assert ranked(records) == [(1, "neuron_attribution", 0.65), (2, "neuron_strength", 0.65)]
+    assert ranked(records, importance="neuron_strength") == [(2, "neuron_strength", 0.65), (1, "neuron_strength", 0.6)]
 
 
 def test_a_ranker_without_the_named_metric_is_judged_on_its_own():
-    assert ranked([confirm(1, 0, coefficient=0.4)], seeds=1, importance="strength") == [(1, "coefficient", 0.4)]
+    assert ranked([confirm(1, 0, coefficient=0.4)], seeds=1, importance="neuron_strength") == [(1, "coefficient", 0.4)]
 
 
 def test_incomplete_configurations_come_last():
@@ -94,13 +98,13 @@ def test_ties_go_to_lower_loss_then_fewer_flops():
 
 
 def test_a_loss_objective_is_minimised_over_seeds():
-    records = [confirm(1, 0, a=0.9) | {"val_score": 0.4}, confirm(2, 0, a=0.1) | {"val_score": 0.3}]
-    assert ranked(records, seeds=1, metric="val_loss", direction="minimize") == [(2, "a", 0.3), (1, "a", 0.4)]
+    records = [confirm(1, 0, loss=0.4, a=0.9), confirm(2, 0, loss=0.3, a=0.1)]
+    assert ranked(records, seeds=1, metric="val_loss") == [(2, "a", 0.3), (1, "a", 0.4)]
 
 
 def test_test_rows_are_opened_for_the_winner_and_the_best_of_each_method():
     records = [confirm(1, 0, a=0.9), confirm(2, 0, a=0.8), confirm(3, 0, "rigl", a=0.1), confirm(4, 0, "rigl", a=0.2)]
-    found = confirmed(records, seeds=1, metric="val_svm_accuracy", importance="best", direction="maximize")
+    found = confirmed(records, seeds=1, objective=ACCURACY)
     assert [one.number for one in to_open(found)] == [1, 4]
 
 
@@ -108,9 +112,7 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
     (one,) = confirmed(
         [confirm(1, 0, a=0.9), confirm(1, 1, a=0.7)],
         seeds=2,
-        metric="val_svm_accuracy",
-        importance="best",
-        direction="maximize",
+        objective=ACCURACY,
     )
     tests = [{"importances": {"a": {"test_svm_accuracy": value}}} for value in (0.5, 0.7)]
     row = best_row(one, [4, 2], tests)
