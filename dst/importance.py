@@ -120,5 +120,5 @@ HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Sco
 }
 """The metrics that are taken once, of the network of the best epoch, on validation rows and their labels."""
 
-AS_CONTROLS = ("random", "permutation")
+CONTROLS = ("random", "permutation")
 """Metrics that never count as the ``best`` of several: a baseline, and one that has seen the labels it is judged by."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import field_serializer, field_validator
 
 from dst.errors import unknown_name
+from dst.importance import CONTROLS
 from dst.rankers import RANKERS
 from dst.topology import METHODS
 from studies.dataset_spec import Section, is_list
@@ -35,8 +36,8 @@ class ObjectiveSpec(Section):
             ranker's own model (minimised); or a list: one of these first, then others of them, ``flops`` (of training)
             and ``k`` (how many columns are selected; the space must have it), both minimised. The search then looks for
             the best trade-offs, stops no trial early, and the first of the list decides which of them wins.
-        importance: the importance metric whose ranking counts, or ``best`` of all that one training gives. A ranker
-            that lacks the named metric is judged on its own.
+        importance: the importance metric whose ranking counts, or ``best`` of all that one training gives, but for
+            :data:`dst.importance.CONTROLS`. A ranker that lacks the named metric is judged on its own.
     """
 
     metric: str | tuple[str, ...] = "val_svm_accuracy"
@@ -129,6 +130,16 @@ class ObjectiveSpec(Section):
                 f"objective.importance must be best or what a method of the study gives ({', '.join(given)}), "
                 f"but got {self.importance!r}"
             )
+
+
+def best_importance(accuracies: Mapping[str, float]) -> str:
+    """Return the importance metric of the highest accuracy; controls count only where there is nothing else.
+
+    Args:
+        accuracies: by metric; the first of equals is taken.
+    """
+    contenders = [name for name in accuracies if name not in CONTROLS] or list(accuracies)
+    return max(contenders, key=lambda name: accuracies[name])
 
 
 def importances(methods: Iterable[str]) -> list[str]:

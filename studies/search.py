@@ -22,6 +22,9 @@ _NOT_SEARCHED = {
     "device": _FOR_ALL_TRIALS,
     "threads": _FOR_ALL_TRIALS,
     "hidden": _FOR_ALL_TRIALS,
+    "importances": _FOR_ALL_TRIALS,
+    "importance_rows": _FOR_ALL_TRIALS,
+    "sampling": _FOR_ALL_TRIALS,
     "loss": "is cross_entropy: a study classifies",
     "input_noise": "is 0: it is for networks that reconstruct their input, and a study classifies",
 }

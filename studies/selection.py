@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.objective_spec import ObjectiveSpec
+from studies.objective_spec import ObjectiveSpec, best_importance
 from studies.trade_offs import Point, by_spread, to_minimize, values_of
 
 Record = Mapping[str, Any]
@@ -171,7 +171,7 @@ def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
     metrics: Mapping[str, Any] = records[0]["importances"]
     if objective.importance in metrics:
         return objective.importance
-    return max(metrics, key=lambda name: _mean_of(records, objective.judged_by, name))
+    return best_importance({name: _mean_of(records, objective.judged_by, name) for name in metrics})
 
 
 def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:

@@ -70,6 +70,8 @@ class TrainingSpec(Section):
         for name in given or ():
             if name not in METRICS.keys() | HELD_OUT_METRICS.keys():
                 raise ValueError(unknown_name("importance", name, METRICS.keys() | HELD_OUT_METRICS.keys()))
+        if given is not None and len(set(given)) < len(given):
+            raise ValueError(f"each importance once, but got {', '.join(given)}")
         return given
 
     def settings(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dst.data import Dataset, Removal, TrialData, remove_values
 from dst.training import EpochReport
 from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 from studies.checkpoints import Checkpoint, checkpoint_of
-from studies.objective_spec import DIRECTIONS, ObjectiveSpec
+from studies.objective_spec import DIRECTIONS, ObjectiveSpec, best_importance
 from studies.reported import CheapScore, Rungs
 
 
@@ -109,7 +109,7 @@ def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, flo
         "val_balanced_accuracy": {name: one.balanced_accuracy for name, one in at_k.items()},
     }
     judged = accuracies[asked.judged_by]
-    name = asked.importance if asked.importance in judged else max(judged, key=lambda metric: judged[metric])
+    name = asked.importance if asked.importance in judged else best_importance(judged)
     values: dict[str, float | None] = {metric: by_name[name] for metric, by_name in accuracies.items()}
     losses = [ranking.val_loss for ranking in result.rankings]
     known = [loss for loss in losses if loss is not None]

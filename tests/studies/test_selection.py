@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from studies.objective_spec import ObjectiveSpec
+from studies.objective_spec import ObjectiveSpec, best_importance
 from studies.selection import best_row, confirmed, to_confirm, to_open
 
 ACCURACY = ObjectiveSpec()
@@ -122,3 +122,16 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
     assert (row["seeds"], row["features"], row["flops_ratio"]) == (2, [4, 2], pytest.approx(0.1))
     for incomplete in ([tests[0], None], [tests[0], {"importances": {}, "error": "boom"}]):
         assert best_row(one, [4, 2], incomplete)["test_mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [
+        ({"neuron_strength": 0.6, "neuron_attribution": 0.7}, "neuron_attribution"),
+        ({"neuron_strength": 0.6, "random": 0.9, "permutation": 0.8}, "neuron_strength"),
+        ({"random": 0.5}, "random"),
+        ({"random": 0.5, "permutation": 0.8}, "permutation"),
+    ],
+)
+def test_controls_are_never_the_best_of_several(accuracies, best):
+    assert best_importance(accuracies) == best

@@ -48,6 +48,7 @@ def test_packaged_specs_are_valid(name):
         ({"objective": {"metric": "val_loss"}, "methods": ["random"]}, "val_loss compares .*, but random has none"),
         ({"training": {"importances": ["neuron_strenght"]}}, "did you mean 'neuron_strength'?"),
         ({"training": {"importances": []}}, "training.importances"),
+        ({"training": {"importances": ["random", "random"]}}, "each importance once"),
         ({"objective": {"importance": "permutation"}}, "must be best or what a method of the study gives"),
         ({"training": {"engine": "fast"}}, "training.engine: .*'auto', 'sparse' or 'dense', but got 'fast'"),
         ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
