@@ -44,7 +44,7 @@ def test_proposals_are_those_of_a_study_with_all_reports(sampler, direction):
     study.add_trials(trials)
     expected = [suggest(study.ask()) for _ in range(6)]
     proposals = propose(
-        suggest, sampler=make_sampler(sampler, {}, seed=3), direction=direction, earlier=trials, count=6
+        suggest, sampler=make_sampler(sampler, {}, seed=3), directions=[direction], earlier=trials, count=6
     )
     assert [proposal.params for proposal in proposals] == expected
     assert [len(trial.intermediate_values) for trial in trials] == [

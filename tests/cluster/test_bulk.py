@@ -19,7 +19,7 @@ REPORTS = {1: 0.5, 2: math.inf, 3: -math.inf, 7: math.nan, 200: 1e-300}
 def made(tmp_path: Path, kind: str):
     storage = open_storage(f"sqlite:///{tmp_path}/study.db") if kind == "sqlite" else InMemoryStorage()
     with quiet_optuna():
-        study = optuna.create_study(storage=storage)
+        study = optuna.create_study(storage=storage, study_name="one")
     return storage, study
 
 

@@ -44,6 +44,7 @@ SIGNATURES: list[tuple[type, str, list[str]]] = [
     (tune.Trainable, "default_resource_request", ["config"]),
     (tune.Trainable, "setup", ["config"]),
     (tune.Trainable, "reset_config", ["new_config"]),
+    (tune.Trainable, "train", []),
     (tune.Trainable, "step", []),
     (tune.Trainable, "cleanup", []),
     (tune.Trainable, "save_checkpoint", ["checkpoint_dir"]),

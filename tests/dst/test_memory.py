@@ -48,7 +48,8 @@ def measured(rows: int, features: int, **settings) -> None:
         end = trainer.run_epoch()
     trained = peak_rss_bytes()
     moved = not torch.equal(some, trainer.model.linears[0].indices[:10_000])
-    scores = {name: metric(end.model, x[held_out:][:100]) for name, metric in METRICS.items()}
+    columns, to_draw = np.arange(features), np.random.default_rng(1)
+    scores = {name: METRICS[name](end.model, x[held_out:][:100], columns, to_draw) for name in config.importances}
     printed = {
         "added": trained - loaded,
         "peak": peak_rss_bytes(),

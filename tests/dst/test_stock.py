@@ -104,7 +104,7 @@ def test_strength_and_attribution_are_ours_on_the_same_network():
             linear.weight.copy_(layer.dense_weight())
             linear.bias.copy_(layer.bias)
     rows = batch(20)[0]
-    assert peer.strength().numpy() == pytest.approx(neuron_strength(model, rows.numpy()), rel=1e-5)
+    assert peer.strength().numpy() == pytest.approx(neuron_strength(model), rel=1e-5)
     assert peer.attribution(rows).numpy() == pytest.approx(neuron_attribution(model, rows.numpy()), rel=1e-4, abs=1e-7)
 
 

@@ -53,7 +53,9 @@ def test_both_engines_train_the_same_network(method, settings):
     assert all(isinstance(layer, SparseLinear) for layer in dense.model.linears), "results do not differ in kind"
     rows = parts()[0].x[:7]
     for metric in METRICS.values():
-        scores = [metric(one.model, rows, np.random.default_rng(0)) for one in (sparse, dense)]
+        scores = [
+            metric(one.model, rows, np.arange(rows.shape[1]), np.random.default_rng(0)) for one in (sparse, dense)
+        ]
         np.testing.assert_allclose(*scores, rtol=2e-3, atol=1e-5)
 
 
@@ -174,7 +176,7 @@ def test_a_gpu_trains_the_same_network(method):
     trainers = [Trainer(train, validation, config, np.random.default_rng(0)) for _ in range(2)]
     end = trainers[0].run_epoch()
     for metric in METRICS.values():
-        assert np.isfinite(metric(end.model, train.x[:5], np.random.default_rng(0))).all()
+        assert np.isfinite(metric(end.model, train.x[:5], np.arange(train.x.shape[1]), np.random.default_rng(0))).all()
     trainers[1].load_state_dict(trainers[0].state_dict())
     losses = [one.run_epoch().train_loss for one in trainers]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
