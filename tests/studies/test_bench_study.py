@@ -30,6 +30,7 @@ def trial(method="set", **settings):
     return Job("wine/0", "wine", {"kind": "trial", "trial": spec})
 
 
+@pytest.mark.slow
 def test_the_smallest_run_has_the_row_of_the_contract(monkeypatch):
     monkeypatch.setitem(STUDIES, "tiny", lambda: parse_spec(TINY))
     result = CliRunner().invoke(

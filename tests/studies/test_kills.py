@@ -203,6 +203,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[tuple[str,
         process.wait(timeout=20)
 
 
+@pytest.mark.slow
 def test_one_of_three_nodes_lost(
     nodes: tuple[str, list[subprocess.Popen[str]]], spec: Path, reference: Path, tmp_path: Path
 ) -> None:

@@ -449,6 +449,7 @@ def default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(finished, tmp_path):
     """``dst run`` with two workers: SIGKILL, then Ctrl+C, then SIGTERM, then to the end; then once more."""
     spec, undisturbed = finished
