@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cluster.durable import read_entries
 from cluster.entries import State
 from cluster.here import run_here
@@ -21,6 +23,7 @@ def ledger(path: Path) -> Ledger:
     return ledger_on(storage, pruner="asha", pruner_options=options, trials=20, batch=5)
 
 
+@pytest.mark.slow
 def test_workers_that_die_do_not_change_a_search(tmp_path: Path) -> None:
     alone = ledger(tmp_path / "alone.db")
     run_here(LedgerSource(alone), simulate, {"nothing": None})

@@ -89,6 +89,7 @@ def test_too_few_trials_are_refused_before_anything_runs():
         next(scheduler_rows([SchedulerCase(0.0, 6, 300), SchedulerCase(0.0, 6, 7)]))
 
 
+@pytest.mark.slow
 def test_the_smallest_run_has_the_rows_of_the_contract(monkeypatch):
     cases = (SchedulerCase(0.0, 200, 12, pruner="none"), SchedulerCase(0.3, 6, 12))
     monkeypatch.setattr(bench_scheduler, "CASES", cases)

@@ -228,6 +228,7 @@ def same(one: Path, other: Path) -> None:
         assert mine == theirs
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_what_came_after_its_checkpoint(tmp_path: Path, monkeypatch) -> None:
     """Every trial's worker is killed once, with SIGKILL, on real workers."""
     whole = run_study(long_study(tmp_path), out=tmp_path / "whole", in_process=True)

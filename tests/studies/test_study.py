@@ -517,6 +517,7 @@ def gaps(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_sweep_over_missing_data_is_a_study_of_each_combination(tmp_path):
     use = {"path": str(gaps(tmp_path)), "target": "label", "split": "group", "group": "household", "inner_splits": 2}
     sweep = {"rate": [0, 0.3], "mechanism": ["mcar", "mnar"], "policy": "median", "indicators": True}
