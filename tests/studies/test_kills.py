@@ -132,18 +132,17 @@ def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path
     rng = np.random.default_rng(4)
     reader = threading.Thread(target=process.communicate, daemon=True)
     reader.start()
-    begin = time.monotonic()
+    begin = due = time.monotonic()
     while process.poll() is None:
         assert time.monotonic() - begin < 600
-        workers = workers_of(process.pid)
-        if workers:
+        if time.monotonic() >= due and (workers := workers_of(process.pid)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 workers[int(rng.integers(len(workers)))].kill()
                 killed += 1
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(2.0)
+                due = time.monotonic() + 2.0
+        time.sleep(0.05)
     assert process.returncode == 0
-    assert killed >= 1, "on a quiet machine the study may end within four seconds of its first trial"
+    assert killed >= 1  # there is a worker before there is a trial; on a quiet machine the study lasts some seconds
     assert_study_sound(out, reference)
 
 
