@@ -125,6 +125,7 @@ def workers_of(driver: int) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start_dst("run", spec, "--out", out, "--workers", "2")
