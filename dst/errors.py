@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -35,3 +36,23 @@ def unknown_name(kind: str, given: str, valid: Iterable[str]) -> str:
     near = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
     hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     return f"unknown {kind} {given!r}: {hint}valid are {', '.join(names)}"
+
+
+def check_rules(*rules: tuple[str, bool, str]) -> None:
+    """Refuse values that break a rule.
+
+    Args:
+        rules: each a rule, whether it holds, and what was given, e.g. ``("units >= 1", units >= 1, f"units={units}")``.
+
+    Raises:
+        InputError: a rule does not hold; the first of these is named.
+    """
+    for rule, holds, given in rules:
+        if not holds:
+            raise InputError(f"{rule} must hold, but got {given}")
+
+
+def listed(items: Sequence[Any], word: str = "or") -> str:
+    """Return one item or more in words: ``a, b or c``."""
+    *firsts, last = map(str, items)
+    return f"{', '.join(firsts)} {word} {last}" if firsts else last

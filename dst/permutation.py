@@ -11,6 +11,7 @@ import torch
 from scipy.sparse import csc_array, csr_array
 
 from dst.data.dataset import Matrix, as_array
+from dst.data.preparation import encodings_of
 from dst.layers import SparseLinear
 from dst.model import Layer, SparseMLP
 
@@ -45,9 +46,9 @@ def permutation(
     first, *others = model.linears
     by_input = _by_input(first)
     by_column: Any = x if isinstance(x, np.ndarray) else csc_array(x)  # columns of CSR are searched for in all rows
-    n_columns, n_rows = int(columns.max()) + 1, len(labels)
-    encodings = [np.flatnonzero(columns == column) for column in range(n_columns)]
-    connected = [column for column in range(n_columns) if by_input[:, encodings[column]].nnz]
+    encodings = encodings_of(columns)
+    n_columns, n_rows = len(encodings), len(labels)
+    connected = np.flatnonzero(np.bincount(columns, weights=np.diff(by_input.indptr)))
     seeds = rng.integers(2**63, size=(n_columns, repeats))
     lost = np.zeros(n_columns)
     for block, sums in _sums(first, x):

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from cluster.ledger import Ledger
 from cluster.storage import open_storage, quiet_optuna
-from dst.rankers import RANKERS, parameters
-from search_spaces import load_space
 from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.plan import DatasetPlan
+from studies.search import grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.spent import Spent
 from studies.study_plan import StudyPlan
@@ -40,27 +38,18 @@ def plan_of(kind: type[Plan], spec: StudySpec, data: StudyData) -> Iterator[Plan
         spec: the study.
         data: its data.
     """
-    allowed = set().union(*(parameters(method) for method in RANKERS))
-    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
+    space = search_space(spec)
+    points = grid_points(spec, space)
     with tempfile.TemporaryDirectory(prefix="dst-bench-") as there, quiet_optuna():
         folder = StudyFolder(Path(there)).create()
         storage = open_storage(f"sqlite:///{folder.storage}")
 
-        def ledger(dataset: str) -> Ledger:
-            return Ledger(
-                storage,
-                dataset,
-                suggest=space.suggest,
-                direction=spec.objective.direction,
-                sampler=spec.search.sampler.name,
-                pruner=spec.search.pruner.name,
-                seed=spec.seed,
-                trials=spec.search.trials,
-                batch=spec.search.batch,
-            )
-
         try:
-            plans = [DatasetPlan(spec, dataset, folder, ledger(dataset.name)) for dataset in data.datasets]
+            ledgers = [open_ledger(spec, space, points, storage, "bench", dataset.name) for dataset in data.datasets]
+            plans = [
+                DatasetPlan(spec, dataset, folder, ledger)
+                for dataset, ledger in zip(data.datasets, ledgers, strict=True)
+            ]
             yield kind(plans, Spent(folder.spent), retries=0)
         finally:
             storage.remove_session()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_serializer, field_validator
 
-from dst.errors import unknown_name
+from dst.errors import listed, unknown_name
 from dst.importance import CONTROLS
 from dst.rankers import RANKERS
 from dst.topology import METHODS
@@ -54,7 +54,7 @@ class ObjectiveSpec(Section):
             raise ValueError(f"each metric once, but got {', '.join(names)}")
         if not names or names[0] not in JUDGING:
             first = f"got {names[0]!r}" if names else "there is none"
-            raise ValueError(f"the first metric decides which trade-off wins and is {_listed(JUDGING)}, but {first}")
+            raise ValueError(f"the first metric decides which trade-off wins and is {listed(JUDGING)}, but {first}")
         return names[0] if len(names) == 1 else names
 
     @field_validator("importance")
@@ -113,13 +113,13 @@ class ObjectiveSpec(Section):
         if "val_loss" in self.metrics and without_loss:
             raise ValueError(
                 "objective.metric val_loss compares the cross-entropy of classifiers, "
-                f"but {_listed(without_loss, 'and')} {'has' if len(without_loss) == 1 else 'have'} none"
+                f"but {listed(without_loss, 'and')} {'has' if len(without_loss) == 1 else 'have'} none"
             )
         uncounted = [method for method in methods if not RANKERS[method].counts_flops]
         if "flops" in self.metrics and uncounted:
             raise ValueError(
                 "objective.metric flops compares counts of training FLOPs, "
-                f"but {_listed(uncounted, 'and')} {'has' if len(uncounted) == 1 else 'have'} none"
+                f"but {listed(uncounted, 'and')} {'has' if len(uncounted) == 1 else 'have'} none"
             )
         given = sorted(
             {*importances([one for one in methods if one not in METHODS])}
@@ -145,8 +145,3 @@ def best_importance(accuracies: Mapping[str, float]) -> str:
 def importances(methods: Iterable[str]) -> list[str]:
     """Return the importance metrics that methods can give, each once, by name."""
     return sorted({metric for method in methods for metric in RANKERS[method].metrics})
-
-
-def _listed(names: Sequence[str], word: str = "or") -> str:
-    *firsts, last = names
-    return f"{', '.join(firsts)} {word} {last}" if firsts else last

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from dst.errors import listed
 from studies.cost import Cost, study_cost, total_cost
 from studies.files import write_text
 from studies.folder import StudyFolder
@@ -148,7 +149,7 @@ def _baselines_note(best: Sequence[Row]) -> str:
     if not winners:
         return ""
     return (
-        f"A baseline won on {_listed(winners, 'and')}: no sparse network of this study reached its validation score. "
+        f"A baseline won on {listed(winners, 'and')}: no sparse network of this study reached its validation score. "
         "The feature list of such a dataset is the baseline's."
     )
 
@@ -256,7 +257,7 @@ def _objective(metric: str, value: float) -> str:
 
 def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, str]:
     seeds = sorted({choice["seeds"] for choice in best})
-    again = f"over {_listed(seeds, 'or')} seeds" if seeds else "over several seeds"
+    again = f"over {listed(seeds, 'or')} seeds" if seeds else "over several seeds"
     opened = any(choice["test_mean"] is not None for choice in best)
     return {
         "Search": "Every trial trained on training rows, ranked the columns, fitted a classifier on its top columns "
@@ -278,7 +279,7 @@ def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, st
 def _stopping_note(objective: ObjectiveSpec) -> dict[str, str]:
     if not objective.several:
         return {}
-    wanted = _listed([AXIS_TITLES[metric] for metric in objective.metrics], "and")
+    wanted = listed([AXIS_TITLES[metric] for metric in objective.metrics], "and")
     return {
         "Objectives": f"The search looked for the best trade-offs between {wanted}.",
         "Stopping": "With several objectives no trial was stopped early: a pruner compares one value.",
@@ -317,8 +318,3 @@ def _short(value: Any) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(items: Sequence[Any], word: str) -> str:
-    *firsts, last = map(str, items)
-    return f"{', '.join(firsts)} {word} {last}" if firsts else last

@@ -68,6 +68,15 @@ def column_numbers(part: Part) -> npt.NDArray[np.int64]:
     return np.unique(part.origin, return_inverse=True)[1].astype(np.int64)
 
 
+def encodings_of(columns: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Return the encoded columns of each column, ascending.
+
+    Args:
+        columns: what :func:`column_numbers` returned.
+    """
+    return np.split(np.argsort(columns, kind="stable"), np.cumsum(np.bincount(columns))[:-1])
+
+
 def at_first_encoding(scores: npt.NDArray[np.float64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return scores of columns as scores of encoded columns, float64 ``(n_encoded,)``.
 

@@ -98,6 +98,34 @@ class Ranker(Protocol):
         """
 
 
+class Epochs(Protocol):
+    """What goes epoch by epoch and can be saved between any two."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+
+    def run_epoch(self) -> EpochReport:
+        """Go on by an epoch."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state."""
+
+
+def run_to_the_end(epochs: Epochs, state: State | None, on_epoch: OnEpoch) -> None:
+    """Run all epochs that are left.
+
+    Args:
+        epochs: as it was constructed.
+        state: where to go on from; None: from the beginning.
+        on_epoch: called at the end of every epoch.
+    """
+    if state is not None:
+        epochs.load_state_dict(state)
+    while not epochs.done:
+        on_epoch(epochs.run_epoch())
+
+
 def same_settings(mine: Any, theirs: Mapping[str, Any]) -> None:
     """Refuse a state whose settings are others.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.errors import InputError
+from dst.errors import check_rules
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.rankers.classifier import judge
 
@@ -29,13 +29,11 @@ class ExtraTreesConfig:
     min_samples_leaf: int = 1
 
     def __post_init__(self) -> None:
-        for rule, holds, given in (
+        check_rules(
             ("trees >= 1", self.trees >= 1, f"trees={self.trees}"),
             ("0 < max_features <= 1", 0 < self.max_features <= 1, f"max_features={self.max_features}"),
             ("min_samples_leaf >= 1", self.min_samples_leaf >= 1, f"min_samples_leaf={self.min_samples_leaf}"),
-        ):
-            if not holds:
-                raise InputError(f"{rule} must hold, but got {given}")
+        )
 
 
 def rank_by_extra_trees(

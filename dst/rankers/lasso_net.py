@@ -21,8 +21,8 @@ import torch
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.data.preparation import at_first_encoding, column_numbers
-from dst.errors import DivergedError, InputError
+from dst.data.preparation import at_first_encoding, column_numbers, encodings_of
+from dst.errors import DivergedError, InputError, check_rules
 from dst.rankers.base import FeatureScores, OnEpoch, same_settings
 from dst.training import Curves, EpochReport, training_flops
 
@@ -49,16 +49,14 @@ class LassoNetConfig:
     path_iterations: int = 100
 
     def __post_init__(self) -> None:
-        for rule, holds, given in (
+        check_rules(
             ("0 < M < inf", 0 < self.M < math.inf, f"M={self.M}"),
             ("units >= 1", self.units >= 1, f"units={self.units}"),
             ("0 < lambda_start < inf", 0 < self.lambda_start < math.inf, f"lambda_start={self.lambda_start}"),
             ("1 < path_multiplier", 1 < self.path_multiplier < math.inf, f"path_multiplier={self.path_multiplier}"),
             ("dense_iterations >= 1", self.dense_iterations >= 1, f"dense_iterations={self.dense_iterations}"),
             ("path_iterations >= 1", self.path_iterations >= 1, f"path_iterations={self.path_iterations}"),
-        ):
-            if not holds:
-                raise InputError(f"{rule} must hold, but got {given}")
+        )
         if importlib.util.find_spec("lassonet") is None:
             raise InputError(
                 "method lassonet needs the package lassonet, which is not installed: "
@@ -183,7 +181,7 @@ class LassoNetPath:
         config = self._config
         groups = None
         if len(self._selected) < len(self._column):
-            groups = [np.flatnonzero(self._column == column).tolist() for column in range(len(self._selected))]
+            groups = [encodings.tolist() for encodings in encodings_of(self._column)]
         dense_iterations = config.dense_iterations if state is None else 0
         return Classifier(
             hidden_dims=(config.units,),

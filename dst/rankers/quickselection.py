@@ -13,8 +13,8 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.errors import InputError
-from dst.rankers.base import FeatureScores, OnEpoch
+from dst.errors import check_rules
+from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.training import Trainer, TrainingConfig, training_flops
 from dst.warm_up import warm_up
 
@@ -53,14 +53,12 @@ class QuickSelectionConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for rule, holds, given in (
+        check_rules(
             ("0 < epsilon < inf", 0 < self.epsilon < math.inf, f"epsilon={self.epsilon}"),
             ("0 < zeta < 1", 0 < self.zeta < 1, f"zeta={self.zeta}"),
             ("units >= 1", self.units >= 1, f"units={self.units}"),
             ("dae_epochs >= 1", self.dae_epochs >= 1, f"dae_epochs={self.dae_epochs}"),
-        ):
-            if not holds:
-                raise InputError(f"{rule} must hold, but got {given}")
+        )
         self.training(_WARM_UP_FEATURES, 1)  # checks the rest
 
     def training(self, n_features: int, n_rows: int) -> TrainingConfig:
@@ -111,10 +109,7 @@ def rank_by_quickselection(
     """
     n_rows, n_features = train.x.shape
     trainer = Trainer(train, validation, config.training(n_features, n_rows), rng)
-    if state is not None:
-        trainer.load_state_dict(state)
-    while not trainer.done:
-        on_epoch(trainer.run_epoch())
+    run_to_the_end(trainer, state, on_epoch)
     result = trainer.result()
     return FeatureScores(
         scores={"neuron_strength": result.model.linears[0].input_strength()},

@@ -8,7 +8,8 @@ import numpy as np
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.data.preparation import at_first_encoding, column_numbers
+from dst.data.preparation import column_numbers
+from dst.importance import random_importance
 from dst.rankers.base import FeatureScores, OnEpoch
 
 
@@ -29,6 +30,5 @@ def rank_randomly(
 
     A column with several encodings has one score: more encodings must not mean a better chance.
     """
-    columns = column_numbers(train)
-    scores = at_first_encoding(rng.random((columns.max() + 1,)), columns)
+    scores = random_importance(column_numbers(train), rng)
     return FeatureScores(scores={"random": scores}, engine="none", seconds={})

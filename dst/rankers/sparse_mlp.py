@@ -13,7 +13,7 @@ from dst.engines import torch_threads
 from dst.importance import HELD_OUT_METRICS, Scores
 from dst.importance_history import ImportanceHistory
 from dst.model import SparseMLP
-from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.training import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
 
 
@@ -127,8 +127,5 @@ def rank_by_sparse_mlp(
 ) -> FeatureScores:
     """Rank by the metrics of the settings, summed over what counts of the training."""
     ranking = NetworkRanking(train, validation, config, rng)
-    if state is not None:
-        ranking.load_state_dict(state)
-    while not ranking.done:
-        on_epoch(ranking.run_epoch())
+    run_to_the_end(ranking, state, on_epoch)
     return ranking.scores()

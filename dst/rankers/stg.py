@@ -17,8 +17,8 @@ from torch import nn
 from dst.checkpoint import State
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import at_first_encoding, column_numbers
-from dst.errors import DivergedError, InputError
-from dst.rankers.base import FeatureScores, OnEpoch, same_settings
+from dst.errors import DivergedError, check_rules
+from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end, same_settings
 from dst.rankers.stochastic_gates import StochasticGates
 from dst.training import Curves, EpochReport, training_flops
 
@@ -47,16 +47,14 @@ class StgConfig:
     batch_size: int = 100
 
     def __post_init__(self) -> None:
-        for rule, holds, given in (
+        check_rules(
             ("0 <= lam < inf", 0 <= self.lam < math.inf, f"lam={self.lam}"),
             ("0 < sigma < inf", 0 < self.sigma < math.inf, f"sigma={self.sigma}"),
             ("0 < lr < inf", 0 < self.lr < math.inf, f"lr={self.lr}"),
             ("every hidden size >= 1", all(width >= 1 for width in self.hidden), f"hidden={self.hidden}"),
             ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
             ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
-        ):
-            if not holds:
-                raise InputError(f"{rule} must hold, but got {given}")
+        )
 
 
 class StgRanking:
@@ -224,10 +222,7 @@ def rank_by_stg(
     network that overfits. A column with several encodings has one gate. ``nnz`` counts all weights.
     """
     ranking = StgRanking(train, validation, config, rng)
-    if state is not None:
-        ranking.load_state_dict(state)
-    while not ranking.done:
-        on_epoch(ranking.run_epoch())
+    run_to_the_end(ranking, state, on_epoch)
     return ranking.scores()
 
 

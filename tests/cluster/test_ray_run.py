@@ -6,6 +6,7 @@ breaks these tests and not a study.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from cluster.here import run_here
 from cluster.jobs import ClusterError, Job, Output
 from cluster.ray_run import run_jobs
 from cluster.ray_session import fitting_jobs
+from tests import ray_nodes
 from tests.cluster.script import Script
 from tests.cluster.works import act
 
@@ -290,21 +292,7 @@ def start_node(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Starts ``ray start`` with the given arguments; returns what it has printed when it runs."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> str:
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *arguments]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-        running.append(process)
-        printed = ""
-        assert process.stdout is not None
-        while "This command will now block" not in printed:
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
-        return printed
-
-    yield start
+    yield functools.partial(ray_nodes.start_node, running)
     for process in reversed(running):
         assert process.poll() is None, "the run must leave the cluster running"
         process.send_signal(signal.SIGTERM)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from cluster.durable import read_entries
@@ -21,6 +20,7 @@ from cluster.storage import open_storage
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_scores, read_test
 from studies.results import collect, read_resolved, read_study, storage_name
+from tests.studies.two_classes import write_two_classes
 
 MEASURED = ("seconds", "peak_rss_bytes")
 """What no two runs of a trial have in common."""
@@ -28,12 +28,7 @@ MEASURED = ("seconds", "peak_rss_bytes")
 
 def small_table(path: Path, seed: int = 0, rows: int = 300) -> Path:
     """Two classes that the columns f1 and f4 decide."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, 12))
-    frame = pd.DataFrame(x, columns=[f"f{i}" for i in range(12)])
-    frame["label"] = np.where(x[:, 1] - x[:, 4] > 0, "yes", "no")
-    frame.to_csv(path, index=False)
-    return path
+    return write_two_classes(path, seed, rows=rows, columns=12, decided_by=(1, 4))
 
 
 def small_spec(folder: Path, **changes: Any) -> Path:
@@ -100,9 +95,10 @@ def winners(path: Path) -> list[dict[str, Any]]:
     return collect(folder, *read_study(folder)).best
 
 
-def without_measurements(path: Path) -> list[dict[str, Any]]:
+def without_measurements(path: Path, *also: str) -> list[dict[str, Any]]:
+    """All records but for what is measured, and the keys named."""
     return [
-        {key: value for key, value in record.items() if key not in MEASURED}
+        {key: value for key, value in record.items() if key not in (*MEASURED, *also)}
         for record in iter_records(StudyFolder(path))
     ]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +20,7 @@ import pytest
 
 from studies.run import run_study
 from studies.spec import load_spec
+from tests.ray_nodes import start_node
 from tests.studies.soundness import (
     assert_study_sound,
     dst,
@@ -177,21 +178,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[tuple[str,
     monkeypatch.setenv("RAY_health_check_period_ms", "1000")
     running: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> str:
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *arguments]
-        process = subprocess.Popen(
-            [*command, "--disable-usage-stats"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
-        running.append(process)
-        printed = ""
-        assert process.stdout is not None
-        while "This command will now block" not in printed:
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
-        return printed
-
+    start = functools.partial(start_node, running, "--disable-usage-stats")
     head = start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={scratch}")
     address = head.split("--address='")[1].split("'")[0]
     for _ in range(2):

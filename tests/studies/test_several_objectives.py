@@ -19,6 +19,7 @@ from studies.spec import StudySpec, load_spec, parse_spec
 from studies.status import study_status
 from studies.tables import BEST_COLUMNS
 from studies.tracked import trial_run
+from tests.studies.soundness import without_measurements
 
 METRICS = ["val_svm_accuracy", "flops", "k"]
 SPACE = {
@@ -53,13 +54,6 @@ def spec_of(table, **changes) -> StudySpec:
         **changes,
     }
     return parse_spec(document)
-
-
-def without_measurements(folder):
-    return [
-        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes")}
-        for record in iter_records(folder)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +145,7 @@ def test_no_trial_is_stopped_and_everybody_is_told(finished, capsys, table, tmp_
 def test_through_ray_with_two_workers_the_result_is_the_same(finished, tmp_path):
     spec, result = finished
     there = run_study(spec, out=tmp_path / "out", workers=2)
-    assert without_measurements(StudyFolder(there.folder)) == without_measurements(StudyFolder(result.folder))
+    assert without_measurements(there.folder) == without_measurements(result.folder)
     assert there.rows == result.rows
     assert StudyFolder(there.folder).pareto.read_text() == StudyFolder(result.folder).pareto.read_text()
 

@@ -30,16 +30,13 @@ from studies.run import run_study
 from studies.spec import StudySpec, load_spec, parse_spec
 from studies.status import study_status
 from studies.tables import BEST_COLUMNS, TRIAL_COLUMNS
+from tests.studies import soundness
+from tests.studies.two_classes import write_two_classes
 
 
 def table(path: Path, seed: int = 0, n: int = 600) -> Path:
     """Two classes that the columns f3 and f8 decide."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 24))
-    frame = pd.DataFrame(x, columns=[f"f{i}" for i in range(24)])
-    frame["label"] = np.where(x[:, 3] - x[:, 8] > 0, "yes", "no")
-    frame.to_csv(path, index=False)
-    return path
+    return write_two_classes(path, seed, rows=n, columns=24, decided_by=(3, 8))
 
 
 def document(tmp_path: Path, **changes) -> dict:
@@ -70,11 +67,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def without_measurements(folder: Path, *also: str) -> list[dict]:
-    """All records but for what no two runs have in common: seconds and memory, and the keys named."""
-    return [
-        {key: value for key, value in record.items() if key not in ("seconds", "peak_rss_bytes", "resumption", *also)}
-        for record in iter_records(StudyFolder(folder))
-    ]
+    """All records but for what no two runs have in common: what is measured, where it went on, and the keys named."""
+    return soundness.without_measurements(folder, "resumption", *also)
 
 
 @pytest.fixture(scope="module")
