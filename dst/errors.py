@@ -6,13 +6,21 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_LONGEST = 4000
+"""Characters of a message."""
+
 
 class InputError(ValueError):
     """What the caller gave breaks a rule: a name, a file, a value or a table.
 
     The message says the rule, what was given and, where that helps, what would be right. The command line prints it
-    as one line and exits with status 2.
+    as one line and exits with status 2: what it quotes may be anything, so line breaks and other control characters are
+    written as escapes, and the middle of a very long message is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in message)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}")
 
 
 class AbsentDataError(InputError):

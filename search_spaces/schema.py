@@ -23,11 +23,18 @@ from search_spaces.space import Fixed, Value
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
+_LARGEST_INTEGER = 2**53
+"""Samplers compute in floats of 64 bits, which hold no larger integer exactly."""
+
+
 def _scalar(given: object) -> Value:
-    if isinstance(given, str):
-        return float(given) if _EXPONENT.fullmatch(given) else given
-    if isinstance(given, bool | int) or (isinstance(given, float) and math.isfinite(given)):
-        return given
+    value = float(given) if isinstance(given, str) and _EXPONENT.fullmatch(given) else given
+    if isinstance(value, bool | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, int):
+        if abs(value) > _LARGEST_INTEGER:
+            raise ValueError(f"must be within 2**53 where it is an integer, got one of {value.bit_length()} bits")
+        return value
     raise ValueError(f"must be a finite number, a text, true or false, got {given!r}")
 
 
@@ -101,6 +108,8 @@ class Range(_Declared):
                 raise ValueError(f"step > 0 must hold, got step={step!r}")
             if self._integers and not isinstance(step, int):
                 raise ValueError(f"step must be an integer where low and high are, got step={step!r}")
+            if (high - low) / step > _LARGEST_INTEGER:
+                raise ValueError(f"high - low must be at most 2**53 steps, got {low!r}, {high!r}, step={step!r}")
             if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) != 0:
                 raise ValueError(f"high - low must be a multiple of step, got {low!r}, {high!r}, step={step!r}")
         return self
