@@ -101,7 +101,9 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
     print_table(["dataset", *keys], rows)
     search, cost = document["search"], document["cost"]
     limit = "" if search["limit"] is None else f" of {search['limit']:.0f}"
-    typer.echo(f"\nSearch: {search['seconds']:.0f}{limit} s\n\nCore-seconds:")
+    typer.echo(
+        f"\nSearch: {search['seconds']:.0f}{limit} s; whole study: {cost['wall_seconds']:.0f} s\n\nCore-seconds:"
+    )
     kinds = ("useful", "stopped", "failed", "repeated", "core_seconds")
     parts = {**cost["datasets"], "all": cost} if len(cost["datasets"]) > 1 else cost["datasets"]
     table = [

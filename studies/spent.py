@@ -1,4 +1,4 @@
-"""What a study has used up besides what its records say: the time of its search, and work that was lost.
+"""What a study has used up besides what its records say: time on the clock, and work that was lost.
 
 A process that is killed cannot say how long it had worked. So the run that hands out jobs keeps one small file about
 those that are out, about a second old; the next run finds there what was lost.
@@ -25,11 +25,13 @@ class SpentSoFar:
     """What the file says.
 
     Attributes:
-        search_seconds: wall-clock time that the search has taken, over all runs of the study.
+        wall_seconds: wall-clock time of the study, over all runs, each from the first job on.
+        search_seconds: the part of it in which a search was going on.
         lost: seconds of attempts whose process died, by job; those of an ended trial are in its record.
         running: seconds that jobs had been at work when the file was written.
     """
 
+    wall_seconds: float
     search_seconds: float
     lost: Mapping[str, float]
     running: Mapping[str, float]
@@ -44,9 +46,10 @@ def read_spent(path: Path) -> SpentSoFar:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         lost, running = (_seconds(document[key]) for key in ("lost", "running"))
-        return SpentSoFar(float(document["search_seconds"]), lost, running)
+        searched = float(document["search_seconds"])
+        return SpentSoFar(float(document.get("wall_seconds", searched)), searched, lost, running)
     except FileNotFoundError:
-        return SpentSoFar(0.0, {}, {})
+        return SpentSoFar(0.0, 0.0, {}, {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path}: cannot be read as what a study has spent ({error})") from error
 
@@ -59,6 +62,7 @@ class Spent:
         clock: seconds.
 
     Attributes:
+        wall_seconds: see :class:`SpentSoFar`.
         search_seconds: see :class:`SpentSoFar`.
         lost: see :class:`SpentSoFar`; what was running when the run before this one died is part of it.
 
@@ -70,6 +74,7 @@ class Spent:
         self._path = path
         self._clock = clock
         before = read_spent(path)
+        self.wall_seconds = before.wall_seconds
         self.search_seconds = before.search_seconds
         self.lost = dict(before.lost)
         self._began: dict[str, float] = {}
@@ -107,6 +112,7 @@ class Spent:
         """
         now = self._clock()
         if self._ticked is not None:
+            self.wall_seconds += now - self._ticked
             self.search_seconds += searching * (now - self._ticked)
             self._ticked = now
         if now - self._saved >= SAVE_SECONDS:
@@ -116,7 +122,12 @@ class Spent:
         """Write the file."""
         now = self._clock()
         running = {key: now - began for key, began in self._began.items()}
-        document = {"search_seconds": self.search_seconds, "lost": self.lost, "running": running}
+        document = {
+            "wall_seconds": self.wall_seconds,
+            "search_seconds": self.search_seconds,
+            "lost": self.lost,
+            "running": running,
+        }
         write_text(self._path, json.dumps(document, sort_keys=True) + "\n")
         self._saved = now
 

@@ -21,7 +21,8 @@ def study_status(path: Path) -> dict[str, Any]:
 
     Returns:
         ``{"datasets": {NAME: {finished, stopped, failed, running, waiting, skipped, best_value}}, "search": {seconds,
-        limit}, "cost": {core_seconds, useful, stopped, failed, repeated, peak_rss_bytes, datasets: {NAME: ...}}}``.
+        limit}, "cost": {wall_seconds, core_seconds, useful, stopped, failed, repeated, peak_rss_bytes, datasets:
+        {NAME: ...}}}``.
 
     Raises:
         InputError: the folder holds no study, or its storage cannot be opened.
@@ -48,11 +49,16 @@ def study_status(path: Path) -> dict[str, Any]:
     finally:
         storage.engine.dispose()
     costs = study_cost(folder, names, cpus=spec.resources.cpus)
+    spent = read_spent(folder.spent)
     by_dataset = {name: cost.to_json() for name, cost in costs.items()}
     return {
         "datasets": datasets,
-        "search": {"seconds": read_spent(folder.spent).search_seconds, "limit": spec.search.seconds},
-        "cost": {**total_cost(costs.values()).to_json(), "datasets": by_dataset},
+        "search": {"seconds": spent.search_seconds, "limit": spec.search.seconds},
+        "cost": {
+            "wall_seconds": spent.wall_seconds,
+            **total_cost(costs.values()).to_json(),
+            "datasets": by_dataset,
+        },
     }
 
 

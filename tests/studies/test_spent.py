@@ -32,13 +32,14 @@ def test_time_counts_while_a_run_is_at_work_and_searches(tmp_path: Path) -> None
     spent.tick(searching=False)
     spent.end("a/0")
     spent.save()
-    assert read_spent(path) == SpentSoFar(3.0, {}, {})
+    assert read_spent(path) == SpentSoFar(10.0, 3.0, {}, {})
     clock.now = 1000
     later = Spent(path, clock)
     later.begin("a/1")
     clock.now = 1002
     later.tick(searching=True)
     assert later.search_seconds == 5.0
+    assert later.wall_seconds == 12.0
 
 
 def test_what_ran_when_a_run_died_is_lost_once(tmp_path: Path) -> None:
@@ -230,5 +231,5 @@ def test_the_file_is_small_and_plain(tmp_path: Path) -> None:
     play(plan, clock, 3, lambda job: 2.0)
     plan._spent.save()
     document = json.loads((tmp_path / "spent.json").read_text())
-    assert document.keys() == {"search_seconds", "lost", "running"}
+    assert document.keys() == {"wall_seconds", "search_seconds", "lost", "running"}
     assert document["lost"] == document["running"] == {}
