@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import rankdata
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
@@ -91,6 +92,7 @@ class LassoNetPath:
         n_columns = int(self._column.max()) + 1
         self._selected = np.ones(n_columns, np.bool_)
         self._left_at = np.zeros(n_columns)
+        self._strength = np.zeros(n_columns)  # of the skip connections, at the last point
         self._curves = Curves()
         self._passes = 0
         self._state = state
@@ -198,8 +200,14 @@ class LassoNetPath:
         """Note who left at this point of the path."""
         selected = np.zeros(len(self._selected), np.bool_)
         np.logical_or.at(selected, self._column, point.selected.numpy())
-        self._left_at[self._selected & ~selected] = point.lambda_
+        leaving = self._selected & ~selected
+        if leaving.any():
+            order = rankdata(self._strength[leaving], method="min") - 1
+            self._left_at[leaving] = point.lambda_ * self._config.path_multiplier ** (order / len(order))
         self._selected &= selected
+        self._strength[:] = 0.0
+        with torch.no_grad():
+            np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).numpy())
         self._passes += point.n_iters
         with torch.no_grad():
             logits = classifier.model(torch.from_numpy(self._validation.x))
@@ -211,7 +219,11 @@ class LassoNetPath:
         return EpochReport(len(self._curves.val_loss), point.loss, point.val_loss, accuracy, improved, state)
 
     def _save(self, model: torch.nn.Module, keep: dict[str, Any]) -> State:
-        arrays: dict[str, npt.NDArray[Any]] = {"selected": self._selected.copy(), "left_at": self._left_at.copy()}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "selected": self._selected.copy(),
+            "left_at": self._left_at.copy(),
+            "strength": self._strength.copy(),
+        }
         arrays |= {f"model.{name}": tensor.numpy().copy() for name, tensor in model.state_dict().items()}
         for number, parameter in enumerate(keep.get("parameters", ())):
             momentum = keep["optimizer"].state[parameter].get("momentum_buffer")
@@ -228,7 +240,11 @@ class LassoNetPath:
     def _load(self, state: State) -> None:
         progress = state.progress
         same_settings(self._config, progress["config"])
-        for name, mine in (("selected", self._selected), ("left_at", self._left_at)):
+        for name, mine in (
+            ("selected", self._selected),
+            ("left_at", self._left_at),
+            ("strength", self._strength),
+        ):
             theirs = state.arrays[name]
             if theirs.shape != mine.shape:
                 raise ValueError(f"the state is of {theirs.size} columns, but there are {mine.size}")
@@ -248,8 +264,9 @@ def rank_by_lassonet(
 ) -> FeatureScores:
     """Rank by the penalty at which a column leaves the network; the metric is named ``path_lambda``.
 
-    Columns that leave at the same penalty score alike. ``val_loss`` is the lowest along the path. Each pass takes all
-    training rows at once; a column with several encodings leaves with all of them.
+    Columns that leave together are told apart by the norm of their skip connections at the penalty before: their scores
+    lie between the penalty at which they left and the next one. ``val_loss`` is the lowest along the path. Each
+    pass takes all training rows at once; a column with several encodings leaves with all of them.
 
     Raises:
         InputError: the table is sparse.

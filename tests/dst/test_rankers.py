@@ -350,7 +350,7 @@ def test_quickselection_moves_connections_after_every_epoch_but_the_last():
     assert moves == [steps * epoch for epoch in range(1, 7)]
 
 
-def test_lassonet_scores_are_the_penalties_at_which_columns_leave():
+def test_lassonet_scores_are_the_penalties_at_which_columns_leave_in_the_order_of_their_skip_connections():
     from lassonet import LassoNetClassifier
 
     train, validation = table()
@@ -366,8 +366,15 @@ def test_lassonet_scores_are_the_penalties_at_which_columns_leave():
         torch_seed=int(np.random.default_rng(1).integers(2**63)),
     )
     with torch.random.fork_rng(devices=[]):
-        path = theirs.path(train.x, train.y, X_val=validation.x, y_val=validation.y)
-    np.testing.assert_allclose(found.scores["path_lambda"], theirs.feature_importances_.numpy(), rtol=1e-6)
+        path = theirs.path(train.x, train.y, X_val=validation.x, y_val=validation.y, return_state_dicts=True)
+    scores, left_at = found.scores["path_lambda"], theirs.feature_importances_.numpy()
+    assert (scores >= left_at * (1 - 1e-6)).all()
+    assert (scores < left_at * 1.3).all()
+    assert len(np.unique(scores)) == len(scores) > len(np.unique(left_at))
+    for before, point in itertools.pairwise(path):  # those that leave together, in the order of their skip connections
+        together = np.flatnonzero(before.selected.numpy() & ~point.selected.numpy())
+        norms = before.state_dict["skip.weight"].norm(dim=0).numpy()[together]
+        assert (np.argsort(scores[together]) == np.argsort(norms)).all()
     assert found.curves.val_loss == [point.val_loss for point in path]
     assert found.val_loss == min(found.curves.val_loss)
     assert [end.epoch for end in seen] == list(range(1, len(path) + 1))
