@@ -47,11 +47,12 @@ missing-data: $(READY)
 paper-tables: $(READY)
 	$(BIN)/python -m studies.paper_results
 
-# The paper's study itself and its rivals, on whichever of its datasets are in DST_DATA_DIR: hours.
+# The paper's study itself and its rivals, on whichever of its datasets are in DST_DATA_DIR, into the tables above: hours.
+# What is interrupted goes on from there.
 paper: $(READY)
 	$(BIN)/dst run paper
 	$(BIN)/dst run paper_baselines
-	$(BIN)/dst compare runs/paper runs/paper_baselines --paper --out runs/paper_comparison
+	$(BIN)/python -m studies.paper_results --study runs/paper --study runs/paper_baselines
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'

@@ -22,6 +22,8 @@ _SHARES = {
     "difference",
     "difference_low",
     "difference_high",
+    "set_mean",
+    "rival_mean",
     "coverage",
     "paper_coverage",
 }
@@ -34,7 +36,8 @@ _TITLES = {
     "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
-    "pairs": "Mean difference of accuracy over datasets, percentage points (interval: Student's t, 95%; p: Wilcoxon)",
+    "pairs": "Mean difference of accuracy over datasets, percentage points (95%; p: Wilcoxon, p_holm: for all)",
+    "rivals": "Rivals as good as SET or better: SET less the rival in percentage points (interval: paired over seeds)",
     "over_k": "Mean accuracy in % over the datasets but Madelon, by K",
     "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",
 }
@@ -60,7 +63,7 @@ def compare(
     for number, (name, table) in enumerate((name, table) for name, table in tables.items() if len(table)):
         if paper:
             typer.echo(("\n" if number else "") + _TITLES[name] + "\n")
-        printed = _by_k(table) if name == "over_k" else table
+        printed = _PRINTED[name](table) if name in _PRINTED else table
         print_table(list(printed.columns), _cells(printed))
     if paper:
         _say_counts(tables["accuracy"])
@@ -112,12 +115,11 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
 
 
 def _say_counts(accuracy: pd.DataFrame) -> None:
-    known = accuracy[accuracy["reached"].notna()]
-    judged = accuracy[accuracy["within"].notna()]
-    say(
-        f"\n{int(known['reached'].sum())} of {len(known)} means are the paper's less one of its standard deviations, "
-        f"or more; the paper's mean lies in {int(judged['within'].sum())} of {len(judged)} intervals."
-    )
+    say("\nMeans at the paper's less one of its standard deviations, or above; its means within our intervals:")
+    for (method, importance), rows in accuracy[accuracy["reached"].notna()].groupby(["method", "importance"]):
+        judged = rows[rows["within"].notna()]
+        within = f"{int(judged['within'].sum())} of {len(judged)}"
+        say(f"  {method}, {importance}: {int(rows['reached'].sum())} of {len(rows)} datasets; {within}")
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -129,6 +131,14 @@ def _by_k(over_k: pd.DataFrame) -> pd.DataFrame:
     """Return a line per method and importance metric, a column per K."""
     wide = over_k.pivot_table(index=["method", "importance", "datasets"], columns="k", values="mean")
     return wide.rename(columns=lambda k: f"{_AT_K}{k}").rename_axis(columns=None).reset_index()
+
+
+def _not_behind(rivals: pd.DataFrame) -> pd.DataFrame:
+    return rivals[rivals["difference"] <= 0].drop(columns=["seconds", "rival_seconds"])
+
+
+_PRINTED = {"over_k": _by_k, "rivals": _not_behind}
+"""What is printed of a table whose file says more."""
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:

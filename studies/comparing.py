@@ -8,6 +8,7 @@ not about which rows were held out.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dst.errors import InputError
-from studies.findings import mean_ranks, paired_differences
+from studies.findings import beside_rivals, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
 from studies.paper_reference import SINGLE, paper_accuracy, paper_coverage, paper_flops, paper_k
 
@@ -37,6 +38,7 @@ class PaperComparison:
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
         pairs: see :func:`studies.findings.paired_differences`.
+        rivals: see :func:`studies.findings.beside_rivals`.
         over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets`` and the
             ``mean`` of their mean accuracies, of the entries that all of them have.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
@@ -48,6 +50,7 @@ class PaperComparison:
     flops: pd.DataFrame
     ranks: pd.DataFrame
     pairs: pd.DataFrame
+    rivals: pd.DataFrame
     over_k: pd.DataFrame
     coverage: pd.DataFrame
     missing: tuple[str, ...]
@@ -59,6 +62,7 @@ class PaperComparison:
             "flops": self.flops,
             "ranks": self.ranks,
             "pairs": self.pairs,
+            "rivals": self.rivals,
             "over_k": self.over_k,
             "coverage": self.coverage,
         }
@@ -92,6 +96,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
         flops=_flops(at_k),
         ranks=mean_ranks(accuracy),
         pairs=paired_differences(accuracy),
+        rivals=beside_rivals(at_k),
         over_k=_over_k(scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]),
         coverage=_coverage(scores),
         missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
@@ -171,7 +176,7 @@ def _summary(scores: pd.DataFrame, value: str, constants: Sequence[str] = ()) ->
             {
                 **{name: seeds[name].iloc[0] for name in (*_ENTRY, *constants)},
                 "seeds": len(values),
-                "mean": float(np.mean(values)),
+                "mean": round(statistics.fmean(values), 12),  # shares of few rows are often equal: rounding hides none
                 "std": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
                 "low": low,
                 "high": high,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,7 +13,12 @@ from scipy.stats import wilcoxon
 
 from studies.intervals import t_interval
 
-_PAIR_COLUMNS = ["better", "than", "datasets", "difference", "low", "high", "wins", "losses", "p"]
+_PAIR_COLUMNS = ["better", "than", "datasets", "difference", "low", "high", "wins", "losses", "p", "p_holm"]
+_RIVAL_COLUMNS = ["dataset", "importance", "rival", "seeds", "set_mean", "rival_mean", "difference", "low", "high"]
+_RIVAL_COLUMNS += ["seconds", "rival_seconds"]
+
+NETWORKS = ("dense", "set", "rigl")
+"""The paper's networks; everything else is a rival."""
 
 
 def mean_ranks(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -46,28 +55,95 @@ def paired_differences(accuracy: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row per pair of entries that share two datasets or more: ``better`` and ``than`` (``method, importance``),
         ``datasets``, ``difference`` (mean over datasets), ``low`` and ``high`` (its 95% interval, Student's t),
-        ``wins`` and ``losses`` (datasets), and ``p`` of Wilcoxon's signed-rank test, two-sided (1: nothing differs).
+        ``wins`` and ``losses`` (datasets), ``p`` of Wilcoxon's signed-rank test, two-sided (1: nothing differs), and
+        ``p_holm``, adjusted by Holm for all claims, or for all rivals, together.
     """
     strength, attribution = "neuron_strength", "neuron_attribution"
-    networks = ("dense", "set", "rigl")
-    pairs = [((method, attribution), (method, strength)) for method in networks]
+    pairs = [((method, attribution), (method, strength)) for method in NETWORKS]
     for metric in (attribution, strength):
         pairs += [(("set", metric), (other, metric)) for other in ("dense", "rigl")]
     entries = {
         (str(rows["method"].iloc[0]), str(rows["importance"].iloc[0])): rows.set_index("dataset")["mean"]
         for _, rows in accuracy.groupby(["method", "importance"])
     }
-    rivals = [entry for entry in entries if entry[0] not in networks]
+    claims = len(pairs)
+    rivals = [entry for entry in entries if entry[0] not in NETWORKS]
     pairs += [(("set", attribution), rival) for rival in rivals]
+    rows: list[dict[str, Any]] = []
+    for family in (pairs[:claims], pairs[claims:]):
+        tested: list[dict[str, Any]] = []
+        for one, other in family:
+            if one in entries and other in entries:
+                differences = (entries[one] - entries[other]).dropna().round(12).to_numpy()
+                if len(differences) > 1:
+                    tested.append({"better": ", ".join(one), "than": ", ".join(other), **_over_datasets(differences)})
+        for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
+            rows.append({**row, "p_holm": adjusted})
+    return pd.DataFrame(rows, columns=_PAIR_COLUMNS)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjust p-values for being many.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
+
+    Args:
+        p: of the tests of one family.
+
+    Returns:
+        In the same order, each at least as large as before and at most 1.
+    """
+    adjusted = [0.0] * len(p)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+def beside_rivals(scores: pd.DataFrame) -> pd.DataFrame:
+    """Put SET beside every entry that is no network, dataset by dataset: are the minutes of training worth it?
+
+    Seeds share their test rows, and both sides of a seed their validation rows, so that seeds are paired. The interval
+    is about seeds alone: one test row of lymphoma is five percentage points.
+
+    Args:
+        scores: opened test scores at one K a dataset.
+
+    Returns:
+        A row per dataset, importance metric of SET and rival: ``rival`` (``method, importance``), ``seeds`` that both
+        have, ``set_mean``, ``rival_mean``, ``difference`` (SET less the rival), ``low`` and ``high`` (95%, Student's
+        t), and ``seconds`` and ``rival_seconds``, the mean time of a training.
+    """
     rows = []
-    for one, other in pairs:
-        if one in entries and other in entries:
-            differences = (entries[one] - entries[other]).dropna().to_numpy()
-            if len(differences) > 1:
-                rows.append({"better": ", ".join(one), "than": ", ".join(other), **_over_datasets(differences)})
-    return pd.DataFrame(
-        rows, columns=["better", "than", "datasets", "difference", "low", "high", "wins", "losses", "p"]
-    )
+    for dataset, here in scores.groupby("dataset", sort=False):
+        entries = {
+            (str(method), str(importance)): rows_of.drop_duplicates("seed_index").set_index("seed_index")
+            for (method, importance), rows_of in here.groupby(["method", "importance"], sort=False)
+        }
+        ours = [entry for entry in entries if entry[0] == "set"]
+        rivals = [entry for entry in entries if entry[0] not in NETWORKS]
+        for mine, rival in itertools.product(ours, rivals):
+            both = pd.concat({"set": entries[mine], "rival": entries[rival]}, axis="columns", join="inner")
+            accuracy = both.xs("test_accuracy", axis="columns", level=1)
+            differences = (accuracy["set"] - accuracy["rival"]).round(12)
+            low, high = t_interval(differences.tolist())
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "importance": mine[1],
+                    "rival": ", ".join(rival),
+                    "seeds": len(both),
+                    "set_mean": accuracy["set"].mean(),
+                    "rival_mean": accuracy["rival"].mean(),
+                    "difference": differences.mean(),
+                    "low": low,
+                    "high": high,
+                    "seconds": both["set", "seconds"].mean(),
+                    "rival_seconds": both["rival", "seconds"].mean(),
+                }
+            )
+    return pd.DataFrame(rows, columns=_RIVAL_COLUMNS)
 
 
 def _over_datasets(differences: npt.NDArray[np.float64]) -> dict[str, float]:

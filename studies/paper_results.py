@@ -1,8 +1,9 @@
 """Tables and figures of the paper's study: ``python -m studies.paper_results``.
 
 They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
-versions and data hashes), ``test_scores.csv`` and ``cost.csv``; ``--study DIR`` gathers these from a finished study's
-folder first.
+versions and data hashes), ``test_scores.csv``, ``search.csv``, ``cost.csv`` and ``spent.json`` (its time on the clock);
+``--study DIR`` gathers these from a finished study's folder first. Studies that share entries, like one network at
+several sparsities, go into folders of their own: ``--out results/paper/sparsity_0.3``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from cluster.entries import SEARCH
 from dst.errors import InputError
 from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
 from studies.comparing import PaperComparison, compare_with_paper
@@ -25,12 +27,16 @@ from studies.plots import to_png, to_svg
 
 FOLDER = Path(__file__).parent / "results" / "paper"
 
-_COPIED = ("spec", "test_scores", "best_by_method")
+_COPIED = ("spec", "test_scores", "best_by_method", "spent")
 """Files of a study's folder that are kept as they are."""
+
+_SEARCHED = ["dataset", "number", "method", "sparsity", "l2", "state", "val_score", "val_loss", "epochs", "flops"]
+_SEARCHED += ["seconds", "seed"]
+"""Columns of ``trials.csv`` that are kept of the search."""
 
 
 def gather(study: StudyFolder, out: Path) -> None:
-    """Copy what the tables need from a study's folder, and what its trials cost.
+    """Copy what the tables need from a study's folder, what its search found, and what its trials cost.
 
     Raises:
         InputError: the folder is not that of a study with results.
@@ -41,6 +47,8 @@ def gather(study: StudyFolder, out: Path) -> None:
         path: Path = getattr(study, name)
         shutil.copyfile(path, out / path.name)
     trials = pd.read_csv(study.trials_csv)
+    searched = trials[trials["stage"] == SEARCH].sort_values(["dataset", "number"], kind="stable")
+    write_text(out / "search.csv", _csv(searched[[name for name in _SEARCHED if name in searched]]))
     cost = trials.groupby(["dataset", "method", "stage", "state"], sort=False)["seconds"].agg(["count", "sum"])
     columns = {"count": "trials", "sum": "core_seconds"}
     write_text(out / "cost.csv", _csv(cost.rename(columns=columns).reset_index()))
@@ -69,17 +77,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=FOLDER, help=f"where they are written (default {FOLDER})")
     options = parser.parse_args(arguments)
     try:
-        for folder in options.study:
-            gather(StudyFolder(folder), options.out / folder.resolve().name)
-        kept = sorted(path.parent for path in options.out.glob("*/test_scores.csv"))
-        if not kept:
+        new = {folder.resolve().name: folder for folder in options.study}
+        kept = {path.parent.name: path.parent for path in sorted(options.out.glob("*/test_scores.csv"))}
+        if new:
+            compare_with_paper(_scores(kept | new))  # what does not go together changes nothing
+        for name, folder in new.items():
+            gather(StudyFolder(folder), options.out / name)
+        groups = {path.parent.parent for path in options.out.rglob("test_scores.csv")}
+        if not groups:
             raise InputError(f"{options.out} has no study: gather one with --study DIR")
-        write_comparison(compare_with_paper({folder.name: read_opened_scores(folder) for folder in kept}), options.out)
+        for group in sorted(groups):
+            here = {path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))}
+            write_comparison(compare_with_paper(_scores(here)), group)
+            sys.stdout.write(f"{group}\n")
     except (InputError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(f"{options.out}\n")
     return 0
+
+
+def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    return {name: read_opened_scores(folder) for name, folder in folders.items()}
 
 
 def _csv(table: pd.DataFrame) -> str:

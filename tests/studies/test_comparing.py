@@ -16,7 +16,7 @@ from scipy import stats
 from dst.errors import InputError
 from studies import paper_results
 from studies.comparing import compare_studies, compare_with_paper
-from studies.findings import mean_ranks, paired_differences
+from studies.findings import holm, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS
 from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k
@@ -197,7 +197,7 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
     assert status == 0
     document = json.loads(printed)
-    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "over_k", "coverage"}
+    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "rivals", "over_k", "coverage"}
     assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
     assert "Not in these studies: MNIST" in said
     assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
@@ -207,7 +207,9 @@ def test_the_command(tmp_path, capsys):
     assert status == 0
     assert "Test accuracy in %" in printed
     assert "K = 100" in printed
-    assert "1 of 2 means are" in said, "0.7 is less than 0.7455 - 0.0364"
+    assert "set, neuron_strength: 0 of 1 datasets; 0 of 1" in said, "0.7 is less than 0.7455 - 0.0364"
+    assert "lasso, lasso_coefficient: 1 of 1 datasets; 0 of 0" in said
+    assert "Rivals as good as SET" in printed
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first, "the same tables give the same files"
     status, printed, _ = call(capsys, "compare", networks, rivals)
     assert status == 0
@@ -241,10 +243,13 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
     ):
         folder = Path(write(studies / name, table))
         (folder / "study.yaml").write_text("name: paper\n")
-        trials = [("Yale", "set", stage, "finished", 1.5) for stage in ("search", "search", "confirm")]
-        pd.DataFrame(trials, columns=["dataset", "method", "stage", "state", "seconds"]).to_csv(
-            folder / "trials.csv", index=False
-        )
+        (folder / "spent.json").write_text('{"wall_seconds": 9.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+        trials = [
+            ("Yale", number, "set", stage, "finished", 1.5, 0.4)
+            for number, stage in ((1, "search"), (0, "search"), (2, "confirm"))
+        ]
+        columns = ["dataset", "number", "method", "stage", "state", "seconds", "val_loss"]
+        pd.DataFrame(trials, columns=columns).to_csv(folder / "trials.csv", index=False)
     out = tmp_path / "results"
     assert paper_results.main(["--out", str(out)]) == 2
     assert "has no study" in capsys.readouterr().err
@@ -253,7 +258,75 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
     first = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     cost = pd.read_csv(out / "paper" / "cost.csv")
     assert cost[["stage", "trials", "core_seconds"]].to_numpy().tolist() == [["search", 2, 3.0], ["confirm", 1, 1.5]]
+    searched = pd.read_csv(out / "paper" / "search.csv")
+    assert searched["number"].tolist() == [0, 1]
+    assert searched["val_loss"].tolist() == [0.4, 0.4]
+    assert "seconds" in searched
     for path in out.glob("*.*"):
         path.unlink()
     assert paper_results.main(["--out", str(out)]) == 0
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
+
+
+def test_studies_that_share_entries_are_gathered_apart_or_not_at_all(tmp_path, capsys):
+    table = scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])
+    folders = []
+    for name in ("sparse", "sparser"):
+        folder = Path(write(tmp_path / name, table))
+        (folder / "study.yaml").write_text("name: paper\n")
+        (folder / "spent.json").write_text("{}")
+        (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+        folders.append(folder)
+    out = tmp_path / "results"
+    assert paper_results.main(["--out", str(out), "--study", str(folders[0]), "--study", str(folders[1])]) == 2
+    assert "sparse, sparser all have Yale" in capsys.readouterr().err
+    assert not out.exists()
+    assert paper_results.main(["--out", str(out), "--study", str(folders[0])]) == 0
+    assert paper_results.main(["--out", str(out / "more"), "--study", str(folders[1])]) == 0
+    (out / "more" / "accuracy.csv").unlink()
+    capsys.readouterr()
+    assert paper_results.main(["--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(out), str(out / "more")]
+    assert (out / "more" / "accuracy.csv").read_bytes() == (out / "accuracy.csv").read_bytes()
+
+
+def test_holms_adjustment_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_equal_accuracies_that_are_added_up_in_another_order_are_a_tie():
+    values = [0.9, 0.95, 0.85, 0.95, 0.9]
+    tables = [("set", "neuron_attribution", values), ("rigl", "neuron_attribution", values[::-1])]
+    tables.append(("dense", "neuron_attribution", [0.85, 0.9, 0.95, 0.9, 0.95]))
+    found = compare_with_paper(
+        {
+            "a": scores(
+                [
+                    (name, method, importance, 100, seed, value)
+                    for name in ("Yale", "ORL")
+                    for method, importance, accuracies in tables
+                    for seed, value in enumerate(accuracies)
+                ]
+            )
+        }
+    )
+    assert found.ranks["rank"].tolist() == [2.0, 2.0, 2.0]
+    assert (found.pairs[["wins", "losses"]] == 0).all(axis=None)
+    assert (found.pairs["p"] == 1).all()
+
+
+def test_rivals_are_paired_by_seed():
+    """SET less the rival: +1 and +3 points: mean 2, interval 2 +- 12.706."""
+    found = compare_with_paper(
+        {
+            "a": scores([("Yale", "set", "neuron_strength", 100, s, 0.7 + s / 50) for s in (0, 1)]),
+            "b": scores([("Yale", "f_score", "f_score", 100, s, 0.69) for s in (0, 1, 2)]),
+        }
+    ).rivals
+    (row,) = found.to_dict("records")
+    assert (row["rival"], row["seeds"]) == ("f_score, f_score", 2)
+    assert row["difference"] == pytest.approx(0.02)
+    assert (row["low"], row["high"]) == pytest.approx((0.02 - 0.12706, 0.02 + 0.12706), abs=1e-5)
+    assert (row["set_mean"], row["rival_mean"]) == pytest.approx((0.71, 0.69))
