@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -11,8 +10,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,7 +20,7 @@ import pytest
 
 from studies.run import run_study
 from studies.spec import load_spec
-from tests.ray_nodes import start_node
+from tests.ray_nodes import Wire, start_node, wire
 from tests.studies.soundness import (
     assert_study_sound,
     dst,
@@ -170,40 +170,83 @@ def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """Three nodes of one core each, as ``ray start`` makes them; the address of the first, and their processes."""
+def cluster(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[Callable[..., str]]:
+    """Starts nodes of one core each, as ``ray start`` makes them; they end with the test.
+
+    The first call starts the head and returns the cluster's address, the others join it.
+    """
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_health_check_period_ms", "1000")
     running: list[subprocess.Popen[str]] = []
+    address = ""
 
-    start = functools.partial(start_node, running, "--disable-usage-stats")
-    head = start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={scratch}")
-    address = head.split("--address='")[1].split("'")[0]
-    for _ in range(2):
-        start(f"--address={address}")
-    yield address, running
+    def start(*arguments: str, **settings: Any) -> str:
+        nonlocal address
+        if address:
+            place = [f"--address={address}"]
+        else:
+            place = ["--head", "--port=0", "--include-dashboard=false", f"--temp-dir={scratch}"]
+        printed = start_node(running, "--disable-usage-stats", *place, *arguments, **settings)
+        address = address or printed.split("--address='")[1].split("'")[0]
+        return address
+
+    yield start
     for process in reversed(running):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=20)
 
 
+def kill_all_of(process: int) -> None:
+    """Kill a process and all that it has started."""
+    root = psutil.Process(process)
+    for one in (*root.children(recursive=True), root):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
 @pytest.mark.slow
-def test_one_of_three_nodes_lost(
-    nodes: tuple[str, list[subprocess.Popen[str]]], spec: Path, reference: Path, tmp_path: Path
-) -> None:
-    address, running = nodes
+def test_one_of_three_nodes_lost(cluster: Callable[..., str], spec: Path, reference: Path, tmp_path: Path) -> None:
+    address = cluster()
+    before = set(psutil.Process().children())
+    cluster()
+    (second,) = set(psutil.Process().children()) - before
+    cluster()
     out = tmp_path / "out"
     process = start_dst("run", spec, "--out", out, "--address", address)
     wait_until(lambda: n_records(out) >= 5, process)
     assert process.poll() is None
     there = n_records(out)
-    for one in psutil.Process(running[1].pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    os.killpg(running[1].pid, signal.SIGKILL)
+    kill_all_of(second.pid)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert n_records(out) > there
+    assert_study_sound(out, reference)
+
+
+@pytest.fixture
+def line() -> Iterator[Wire]:
+    with wire() as drawn:
+        yield drawn
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [4.0, 60.0], ids=["shortly", "until the node is given up"])
+def test_the_network_between_two_nodes_cut(
+    cluster: Callable[..., str], line: Wire, spec: Path, reference: Path, tmp_path: Path, seconds: float
+) -> None:
+    address = cluster(f"--node-ip-address={line.here}")
+    cluster(f"--node-ip-address={line.there}", inside=line.inside)
+    out = tmp_path / "out"
+    process = start_dst("run", spec, "--out", out, "--address", address)
+    wait_until(lambda: n_records(out) >= 3, process)
+    line.cut()
+    there = n_records(out)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    line.mend()  # what comes back may still hold answers: none may count twice
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert n_records(out) > there
