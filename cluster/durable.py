@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cluster.bulk import write_reports
 from cluster.entries import Direction, Entry, LedgerError, State
+from cluster.patient_storage import StorageFailedError
 from cluster.proposals import Proposal
 from cluster.storage import quiet_optuna
 
@@ -148,13 +149,20 @@ def read_study(storage: BaseStorage, name: str) -> list[Stored]:
 
     Raises:
         LedgerError: there is no such study, or it holds a trial that no ledger wrote.
+        StorageFailedError: what the storage holds of it is damaged.
     """
     try:
         study_id = storage.get_study_id_from_name(name)
     except KeyError:
         raise LedgerError(f"the storage holds no study {name!r}") from None
-    trials = storage.get_all_trials(study_id, deepcopy=False)
-    return [_read(name, trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+    try:
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+        return [_read(name, trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+    except LedgerError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # Optuna reads what is there
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise StorageFailedError(f"the storage holds study {name!r}, but damaged ({cause})", lost=False) from error
 
 
 def read_entries(storage: BaseStorage, name: str) -> list[Entry]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import re
 import shutil
+import sqlite3
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -142,6 +145,13 @@ def test_a_winners_spec_never_names_another_folder(finished: Path) -> None:
         spec = load_spec(path)
         assert spec.out is None
         assert spec.storage is None
+
+
+def test_a_storage_with_damaged_contents_is_named(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(sqlite3.connect(mine / "study.db")) as database, database:
+        database.execute("UPDATE trial_user_attributes SET value_json = substr(value_json, 2) WHERE key = 'params'")
+    assert read("status", mine) == 1
+    assert re.match(r"error: the storage holds study .*, but damaged \(JSONDecodeError", capsys.readouterr().err)
 
 
 # --- documents that grow
