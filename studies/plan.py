@@ -25,9 +25,9 @@ from dst.trial import TrialSpec
 from studies.datasets import StudyDataset
 from studies.folder import StudyFolder
 from studies.progress import DatasetProgress
-from studies.records import SCHEMA, RecordError, iter_records, read_record, read_test
-from studies.results import CONFIRM, confirmed_of
-from studies.selection import Confirmed, to_confirm, to_open
+from studies.records import SCHEMA, RecordError, read_record, read_test
+from studies.results import CONFIRM
+from studies.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.spec import StudySpec
 from studies.tables import last_line
 from studies.trade_offs import values_of
@@ -82,6 +82,7 @@ class DatasetPlan:
         self.tests_running = 0
         self.stage = SEARCH
         self._best: float | None = None
+        self._searched: dict[int, Mapping[str, Any]] = {}  # of finished search trials what is chosen by, by number
         self._heard: dict[str, int] = {}  # the first batch with a finished trial, by method
         for entry in ledger.entries(SEARCH):
             if entry.value is not None:
@@ -123,6 +124,7 @@ class DatasetPlan:
         self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
         if ticket.stage == SEARCH:
             self._hear(ticket.params, ticket.attrs, record["val_score"])
+            self._searched[ticket.number] = chosen_by(record)
 
     def trial_spec(self, params: Mapping[str, Any], *, place: int | None, seed_index: int | None) -> TrialSpec:
         """Return the trial of a search configuration (``seed_index`` None) or of its confirmation over a seed.
@@ -304,8 +306,7 @@ class DatasetPlan:
 
     def _add_confirming(self) -> None:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""
-        search = [record for record in iter_records(self.folder, self.name) if record["stage"] == SEARCH]
-        chosen = to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
+        chosen = self._chosen()
         there = {
             (entry.attrs["source"], entry.attrs["seed_index"])
             for entry in self.ledger.entries(CONFIRM)
@@ -316,10 +317,26 @@ class DatasetPlan:
                 if (number, seed_index) not in there:
                     self.ledger.add(number, CONFIRM, {"seed_index": seed_index})
 
+    def _chosen(self) -> list[int]:
+        """Return the search trials to confirm; records are read only of those that ended before this process began."""
+        finished = [entry.number for entry in self.ledger.entries(SEARCH) if entry.state is State.FINISHED]
+        for number in finished:
+            if number not in self._searched:
+                self._searched[number] = chosen_by(read_record(self.folder.record(self.name, number)))
+        search = [self._searched[number] for number in finished]
+        return to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
+
     def _missing_tests(self) -> list[PendingTest]:
+        chosen = self._chosen()
+        records = [
+            read_record(self.folder.record(self.name, entry.number))
+            for entry in self.ledger.entries(CONFIRM)
+            if entry.state is State.FINISHED and entry.attrs["source"] in chosen
+        ]
+        ranked = confirmed(records, seeds=self.spec.confirm.seeds, objective=self.spec.objective)
         return [
             PendingTest(record, self._opened_metrics(one))
-            for one in to_open(confirmed_of(self.folder, self.spec, self.name))
+            for one in to_open(ranked)
             for record in one.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]

@@ -56,6 +56,12 @@ class Confirmed:
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
+def chosen_by(record: Record) -> Record:
+    """Return what :func:`to_confirm` looks at of a search trial's record: much less than all of it."""
+    kept = ("number", "state", "method", "params", "val_score", "val_scores", "val_loss", "flops")
+    return {key: record[key] for key in kept if key in record}
+
+
 def to_confirm(search: Iterable[Record], *, top: int, objective: ObjectiveSpec) -> list[int]:
     """Return the numbers of the search trials to confirm, best first.
 
@@ -182,5 +188,5 @@ def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:
 
 
 def _ties(record: Record) -> tuple[float, float]:
-    loss, flops = record.get("val_loss"), record.get("flops")
-    return (math.inf if loss is None else loss, math.inf if flops is None else flops)
+    loss, flops = (math.inf if (value := record.get(key)) is None else value for key in ("val_loss", "flops"))
+    return (math.inf if math.isnan(loss) else loss, flops)  # a NaN in memory is null in its record
