@@ -1,13 +1,14 @@
-"""Who stops trials early: Optuna pruners by name."""
+"""Who stops trials early: Optuna pruners and our own by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from cluster.median import Median
 from cluster.options import build
 from cluster.patience import Patience
 
@@ -18,8 +19,8 @@ def median(
     n_warmup_steps: NonNegativeInt = 0,
     interval_steps: PositiveInt = 1,
     n_min_trials: PositiveInt = 1,
-) -> MedianPruner:
-    """Stop a trial whose best value so far is worse than the median of finished trials at the same step.
+) -> Median:
+    """Stop a trial whose report is worse than the median of finished trials at the same step.
 
     Args:
         n_startup_trials: nothing is stopped before this many trials have finished.
@@ -27,7 +28,7 @@ def median(
         interval_steps: steps from one decision to the next.
         n_min_trials: finished trials that must have reported at the step.
     """
-    return MedianPruner(n_startup_trials, n_warmup_steps, interval_steps, n_min_trials=n_min_trials)
+    return Median(n_startup_trials, n_warmup_steps, interval_steps, n_min_trials)
 
 
 def asha(
@@ -65,6 +66,8 @@ def hyperband(
         reduction_factor: one in this many goes on, to this many times the step.
         bootstrap_count: trials that a rung must have seen before it lets any pass.
     """
+    if max_resource != "auto" and max_resource < min_resource:
+        raise ValueError(f"max_resource >= min_resource must hold, got {max_resource} and {min_resource}")
     return HyperbandPruner(min_resource, max_resource, reduction_factor, bootstrap_count)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from cluster.entries import SEARCH, State, Ticket
 from cluster.jobs import Job
 from cluster.ledger import Ledger
+from dst.rankers import RANKERS
 from dst.trial import TrialSpec
 from studies.datasets import StudyDataset
 from studies.folder import StudyFolder
@@ -165,17 +166,23 @@ class DatasetPlan:
         trial = self._trial_spec_of(ticket)
         every = self.spec.resources.checkpoint_seconds
         path = self.folder.checkpoint(self.name, ticket.number)
+        on = self._reported(trial.method) if seed_index is None else "val_loss"  # nobody compares confirming trials
         payload = {
             "kind": "trial",
             "checkpoint": None if every is None else {"path": str(path), "seconds": every},
             "trial": asdict(trial),
             "removal": self._removal(),
             "objective": self.spec.objective.model_dump(),
-            "on": self.spec.search.pruner.on if seed_index is None else "val_loss",  # the others are compared by nobody
+            "on": on,
         }
         shared = self.name if seed_index is None else self.dataset.table
-        stoppable = seed_index is None and self.spec.search.pruner.name != "none"
+        stoppable = seed_index is None and on is not None and self.spec.search.pruner.name != "none"
         return Job(f"{self.name}/{ticket.number}", shared, payload, stoppable)
+
+    def _reported(self, method: str) -> str | None:
+        """Return what a search trial reports, None where it could be compared with no other: a loss of another kind."""
+        on = self.spec.search.pruner.on
+        return on if on == "val_score" or RANKERS[method].by_epoch else None
 
     def test_job(self, test: PendingTest) -> Job:
         """Return the job that opens the test rows for one seed of a configuration."""

@@ -65,6 +65,10 @@ def val_accuracy(split: int, end: EpochReport) -> float:
     return end.val_accuracy
 
 
+def nothing(split: int, end: EpochReport) -> None:
+    """Return None: there is nothing to compare."""
+
+
 class Rungs:
     """Reports the best value so far, averaged over inner splits, in the objective's direction.
 
@@ -74,7 +78,7 @@ class Rungs:
     Args:
         epochs: of an inner split at most.
         report: takes ``(step, value)``.
-        on: what is measured, see :class:`studies.spec.PrunerSpec`.
+        on: what is measured, see :class:`studies.spec.PrunerSpec`; None: nothing is reported.
         cheap: the measure of ``val_score``; needed for it alone.
         maximize: whether larger values of the objective are better.
 
@@ -87,14 +91,14 @@ class Rungs:
         epochs: int,
         report: Report,
         *,
-        on: Literal["val_loss", "val_accuracy", "val_score"] = "val_loss",
+        on: Literal["val_loss", "val_accuracy", "val_score"] | None = "val_loss",
         cheap: Measure | None = None,
         maximize: bool,
     ) -> None:
         self._epochs = epochs
         self._report = report
         self._at_rungs_only = on == "val_score"
-        measures: dict[str, Measure | None] = {"val_loss": val_loss, "val_accuracy": val_accuracy, "val_score": cheap}
+        measures = {"val_loss": val_loss, "val_accuracy": val_accuracy, "val_score": cheap, None: nothing}
         measure = measures[on]
         if measure is None:
             raise ValueError("reports of val_score need a measure of it")

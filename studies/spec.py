@@ -104,8 +104,9 @@ class PrunerSpec(NamedSpec):
     Attributes:
         on: what trials report on their way, the best so far: ``val_loss`` (lowest) or ``val_accuracy`` (highest) of the
             ranker's own model, or ``val_score``, the scorer's accuracy on the network's strongest K inputs, fitted and
-            judged on a few rows (:class:`studies.reported.CheapScore`); a ranker without such a network reports nothing
-            then, and is never stopped.
+            judged on a few rows (:class:`studies.reported.CheapScore`). Rankers that have no such value at an epoch
+            (``quickselection`` has errors of reconstruction, ``lassonet`` a path of penalties) report nothing and are
+            never stopped.
     """
 
     on: Literal["val_loss", "val_accuracy", "val_score"] = "val_loss"
@@ -242,8 +243,12 @@ class StudySpec(Section):
             return given
         objective, search = given.get("objective"), given.get("search") or {}
         metric: Any = objective.get("metric") if isinstance(objective, dict) else getattr(objective, "metric", None)
-        if is_list(metric) and len(metric) > 1 and isinstance(search, dict) and "pruner" not in search:
+        if not is_list(metric) or len(metric) < 2:
+            return given
+        if isinstance(search, dict) and "pruner" not in search:
             return {**given, "search": {**search, "pruner": "none"}}
+        if isinstance(search, SearchSpec) and "pruner" not in search.model_fields_set:
+            return {**given, "search": search.model_copy(update={"pruner": PrunerSpec(name="none")})}
         return given
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from studies.plan import DONE, TEST, DatasetPlan, PendingTest
 from studies.progress import DatasetProgress
 from studies.records import SCHEMA, write_record, write_test
 from studies.spent import Spent
-from studies.tables import last_line
+from studies.tables import last_line, shortened
 
 
 @dataclass
@@ -128,6 +128,7 @@ class StudyPlan:
 
     def failed(self, job: Job, error: str, *, lost: bool) -> None:
         """Let a job whose process died wait again, up to the retries; else write the error and tell the storage."""
+        error = shortened(error)
         self._losses[job.key] += lost
         again = lost and self._losses[job.key] <= self._retries
         if again:
@@ -151,7 +152,8 @@ class StudyPlan:
         """Let time pass: a search whose time is up ends here. To be called often."""
         searching = [plan for plan in self.plans if plan.stage == SEARCH]
         self._spent.tick(searching=bool(searching))
-        if self._time_is_up():
+        if searching and self._time_is_up():
+            self._spent.save()  # before anything is skipped for it: whoever comes after a crash must see it too
             for plan in searching:
                 plan.end_search()
 

@@ -42,6 +42,8 @@ class RankerEntry:
         warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
             for.
         classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
+        by_epoch: whether it trains a classifier and reports its loss epoch by epoch, so that a pruner can compare it
+            with others on its way.
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
     """
@@ -50,13 +52,16 @@ class RankerEntry:
     config: type[Any]
     warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
     classifies: bool = True
+    by_epoch: bool = False
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
 
 
 RANKERS: dict[str, RankerEntry] = {
     **{
-        name: RankerEntry(rank_by_sparse_mlp, TrainingConfig, warm_up, metrics=NETWORK_METRICS, counts_flops=True)
+        name: RankerEntry(
+            rank_by_sparse_mlp, TrainingConfig, warm_up, by_epoch=True, metrics=NETWORK_METRICS, counts_flops=True
+        )
         for name in METHODS
     },
     "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
@@ -74,7 +79,7 @@ RANKERS: dict[str, RankerEntry] = {
         counts_flops=True,
     ),
     "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",)),
-    "stg": RankerEntry(rank_by_stg, StgConfig, metrics=("gate_probability",), counts_flops=True),
+    "stg": RankerEntry(rank_by_stg, StgConfig, by_epoch=True, metrics=("gate_probability",), counts_flops=True),
 }
 
 

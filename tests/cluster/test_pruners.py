@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
 
 from cluster.entries import Direction, State
+from cluster.options import OptionError
 from cluster.peers import PeerView
 from cluster.proposals import Proposal
 from cluster.pruners import PRUNERS, make_pruner
@@ -135,3 +141,60 @@ def test_patience_asks_only_about_what_stands_still(
     key = view.begin(proposal(), 0)
     answers = [view.report(key, step, value) for step, value in enumerate(reports, start=1)]
     assert answers[-1] is (stands and wrapped == "none"), "there is nobody to lose against"
+
+
+def asked(pruner: BasePruner, direction: Direction, finished: list[dict[int, float]], mine: dict[int, float]) -> bool:
+    """What a pruner says of a running trial's reports beside those of finished trials."""
+    study = optuna.create_study(direction=direction)
+    for reports in finished:
+        study.add_trial(create_trial(state=TrialState.COMPLETE, value=0.0, intermediate_values=reports))
+    study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=mine))
+    return pruner.prune(study, study.trials[-1])
+
+
+def best_so_far(values: list[float]) -> dict[int, float]:
+    return {step: min(values[: place + 1]) for place, step in enumerate(STEPS[: len(values)])}
+
+
+@given(
+    finished=st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), max_size=6),
+    mine=st.lists(st.floats(0, 1), min_size=1, max_size=4),
+    options=st.fixed_dictionaries(
+        {
+            "n_startup_trials": st.integers(0, 4),
+            "n_warmup_steps": st.integers(0, 4),
+            "interval_steps": st.integers(1, 4),
+            "n_min_trials": st.integers(1, 3),
+        }
+    ),
+)
+def test_on_one_split_the_median_pruner_is_optunas(
+    finished: list[list[float]], mine: list[float], options: dict[str, int]
+) -> None:
+    given_reports = [best_so_far(values) for values in finished], best_so_far(mine)
+    theirs = optuna.pruners.MedianPruner(**options)
+    assert asked(make_pruner("median", options), "minimize", *given_reports) == asked(
+        theirs, "minimize", *given_reports
+    )
+
+
+def test_an_easy_first_split_protects_no_trial() -> None:
+    """Reports are means over the splits begun so far; the second split of the trial goes badly."""
+    peers = [{5: 0.2, 10: 0.2, 205: 0.5, 210: 0.5}] * 3
+    mine = {5: 0.19, 10: 0.19, 205: 2.5}
+    assert asked(make_pruner("median", {"n_startup_trials": 2}), "minimize", peers, mine)
+    assert not asked(optuna.pruners.MedianPruner(n_startup_trials=2), "minimize", peers, mine)
+
+
+def test_a_report_that_is_no_number_is_worse_than_any() -> None:
+    peers = [{5: 0.2}, {5: math.nan}, {5: 0.4}]
+    median = make_pruner("median", {"n_startup_trials": 0})
+    assert asked(median, "minimize", peers, {5: math.nan})
+    assert not asked(median, "minimize", peers, {5: 0.3})
+    assert asked(median, "minimize", peers, {5: 0.31})
+    assert asked(median, "maximize", peers, {5: 0.29})
+
+
+def test_hyperband_without_a_bracket_is_refused() -> None:
+    with pytest.raises(OptionError, match="max_resource >= min_resource must hold, got 4 and 5"):
+        make_pruner("hyperband", {"max_resource": 4})

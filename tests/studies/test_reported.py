@@ -11,6 +11,8 @@ from dst.data import Dataset, trial_data
 from dst.model import SparseMLP
 from dst.training import EpochEnd
 from dst.trial import TrialSpec
+from studies.folder import StudyFolder
+from studies.records import iter_records
 from studies.reported import CheapScore, Rungs
 from studies.run import run_study
 from studies.spec import parse_spec
@@ -112,3 +114,16 @@ def test_each_of_them_stops_weak_trials_of_a_study(table, tmp_path, on):  # noqa
     stopped = result.trials[result.trials["state"] == "stopped"]
     assert len(stopped) > 0
     assert stopped["params"].str.contains("1e-07").mean() > 0.5
+
+
+@pytest.mark.parametrize(("on", "told"), [("val_loss", {"set", "stg"}), ("val_score", {"set", "quickselection"})])
+def test_losses_of_other_kinds_are_compared_with_none(table, tmp_path, on, told):  # noqa: F811
+    methods = ("set", "stg", "quickselection", "lassonet")
+    search = {"sampler": "grid", "trials": 4, "pruner": {"name": "median", "n_startup_trials": 0, "on": on}}
+    quick = {"path_multiplier": 3.0, "dense_iterations": 20, "path_iterations": 5}
+    space = {name: {"value": value, "when": {"method": "lassonet"}} for name, value in quick.items()}
+    spec = spec_of(table, objective={}, methods=methods, space=space, search=search, confirm={"top": 1, "seeds": 1})
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
+    records = [one for one in iter_records(StudyFolder(result.folder)) if one["stage"] == "search"]
+    assert {record["method"] for record in records} == set(methods)
+    assert {record["method"] for record in records if record["reports"]} == told

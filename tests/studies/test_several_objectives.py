@@ -12,10 +12,11 @@ import pytest
 from cluster.storage import open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
+from studies.objective_spec import ObjectiveSpec
 from studies.records import iter_records, read_test
 from studies.results import read_resolved, read_study, storage_name
 from studies.run import run_study
-from studies.spec import StudySpec, load_spec, parse_spec
+from studies.spec import SearchSpec, StudySpec, load_spec, parse_spec
 from studies.status import study_status
 from studies.tables import BEST_COLUMNS
 from studies.tracked import trial_run
@@ -254,3 +255,12 @@ def test_a_named_pruner_is_none_or_refused_and_an_unnamed_one_is_none(table):
     assert spec_of(table, search={"pruner": None}).search.pruner.name == "none"
     assert spec_of(table, objective={"metric": ["val_loss"]}).search.pruner.name == "median", "a list of one is one"
     assert spec_of(table, objective={"metric": ["val_loss"]}).objective.metric == "val_loss"
+
+
+def test_a_search_that_names_no_pruner_has_none_from_python_too():
+    objective = ObjectiveSpec(metric=["val_svm_accuracy", "flops"])
+    spec = StudySpec(name="s", datasets=("wine",), objective=objective, search=SearchSpec(trials=5))
+    assert spec.search.pruner.name == "none"
+    assert spec.search.trials == 5
+    with pytest.raises(ValueError, match="a trial is stopped by one value"):
+        StudySpec(name="s", datasets=("wine",), objective=objective, search=SearchSpec(pruner="median"))

@@ -193,6 +193,43 @@ def test_a_dataset_whose_trials_all_fail_gets_more_of_them_one_at_a_time(tmp_pat
     assert plan.plans[0].ledger.search_done()
 
 
+def test_a_search_that_has_ended_is_over_for_whoever_comes_after_a_crash(tmp_path: Path) -> None:
+    """The run dies right after it has passed on to confirming: what it had used up is on the disk by then."""
+    storage, clock = InMemoryStorage(), Clock()
+    search = {"trials": 6, "batch": 2, "sampler": "random", "pruner": "none", "seconds": 10.0}
+    plan = study_plan(study_spec("a", search=search), tmp_path / "out", clock, storage)
+    first = plan.next_job()
+    assert first is not None
+    plan.started(first)
+    clock.now = 9.5
+    plan.finished(first, output(first, 9.5))
+    plan.tick()
+    assert plan.plans[0].stage == "search"
+    clock.now = 10.2
+    plan.tick()
+    assert plan.plans[0].stage == "confirm"
+    again = study_plan(study_spec("a", search=search), tmp_path / "out", clock, storage)
+    assert again.plans[0].stage == "confirm"
+    assert again.plans[0].ledger.search_done()
+    again.tick()
+    job = again.next_job()
+    assert job is not None
+    assert job.payload["trial"]["seed"] == 1 + again.plans[0].spec.seed, "a confirming trial"
+
+
+def test_an_error_of_megabytes_leaves_a_record_that_can_be_read(tmp_path: Path) -> None:
+    clock = Clock()
+    plan = study_plan(study_spec("a"), tmp_path, clock)
+    job = plan.next_job()
+    assert job is not None
+    plan.started(job)
+    plan.failed(job, "ValueError: " + "x" * 3_000_000 + "\nthe end", lost=False)
+    (record,) = iter_records(StudyFolder(tmp_path))
+    assert record["state"] == "failed"
+    assert record["error"].startswith("ValueError: x")
+    assert record["error"].endswith("x\nthe end")
+
+
 def test_a_limit_holds_over_several_runs_and_more_time_makes_it_whole(tmp_path: Path) -> None:
     """The search of 12 s a trial on one worker: 30 s over three runs; then 45 s; then no limit."""
     storage, clock = InMemoryStorage(), Clock()
