@@ -29,6 +29,9 @@ TEST_SECONDS = 0.1
         ([Demand(5, 20, 9.0), Demand(5, 20, None), Demand(5, 20, 1.0)], [0, 1, 2]),  # unknown: as the others on average
         ([Demand(0, 20, 9.0), Demand(20, 20, 1.0, closing=True)], [1, 0]),  # done within seconds
         ([Demand(20, 20, 9.0), Demand(19, 20, 1.0)], [1, 0]),
+        ([Demand(1, 20, 100.0), Demand(9, 20, 9.0)], [1, 0]),  # all of it takes less than a trial of the other
+        ([Demand(1, 20, 100.0), Demand(9, 20, 9.1)], [0, 1]),
+        ([Demand(1, 20, 100.0), Demand(9, 20, 9.0), Demand(0, 20, None)], [2, 1, 0]),  # everyone begins before that
         ([], []),
     ],
 )
@@ -38,14 +41,20 @@ def test_whose_turn_it_is(demands: list[Demand], order: list[int]) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.floats(0.01, 100)), min_size=1, max_size=9))
 def test_shares_stay_together(wanted: list[tuple[int, float]]) -> None:
-    """Whatever the numbers and durations, at no time is any dataset further ahead than by one of its own trials."""
+    """Whatever the numbers and durations, at no time is any dataset further ahead than by one of its own trials.
+
+    But for those with less work left than a trial of another takes.
+    """
+    longest = max(seconds for _, seconds in wanted)
     handed_out = [0] * len(wanted)
     for _ in range(sum(total for total, _ in wanted)):
         demands = [Demand(n, *one) for n, one in zip(handed_out, wanted, strict=True) if n < one[0]]
         places = [place for place, n in enumerate(handed_out) if n < wanted[place][0]]
         handed_out[places[in_turn(demands)[0]]] += 1
-        shares = [n / total for n, (total, _) in zip(handed_out, wanted, strict=True)]
-        steps = [1 / total for total, _ in wanted]
+        there = [(n, total) for n, (total, seconds) in zip(handed_out, wanted, strict=True)
+                 if (total - n + 1) * seconds > longest]  # fmt: skip
+        shares = [n / total for n, total in there]
+        steps = [1 / total for _, total in there]
         assert all(a - step <= b + other + 1e-9 for a, step in zip(shares, steps, strict=True)
                    for b, other in zip(shares, steps, strict=True))  # fmt: skip
 
@@ -119,4 +128,12 @@ def test_a_job_is_chosen_without_a_look_at_the_trials(tmp_path: Path, monkeypatc
     begun = len(looks)
     play(plan, clock, 2, lambda job: 1.0)
     plan.progress()
-    assert len(looks) - begun == 2, "once a dataset, when its confirming trials are added"
+    assert len(looks) - begun == 8, "at the two changes of stage of each dataset, once at either kind of trial"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_short_dataset_does_not_wait_for_a_slow_one(tmp_path: Path, workers: int) -> None:
+    played = simulate(tmp_path, {"short": 1.0, "slow": 100.0}, workers)
+    ends = {name: max(time for time, _ in starts) for name, starts in played.starts.items()}
+    assert ends["short"] < 3 * 140 / workers + 60, "two or three trials of the other, and its own work"
+    assert ends["short"] < 0.25 * played.ends
