@@ -102,6 +102,14 @@ class Space:
         """What a sampler may choose from: the parameters that have more than one possible value."""
         return {p.name: p.domain for p in self.parameters if not isinstance(p.domain, Fixed)}
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return the space as plain data, in the words in which spaces are written."""
+        return {
+            parameter.name: _describe(parameter.domain)
+            | ({"when": {name: list(values) for name, values in parameter.when.items()}} if parameter.when else {})
+            for parameter in self.parameters
+        }
+
     def grid(self) -> list[dict[str, Value]]:
         """Return every point of the space: all active parameters by name, the last of them changing fastest.
 
@@ -132,6 +140,20 @@ class Space:
             if parameter.active(chosen):
                 chosen[parameter.name] = _choose(trial, parameter.name, parameter.domain)
         return chosen
+
+
+def _describe(domain: BaseDistribution | Fixed) -> dict[str, Any]:
+    match domain:
+        case Fixed(value=value):
+            return {"value": value}
+        case CategoricalDistribution(choices=choices):
+            return {"values": list(choices)}
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return {"low": low, "high": high, "step": step, "log": log}
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return {"low": low, "high": high, "step": step, "log": log}
+        case _:
+            raise TypeError(f"a domain must be fixed, categorical, int or float, got {domain!r}")
 
 
 def _choose(trial: BaseTrial, name: str, domain: BaseDistribution | Fixed) -> Any:

@@ -12,6 +12,7 @@ import yaml
 
 from cluster.storage import without_password
 from dst.errors import InputError
+from search_spaces import Space
 from studies.datasets import StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
@@ -26,7 +27,7 @@ _BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.d
 """What a run that died at its very start leaves behind, besides temporary files."""
 
 
-def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset]) -> None:
+def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], space: Space) -> None:
     """Refuse to go on in a folder whose results would mean something else.
 
     A study may be extended: by keys of :data:`studies.spec.MAY_GROW`, and by other ``search.seconds``.
@@ -56,16 +57,34 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}, and {rule}: "
             "give another --out, or the same spec to go on"
         )
-    noted = read_resolved(folder)["datasets"]
+    noted = read_resolved(folder)
+    was, now = _flat(noted.get("space", space.describe())), _flat(space.describe())
+    for key in sorted(was.keys() | now.keys()):
+        if was.get(key) != now.get(key):
+            raise InputError(
+                f"{folder.path} holds a study whose search space has {key}={was.get(key)}, but the packaged space says "
+                f"{now.get(key)} by now: give another --out, or go on with the version of dst-studies that began it"
+            )
     for dataset in datasets:
-        changed = [key for key, value in dataset.resolved.items() if noted[dataset.name].get(key) != value]
+        there = noted["datasets"][dataset.name]
+        changed = [key for key, value in dataset.resolved.items() if there.get(key) != value]
         if changed:
             raise InputError(
                 f"{folder.path} holds a study of other data: {dataset.name} has changed since ({', '.join(changed)})"
             )
 
 
-def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str]) -> str:
+def other_versions(folder: StudyFolder) -> list[str]:
+    """Say which of the programs that matter have changed since the study began, e.g. ``optuna 4.9.0, now 5.0.0``."""
+    noted = read_resolved(folder).get("versions")
+    now = {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    began = noted if isinstance(noted, dict) else {}
+    return [f"{name} {began[name]}, now {now[name]}" for name in VERSIONS_OF if began.get(name, now[name]) != now[name]]
+
+
+def write_spec(
+    folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], absent: Sequence[str], space: Space
+) -> str:
     """Write ``study.yaml``: every key but the storage's password, and what it was resolved to when the study began.
 
     Returns:
@@ -78,6 +97,7 @@ def write_spec(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDat
             "id": secrets.token_hex(6),
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
             "python": ".".join(map(str, sys.version_info[:3])),
+            "space": space.describe(),
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
             "absent": list(absent),
         }

@@ -22,7 +22,7 @@ from studies.outcome import study_warnings, track_results, write_results
 from studies.plan import DatasetPlan
 from studies.progress import make_progress
 from studies.results import write_columns
-from studies.resume import check_folder, write_spec
+from studies.resume import check_folder, other_versions, write_spec
 from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.spent import Spent
@@ -31,6 +31,8 @@ from studies.tables import BEST_COLUMNS
 from studies.terminal import say
 from studies.tracking import TrackingError
 from studies.work import run_job
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,24 @@ def run_study(
     data = StudyData(spec)
     datasets = data.datasets
     if data.absent:
-        logging.getLogger(__name__).warning("not at hand, so left out: %s", ", ".join(data.absent))
+        _LOG.warning("not at hand, so left out: %s", ", ".join(data.absent))
         spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
     check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
-    check_folder(folder, spec, datasets)
+    check_folder(folder, spec, datasets, space)
     try:
         folder.create()
     except OSError as error:
         raise InputError(f"{folder.path} cannot be made a study's folder: {error.strerror}") from error
     with owned(folder), quiet_optuna():
-        check_folder(folder, spec, datasets)
+        check_folder(folder, spec, datasets, space)
         try:
             storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
         except StorageError as error:
             raise InputError(str(error)) from error
         for dataset in datasets:
             write_columns(folder, dataset.name, dataset.feature_names)
-        identity = write_spec(folder, spec, datasets, data.absent)
+        identity = write_spec(folder, spec, datasets, data.absent, space)
         try:
             ledgers = (open_ledger(spec, space, points, storage, identity, dataset.name) for dataset in datasets)
             spent = Spent(folder.spent)
@@ -119,6 +121,8 @@ def run_study(
                 search_seconds=spec.search.seconds,
             )
             ran = not plan.done()
+            if ran and (others := other_versions(folder)):
+                _LOG.warning("results may differ in their last digits: the study began with %s", "; ".join(others))
             if ran and spec.objective.several:
                 say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
             if ran:

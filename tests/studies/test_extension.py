@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from cluster.durable import read_entries
 from cluster.entries import State
@@ -200,6 +202,34 @@ def test_other_data_and_other_splits_are_refused(data: Path, small: Path, tmp_pa
     spec = parse_spec({**document(data, search={**SEARCH, "trials": 6}), "datasets": datasets})
     with pytest.raises(InputError, match=r"datasets\.a\.split=stratified"):
         run_study(spec, out=small, in_process=True)
+
+
+def test_a_packaged_space_that_has_changed_since_is_refused(data: Path, small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small, out)
+    noted = yaml.safe_load((out / "study.yaml").read_text())
+    name, domain = next((name, one) for name, one in noted["resolved"]["space"].items() if "high" in one)
+    domain["high"] *= 2
+    (out / "study.yaml").write_text(yaml.safe_dump(noted))
+    message = rf"search space has {name}.high={re.escape(str(domain['high']))}, but the packaged space says"
+    with pytest.raises(InputError, match=message):
+        run_study(grown(data), out=out, in_process=True)
+    del noted["resolved"]["space"]  # as version 0.1 wrote it
+    (out / "study.yaml").write_text(yaml.safe_dump(noted))
+    assert not run_study(grown(data, search={"trials": 6}), out=out, in_process=True).ran
+
+
+def test_programs_that_have_changed_since_are_named(data: Path, small: Path, tmp_path: Path, caplog) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small, out)
+    noted = yaml.safe_load((out / "study.yaml").read_text())
+    now = noted["resolved"]["versions"]["optuna"]
+    noted["resolved"]["versions"]["optuna"] = "0.1"
+    (out / "study.yaml").write_text(yaml.safe_dump(noted))
+    run_study(grown(data, search={"trials": 6}), out=out, in_process=True)
+    assert "the study began with" not in caplog.text, "nothing was left to do"
+    run_study(grown(data, search={"trials": 7}), out=out, in_process=True)
+    assert f"the study began with optuna 0.1, now {now}" in caplog.text
 
 
 def test_a_grid_has_all_its_points_from_the_start(tmp_path: Path) -> None:
