@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from studies.folder import StudyFolder
+from studies.lock import owner_lives
 from studies.records import iter_records, read_test
 from studies.spent import read_spent
 
@@ -73,7 +75,10 @@ def study_cost(folder: StudyFolder, datasets: Iterable[str], *, cpus: float) -> 
     Raises:
         RecordError: a record, or the note of what is spent, is damaged.
     """
-    lost = read_spent(folder.spent).lost
+    spent = read_spent(folder.spent)
+    lost = Counter(spent.lost)
+    if not owner_lives(folder):  # a run that died could not say so
+        lost.update(spent.running)
     costs = {}
     for dataset in datasets:
         cost = Cost()

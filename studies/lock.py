@@ -8,9 +8,12 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
+
+import psutil
 
 from dst.errors import InputError
 from studies.files import open_for_lock
@@ -62,6 +65,23 @@ def owned(folder: StudyFolder, *, beat_seconds: float = BEAT_SECONDS) -> Iterato
             ended.set()
             with suppress(OSError):  # a full disk
                 _write(file, "")
+
+
+def owner_lives(folder: StudyFolder) -> bool:
+    """Say whether a run is at work in a folder, as far as can be seen without touching its lock.
+
+    Args:
+        folder: the study's folder; one without a lock has no owner.
+    """
+    try:
+        with folder.lock.open(encoding="utf-8", errors="replace") as file:
+            match = _OWNER.match(_said(file))
+            age = time.time() - os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return False
+    if match is None:
+        return False
+    return psutil.pid_exists(int(match[1])) if match[2] == socket.gethostname() else age < STALE_SECONDS
 
 
 def _look_at_the_last_owner(folder: StudyFolder, file: TextIO) -> None:

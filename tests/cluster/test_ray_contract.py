@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ray import tune
+from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from ray.tune.execution.tune_controller import TuneController
@@ -78,6 +79,10 @@ def test_the_words_and_the_private_parts_that_we_use_are_there() -> None:
     assert Searcher.FINISHED == "FINISHED"
     assert "self._actor_cache = _ObjectCache(" in inspect.getsource(TuneController)
     assert parameters(_ObjectCache.increase_max) == ["key", "by"]
+    assert isinstance(inspect.getattr_static(_ObjectCache, "num_cached_objects"), property)
+    assert isinstance(inspect.getattr_static(RayActorManager, "num_pending_actors"), property)
+    assert parameters(TuneController._cleanup_cached_actors) == ["force_all"]
+    assert parameters(RayActorManager._actor_task_failed) == ["tracked_actor_task", "exception"]
     taken = inspect.signature(tune.run).parameters
     for name in (
         "search_alg", "scheduler", "callbacks", "num_samples", "max_concurrent_trials", "reuse_actors", "storage_path",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from optuna.storages import InMemoryStorage
 from cluster.entries import State
 from studies.cost import Cost, study_cost, total_cost
 from studies.folder import StudyFolder
+from studies.lock import owned
 from studies.records import RecordError, iter_records
 from studies.spent import SAVE_SECONDS, Spent, SpentSoFar, read_spent
 from studies.study_plan import StudyPlan
@@ -115,6 +119,28 @@ def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
     assert deaths == 3
     assert costs(tmp_path).peak_rss_bytes == 1000
     assert costs(tmp_path, cpus=16) == costs(tmp_path), "a record says how many cores its trial had"
+
+
+def test_what_a_dead_run_had_at_work_is_to_be_repeated(tmp_path: Path) -> None:
+    clock = Clock()
+    plan = study_plan(study_spec("a"), tmp_path, clock)
+    job = plan.next_job()
+    assert job is not None
+    plan.started(job)
+    clock.now += 50.0
+    plan._spent.save()
+    folder = StudyFolder(tmp_path)
+    with owned(folder):
+        assert costs(tmp_path).repeated == 0, "it is at work"
+    assert costs(tmp_path).repeated == 50
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    folder.lock.write_text(f"process {dead.pid} on {socket.gethostname()}\n")
+    assert costs(tmp_path).repeated == 50
+    folder.lock.write_text("process 1 on elsewhere\n")
+    assert costs(tmp_path).repeated == 0
+    os.utime(folder.lock, (0, 0))
+    assert costs(tmp_path).repeated == 50
 
 
 def test_what_a_checkpoint_saves_is_not_repeated(tmp_path: Path, monkeypatch) -> None:
