@@ -49,10 +49,12 @@ class SchedulerCase:
 CASES = (
     SchedulerCase(trial_seconds=0.0, reports_per_trial=6, trials=300),
     SchedulerCase(trial_seconds=0.0, reports_per_trial=200, trials=300, pruner="none"),
+    SchedulerCase(trial_seconds=0.0, reports_per_trial=200, trials=300),
     SchedulerCase(trial_seconds=2.0, reports_per_trial=6, trials=40),
 )
 """Empty trials of 200 epochs that report as a study's do, at rungs, and may be stopped there; that report each epoch
-and run to their end; trials of two seconds."""
+and run to their end, so that nobody waits for an answer; that report each epoch and wait each time whether to stop;
+trials of two seconds."""
 
 LONG_CASES = (SchedulerCase(0.0, reports_per_trial=200, trials=2000, sampler="random", pruner="none"),)
 """As many as show what grows. A proposal of the default sampler takes time in proportion to the trials before it, which
