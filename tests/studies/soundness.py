@@ -58,7 +58,7 @@ def assert_study_sound(path: Path, reference: Path | None = None) -> None:
         reference: the folder of the undisturbed run of the same spec; None: there is none to compare with.
     """
     folder = StudyFolder(path)
-    told = _told(folder)
+    told = told_of(folder)
     for dataset, entries in told.items():
         records = {record["number"]: record for record in iter_records(folder, dataset)}
         assert [entry.number for entry in entries] == list(range(len(entries))), "each number once"
@@ -74,7 +74,7 @@ def assert_study_sound(path: Path, reference: Path | None = None) -> None:
     if reference is None:
         return
     assert without_measurements(path) == without_measurements(reference)
-    for dataset, entries in _told(StudyFolder(reference)).items():
+    for dataset, entries in told_of(StudyFolder(reference)).items():
         assert [_plain(entry) for entry in told[dataset]] == [_plain(entry) for entry in entries]
         for entry in entries:
             here, there = (_opened(StudyFolder(one), dataset, entry.number) for one in (path, reference))
@@ -103,7 +103,7 @@ def without_measurements(path: Path, *also: str) -> list[dict[str, Any]]:
     ]
 
 
-def _told(folder: StudyFolder) -> dict[str, list[Any]]:
+def told_of(folder: StudyFolder) -> dict[str, list[Any]]:
     spec, names = read_study(folder)
     identity = str(read_resolved(folder)["id"])
     storage = open_storage(spec.storage or f"sqlite:///{folder.storage}", create=False)

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from studies.folder import StudyFolder
 from studies.run import run_study
 from studies.spec import load_spec
 from tests.ray_nodes import Wire, start_node, wire
@@ -27,6 +28,7 @@ from tests.studies.soundness import (
     n_records,
     small_spec,
     start_dst,
+    told_of,
     wait_until,
 )
 
@@ -251,3 +253,7 @@ def test_the_network_between_two_nodes_cut(
     assert process.returncode == 0, errors
     assert n_records(out) > there
     assert_study_sound(out, reference)
+    again = [
+        entry.number for entries in told_of(StudyFolder(out)).values() for entry in entries if "requeued" in entry.attrs
+    ]
+    assert len(again) >= (1 if seconds > 30 else 0), "the trial behind the cut line began again here"
