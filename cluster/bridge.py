@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 
 from cluster.jobs import Job, JobSource
-from cluster.work_thread import Event, Failed, Finished, Overrun, Reported
+from cluster.work_thread import Event, Failed, Finished, Overrun, Reported, past_time_limit
+
+_NODE_DIED = "its node has died"
+"""In Ray's words for a lost machine; it takes longer than most limits to notice one."""
 
 
 class Bridge:
@@ -86,14 +89,15 @@ class Bridge:
         Args:
             trial_id: the trial.
             error: what is known.
-            lost: whether its process died. One that was ended for its job's own time counts as a failure of the job:
-                another try would take as long.
+            lost: whether its process died. One that ended itself at the limit, in a job that never came back to Python,
+                could not say so; that counts as a failure of the job: another try would take as long.
         """
         if trial_id not in self._jobs:
             return
         limit = self._seconds_per_job
-        if lost and limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit:
-            error, lost = f"the job ran past its limit of {limit:g} s", False
+        late = limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit
+        if lost and limit is not None and late and _NODE_DIED not in error:
+            error, lost = past_time_limit(limit), False
         with self._keeping_errors():
             self._source.failed(self._forget(trial_id), error, lost=lost)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from ray.tune.result import DONE
 
 from cluster.jobs import Job, WorkFunction
 from cluster.memory import MemoryWatch
-from cluster.work_thread import Overrun, Reported, WorkThread
+from cluster.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
 JOB = "job"
 """The key of the one thing in a Tune trial's configuration: a :class:`Parcel`."""
@@ -24,6 +25,9 @@ EVENT = "event"
 
 _LAST_SECONDS = 1.0
 """How long a process that must end may take to say why."""
+
+_GRACE_SECONDS = 3.0
+"""How long after its time is up a process ends that cannot say why: a job in it never comes back to Python."""
 
 
 class OverrunError(Exception):
@@ -85,7 +89,8 @@ class JobTrainable(tune.Trainable):
             config: the first job's parcel.
             work: runs a job.
             shared: where the shared objects are.
-            seconds_per_job: this process ends itself when a job takes longer; None: no limit.
+            seconds_per_job: this process ends itself when a job is at work for longer; None: no limit. Waiting for the
+                answer to a report is no work.
             memory_per_job: this process ends itself when it holds more bytes than that during a job; 0: no limit.
         """
         self._job: Job = config[JOB].job
@@ -94,6 +99,7 @@ class JobTrainable(tune.Trainable):
         self._seconds_per_job = seconds_per_job
         self._memory_per_job = memory_per_job
         self._thread: WorkThread | None = None
+        self._worked = 0.0  # seconds of the job
         self._watch: MemoryWatch | None = None
         self._fetched: tuple[str, Any] | None = None
 
@@ -115,26 +121,41 @@ class JobTrainable(tune.Trainable):
         """Let the job go on until it says something: Tune calls this when the last report was no reason to stop.
 
         Raises:
-            OverrunError: the job took more memory than it may; this process ends within a second.
+            OverrunError: the job took more time or memory than it may; this process ends within a second.
         """
         if self._thread is None:
-            if self._seconds_per_job is not None:
-                # Also ends a job that never comes back to Python. The driver sees a process that died.
-                faulthandler.dump_traceback_later(self._seconds_per_job, exit=True)
+            self._worked = 0.0
             job = self._job
             self._thread = WorkThread(
                 lambda report: self._work(job.payload, self._fetch(job.shared), report), stoppable=job.stoppable
             )
             if self._memory_per_job:
                 self._watch = MemoryWatch(self._memory_per_job, self._overrun)
-        event = self._thread.next_event()
+        event = self._next_event(self._thread)
         if isinstance(event, Overrun):
+            faulthandler.dump_traceback_later(_LAST_SECONDS, exit=True)
             self._thread = None  # nobody can wait for it
             raise OverrunError(event.reason)
         done = not isinstance(event, Reported)
         if done:
             self._end()
         return {EVENT: event, DONE: done}
+
+    def _next_event(self, thread: WorkThread) -> Event:
+        """Wait for what the work says next, for as long as it may still take."""
+        limit = self._seconds_per_job
+        if limit is None:
+            return thread.next_event()
+        left = max(0.0, limit - self._worked)
+        began = time.monotonic()
+        faulthandler.dump_traceback_later(left + _GRACE_SECONDS, exit=True)
+        try:
+            return thread.next_event(left)
+        except TimeoutError:
+            return Overrun(past_time_limit(limit))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            self._worked += time.monotonic() - began
 
     def cleanup(self) -> None:
         """End the job that was stopped."""
@@ -163,6 +184,8 @@ class JobTrainable(tune.Trainable):
             self._watch.stop()
             self._watch = None
         if self._thread is not None:
+            if self._seconds_per_job is not None:
+                faulthandler.dump_traceback_later(self._seconds_per_job, exit=True)
             self._thread.stop()
             self._thread = None
             faulthandler.cancel_dump_traceback_later()

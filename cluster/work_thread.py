@@ -81,6 +81,11 @@ class Overrun:
 Event: TypeAlias = Reported | Finished | Failed | Overrun
 
 
+def past_time_limit(seconds: float) -> str:
+    """Return the reason of a job that took too long."""
+    return f"the job ran past its limit of {seconds:g} s"
+
+
 def describe(error: BaseException) -> str:
     """Write down what a work function raised: its traceback, without our own frames above it."""
     trace = error.__traceback__
@@ -109,11 +114,22 @@ class WorkThread:
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._thread.start()
 
-    def next_event(self) -> Event:
-        """Let the work go on, and wait for what it says next. Not to be called after it has ended."""
+    def next_event(self, seconds: float | None = None) -> Event:
+        """Let the work go on, and wait for what it says next. Not to be called after it has ended.
+
+        Args:
+            seconds: how long to wait; None: for ever.
+
+        Raises:
+            TimeoutError: it has said nothing by then.
+        """
         if self._waits:
             self._go_on.put(True)
-        event = self._events.get()
+            self._waits = False
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
         self._waits = isinstance(event, Reported)
         return event
 

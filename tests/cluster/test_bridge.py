@@ -68,6 +68,15 @@ def test_the_limit_is_named_for_jobs_that_began(begun: bool, named: bool) -> Non
     ]
 
 
+def test_a_lost_machine_is_no_job_that_took_too_long() -> None:
+    script = Script([{}])
+    bridge = Bridge(script, seconds_per_job=0.0)
+    bridge.next_job("a")
+    bridge.started("a")
+    bridge.broke("a", "The actor died because its node has died. Node Id: 12", lost=True)
+    assert script.of(0)[0][:2] == ("failed", True)
+
+
 class Broken(Script):
     def next_job(self) -> Job | None:
         if self.times:

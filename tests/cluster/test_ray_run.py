@@ -169,6 +169,19 @@ def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on() -> None:
     assert len(set(script.pids())) <= 2 + 3
 
 
+def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
+    """The driver is away for twice the limit, as while a database restarts; the job works on for half of it then."""
+
+    class Slow(Script):
+        def report(self, job: Job, step: int, value: float) -> bool:
+            time.sleep(6.0 if step == 1 else 0.0)
+            return super().report(job, step, value)
+
+    script = Slow([{"reports": 2, "sleep": 1.5}])
+    run_jobs(script, act, SHARED, workers=1, seconds_per_job=3.0)
+    assert script.of(0)[-1] == ("finished",)
+
+
 def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_ten_seconds() -> None:
     """One hangs, one allocates at 1.6 GB a second: neither is tried again, and others work on beside and after them."""
     hang, allocate = {"then": "hang"}, {"then": "fill the memory slowly"}
