@@ -68,7 +68,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
                 root = str(Path(folder, "r"))  # Ray opens its folder to everyone; the one around it is ours alone
-                with _on_loopback():
+                with _on_loopback(), _ended_from_outside():
                     ray.init(
                         "local",
                         num_cpus=cpus,
@@ -113,7 +113,8 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
         except OSError as error:
             raise ClusterError(f"nothing answers at {address!r}: {error}") from error
     try:
-        ray.init(address, **common)
+        with _ended_from_outside():
+            ray.init(address, **common)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         hint = "one that authenticates by token needs RAY_AUTH_MODE=token here too"
         raise ClusterError(f"no Ray cluster answers at {address!r} ({hint}): {error}") from error
@@ -137,6 +138,15 @@ def _on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _ended_from_outside() -> Iterator[None]:
+    """Let SIGTERM mean the same while Ray starts: ``ray.init`` begins with a handler of its own, which exits."""
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from dst.archive import read_arrays
 
 _PROGRESS = "progress.json"
 
@@ -77,9 +77,8 @@ def read_state(path: Path) -> State:
         CheckpointError: the file is missing, damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
         progress = json.loads(arrays.pop(_PROGRESS).tobytes())
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from error
     return State(arrays, progress)

@@ -58,7 +58,7 @@ def read_kept(path: Path) -> Kept | None:
             epoch=int(study["epoch"]),
             seconds=float(study["seconds"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: is not the checkpoint of a study's trial ({error!r})") from error
 
 

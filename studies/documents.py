@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from yaml.nodes import CollectionNode, MappingNode, Node
 
 MAX_BYTES = 4 * 2**20
 """Of a YAML document: a study of some thousands of datasets."""
+
+MAX_JSON_BYTES = 512 * 2**20
+"""Of a JSON document: the names of millions of columns."""
 
 MAX_NODES = 1_000_000
 """Of a YAML document whose aliases are written out."""
@@ -30,10 +35,28 @@ def read_text(path: Path) -> str:
         OSError: it cannot be read.
         DocumentError: it is too large, or not UTF-8.
     """
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise DocumentError(f"at most {MAX_BYTES} bytes can be read, but there are more")
+    return _read(path, MAX_BYTES)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says.
+
+    Raises:
+        OSError: it cannot be read.
+        DocumentError: it is too large, is not JSON, or is nested too deeply.
+    """
+    return parse_json(_read(path, MAX_JSON_BYTES))
+
+
+def _read(path: Path, most: int) -> str:
+    """Return a file's text; one that is no regular file could go on for ever, or never begin."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DocumentError("is no regular file")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise DocumentError(f"at most {most} bytes can be read, but there are more")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -60,6 +83,10 @@ def parse_yaml(text: str) -> Any:
         raise DocumentError(f"is nested too deeply: {MAX_DEPTH} levels are what can be read") from None
     except DocumentError:
         raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark  # without the lines around it, which may hold a password
+        where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+        raise DocumentError(f"is not YAML: {' '.join(str(error.problem or error.context).split())}{where}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, LookupError) as error:
         # The constructors of PyYAML let through what Python says to a date like 2026-13-45 or a number too long.
         raise DocumentError(f"is not YAML: {' '.join(str(error).split())}") from error

@@ -74,7 +74,7 @@ def export_best(
         "repeats": row["seeds"],
         "selected": [dataset.feature_names[column] for column in selector.order_[: row["k"]]],
         "study": {key: row[key] for key in ("number", "method", "importance", "params", "val_score", "test_mean")},
-        "versions": read_resolved(folder)["versions"],
+        "versions": read_resolved(folder).get("versions", {}),
     }
     to = to.expanduser().resolve()
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -32,8 +32,9 @@ class StudyFolder:
         Raises:
             InputError: a folder or a file that may be written is a link.
         """
-        inside = (self.records, self.plots, self.wandb, self.path / "best", self.path / "features", self.lock)
-        parts = self.records.iterdir() if self.records.is_dir() else ()
+        folders = (self.records, self.checkpoints)
+        inside = (*folders, self.plots, self.wandb, self.path / "best", self.path / "features", self.lock)
+        parts = [part for folder in folders if folder.is_dir() for part in folder.iterdir()]
         for path in (*inside, self.storage, self.storage.with_name("study.db-wal"), *parts):
             if path.is_symlink():
                 raise InputError(f"{path} is a link: a study's folder must hold what is written into it")

@@ -105,9 +105,11 @@ def _look_at_the_last_owner(folder: StudyFolder, file: TextIO) -> None:
 
 def _age(descriptor: int) -> float:
     """Return the seconds since a file was touched, by the clock of its file system."""
-    touched = os.stat(descriptor).st_mtime
+    before = os.stat(descriptor)
     os.utime(descriptor)
-    return max(0.0, os.stat(descriptor).st_mtime - touched)
+    age = os.stat(descriptor).st_mtime - before.st_mtime
+    os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))  # who looks gives no sign of life
+    return max(0.0, age)
 
 
 def _beat(descriptor: int, ended: threading.Event, seconds: float) -> None:

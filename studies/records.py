@@ -10,8 +10,6 @@ import io
 import json
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studies.documents import parse_json
+from dst.archive import read_arrays
+from dst.errors import InputError
+from studies.documents import read_json
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
 from studies.record_schema import problem_of
@@ -113,9 +113,8 @@ def read_scores(folder: StudyFolder, dataset: str, number: int) -> dict[str, npt
     """
     path = folder.scores(dataset, number)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            scores = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        scores = read_arrays(path)
+    except (OSError, InputError) as error:
         raise RecordError(f"{path}: cannot be read as feature scores ({error})") from error
     for name, values in scores.items():
         if values.ndim != 1 or values.dtype != np.float64:
@@ -155,7 +154,7 @@ def _numbers(part: Path) -> list[int]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = parse_json(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as a record ({error})") from error
     if not isinstance(document, dict):

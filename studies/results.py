@@ -11,7 +11,7 @@ from typing import Any
 
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
-from studies.documents import DocumentError, parse_json, parse_yaml, read_text
+from studies.documents import DocumentError, parse_yaml, read_json, read_text
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
@@ -77,6 +77,12 @@ def _read_document(folder: StudyFolder) -> dict[str, Any]:
     resolved = document.get("resolved") if isinstance(document, dict) else None
     if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
         raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
+    for key in ("datasets", "versions"):
+        if not isinstance(resolved.get(key, {}), dict):
+            raise InputError(f"{folder.spec}: resolved.{key} must be a mapping, but is {resolved[key]!r}")
+    for name, noted in resolved["datasets"].items():
+        if not isinstance(noted, dict):
+            raise InputError(f"{folder.spec}: resolved.datasets.{name} must be a mapping, but is {noted!r}")
     for name in resolved["datasets"]:
         folder.record(name, 0)  # refuses a name that leaves the folder
     folder.check_inside()
@@ -127,7 +133,7 @@ def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
     """
     path = folder.columns(dataset)
     try:
-        names = parse_json(path.read_text(encoding="utf-8"))
+        names = read_json(path)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as column names ({error})") from error
     if not isinstance(names, list):

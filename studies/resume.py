@@ -35,6 +35,7 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
     Raises:
         InputError: the folder holds another study; the message names the key that differs.
     """
+    folder.check_inside()
     if not folder.spec.exists():
         if folder.path.is_dir():
             there = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Sequence
 from importlib import resources
@@ -340,16 +341,25 @@ def packaged_specs() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
+_PASSWORD = re.compile(r"://[^/]*:[^/]*@")
+
+
 def _override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise SpecError(f"--set takes KEY=VALUE, but got {override!r}")
+        shown = override.split(":", 1)[0]  # what follows may be a URL with a password
+        raise SpecError(f"--set takes KEY=VALUE, but got {shown!r}{' and more' if shown != override else ''}")
+    if key.startswith("storage") and _PASSWORD.search(text):
+        raise SpecError(
+            "--set storage: a password on a command line is seen by everyone on the machine, and by Ray: leave it out "
+            "and use PGPASSWORD or ~/.pgpass"
+        )
     *parents, last = key.split(".")
     section = document
     for parent in parents:
         inner = section.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise SpecError(f"--set {override}: {parent} is not a mapping, so {key} cannot be set")
+            raise SpecError(f"--set {key}: {parent} is not a mapping, so {key} cannot be set")
         section = inner
     try:
         section[last] = parse_yaml(text)
@@ -381,7 +391,7 @@ def _one_line(error: pydantic.ValidationError) -> str:
         return f"{where}: is required"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    if problem["type"] == "value_error":
+    if problem["type"] == "value_error" or where.startswith("storage"):  # which may hold a password
         return f"{where}: {message}" if where else message
     return f"{where}: {message}, but got {problem['input']!r}"
 

@@ -7,12 +7,14 @@ those that are out, about a second old; the next run finds there what was lost.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studies.documents import read_json
 from studies.files import write_text
 from studies.records import RecordError
 
@@ -44,13 +46,13 @@ def read_spent(path: Path) -> SpentSoFar:
         RecordError: the file is damaged.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         lost, running = (_seconds(document[key]) for key in ("lost", "running"))
-        searched = float(document["search_seconds"])
-        return SpentSoFar(float(document.get("wall_seconds", searched)), searched, lost, running)
+        searched = _duration(document["search_seconds"])
+        return SpentSoFar(_duration(document.get("wall_seconds", searched)), searched, lost, running)
     except FileNotFoundError:
         return SpentSoFar(0.0, 0.0, {}, {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path}: cannot be read as what a study has spent ({error})") from error
 
 
@@ -136,4 +138,11 @@ class Spent:
 
 
 def _seconds(document: Any) -> dict[str, float]:
-    return {str(key): float(seconds) for key, seconds in document.items()}
+    return {str(key): _duration(seconds) for key, seconds in document.items()}
+
+
+def _duration(given: Any) -> float:
+    seconds = float(given)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds must be finite and not negative, got {seconds}")
+    return seconds

@@ -69,6 +69,14 @@ def test_a_password_is_left_out_wherever_it_stands(url: str, bare: str) -> None:
     assert without_password(bare) == bare
 
 
+@pytest.mark.parametrize("url", ["postgresql://ann:p@s3cret@db/x", "postgresql://an/n:s3cret@db/x"])
+def test_a_password_that_is_not_encoded_is_refused_not_repeated(url: str) -> None:
+    for use in (open_storage, without_password):
+        with pytest.raises(StorageError, match=r"must be percent-encoded \(%40, %2F, %3A\)") as caught:
+            use(url)
+        assert "s3cret" not in str(caught.value)
+
+
 def test_an_address_that_cannot_be_read_is_not_repeated_when_it_may_hold_a_password() -> None:
     with pytest.raises(StorageError) as caught:
         open_storage("postgresql//ann:s3cret@db/x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -20,7 +21,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dst.checkpoint import CheckpointError
 from dst.errors import InputError
+from studies.checkpoints import kept_seconds, read_kept
 from studies.cli import main
 from studies.documents import DocumentError, parse_yaml
 from studies.folder import StudyFolder
@@ -102,6 +105,113 @@ def test_nothing_is_unpickled_or_constructed(mine: Path, tmp_path: Path, capsys:
     assert call("run", spec) == 2
     assert not mark.exists()
     assert not list(tmp_path.rglob("escaped*"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"search_seconds": 1' + "0" * 400 + ', "lost": {}, "running": {}}',
+        '{"search_seconds": NaN, "lost": {}, "running": {}}',
+        '{"search_seconds": -1, "lost": {}, "running": {}}',
+        "[" * 100_000,
+        "9" * 5000,
+    ],
+)
+def test_a_damaged_note_of_what_is_spent_is_named(mine: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (mine / "spent.json").write_text(text)
+    assert read("status", mine) == 1
+    assert "spent.json: cannot be read as what a study has spent" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["spent.json", "records/a/0.json", "records/a/columns.json", "study.yaml"])
+def test_what_never_ends_and_what_never_begins_is_not_read(mine: Path, name: str) -> None:
+    path = mine / name
+    path.unlink()
+    os.mkfifo(path)
+    assert read("report", mine) in (1, 2)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert read("report", mine) in (1, 2)
+
+
+def archives() -> Iterator[tuple[str, bytes]]:
+    """Files that claim to be arrays, by what is wrong with them."""
+
+    def member(header: str) -> bytes:
+        text = header.encode().ljust(117) + b"\n"
+        return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\x00" * 8
+
+    def packed(content: bytes, name: str = "neuron_strength.npy") -> bytearray:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+        return bytearray(buffer.getvalue())
+
+    alone = io.BytesIO()
+    np.save(alone, np.zeros(3))
+    yield "an array without an archive", alone.getvalue()
+    shape = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s,), }"
+    yield "petabytes", bytes(packed(member(shape % 10**15)))
+    yield "more than a number holds", bytes(packed(member(shape % 10**23)))
+    yield "no header", bytes(packed(member("{'descr': (((((")))
+    good = packed(member(shape % 1))
+    encrypted = good.copy()
+    central = encrypted.index(b"PK\x01\x02")
+    encrypted[6] |= 1
+    encrypted[central + 8] |= 1
+    yield "encrypted", bytes(encrypted)
+    method = good.copy()
+    method[8] = method[central + 10] = 99
+    yield "an unknown method", bytes(method)
+    yield "a thousand times its size", bytes(packed(member(shape % 2**26) + bytes(2**29)))
+
+
+@pytest.mark.parametrize(("what", "content"), list(archives()), ids=lambda one: one if isinstance(one, str) else "")
+def test_damaged_arrays_are_named(mine: Path, what: str, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in mine.glob("records/a/*.npz"):
+        path.write_bytes(content)
+    assert read("report", mine) == 1
+    assert "cannot be read as feature scores" in capsys.readouterr().err
+    path = mine / "checkpoint.npz"
+    path.write_bytes(content)
+    assert kept_seconds(path) == 0.0
+    with pytest.raises(CheckpointError):
+        read_kept(path)
+
+
+@pytest.mark.parametrize(
+    "resolved", [{"datasets": {"a": 5}}, {"versions": 3}, {"space": [1]}, {"datasets": {"a": {}, "b": {}}}]
+)
+def test_a_foreign_note_of_what_a_spec_was_resolved_to(mine: Path, resolved: dict[str, Any]) -> None:
+    document = yaml.safe_load((mine / "study.yaml").read_text())
+    document["resolved"] |= resolved
+    (mine / "study.yaml").write_text(yaml.safe_dump(document))
+    assert read("export", mine) in (0, 2)
+    assert call("run", mine / "study.yaml", "--out", mine) in (0, 2)
+
+
+@pytest.mark.parametrize("link", ["checkpoints", "records", "checkpoints/a", "records/a"])
+def test_a_run_writes_through_no_link(mine: Path, tmp_path: Path, link: str) -> None:
+    spec = tmp_path / "mine.yaml"
+    document = yaml.safe_load((mine / "study.yaml").read_text())
+    del document["resolved"]
+    spec.write_text(yaml.safe_dump(document))
+    for begun in (True, False):
+        path = mine / link
+        if path.is_symlink():
+            path.unlink()
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(tmp_path / "home")
+        if not begun:
+            for other in [*mine.glob("*.*"), *mine.glob("*")]:
+                if other.is_file() and other.name not in ("study.db", ".lock"):
+                    other.unlink()
+                elif other.is_dir() and other.name not in ("records", "checkpoints"):
+                    shutil.rmtree(other)
+        before = sorted((tmp_path / "home").rglob("*"))
+        assert call("run", spec, "--out", mine) == 2
+        assert sorted((tmp_path / "home").rglob("*")) == before
 
 
 @pytest.mark.parametrize("link", ["records", "records/a", "plots", "best", "features", "wandb", ".lock", "study.db"])

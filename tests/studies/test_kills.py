@@ -150,7 +150,7 @@ def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path
     assert_study_sound(out, reference)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("blow", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
     spec: Path, reference: Path, tmp_path: Path, blow: signal.Signals
 ) -> None:
@@ -166,6 +166,21 @@ def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
     result = run_study(load_spec(spec), out=out, in_process=True)
     assert result.ran
     assert_study_sound(out, reference)
+
+
+def test_a_signal_while_ray_starts_ends_the_run_all_the_same(spec: Path, tmp_path: Path) -> None:
+    process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2")
+
+    def ray_starts() -> bool:
+        with contextlib.suppress(psutil.Error):
+            return any(one.name() == "gcs_server" for one in psutil.Process(process.pid).children(recursive=True))
+        return False
+
+    wait_until(ray_starts, process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "interrupted; the same command goes on from here"
 
 
 # --- a node

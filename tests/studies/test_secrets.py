@@ -42,19 +42,34 @@ def test_no_secret_of_the_environment_is_written_or_printed(
     assert not any(value in printed for value in SECRETS.values())
 
 
-def test_no_password_is_repeated_in_a_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = small_spec(tmp_path)
-    for storage in (
+@pytest.mark.parametrize(
+    "storage",
+    [
         "postgresql+psycopg://ann:opensesame@127.0.0.1:1/x",
         "postgresql+psycopg://ann:opensesame@127.0.0.1:port/x",
+        "postgresql+psycopg://ann:p@opensesame@127.0.0.1:1/x",
+        "postgresql+psycopg://an/n:opensesame@127.0.0.1:1/x",
         "postgresql://ann@127.0.0.1:1/x?password=opensesame",
         "nosuch://ann:opensesame@127.0.0.1:1/x",
         "ann:opensesame@127.0.0.1",
-    ):
-        with pytest.raises(SystemExit) as ended:
-            main(["run", str(path), "--out", str(tmp_path / "out"), "--set", f"storage={storage}"])
-        assert ended.value.code == 2
-        printed, errors = capsys.readouterr()
-        assert printed == ""
-        assert len(errors.splitlines()) == 1
-        assert "opensesame" not in errors
+        "{url: 'postgresql://ann:opensesame@127.0.0.1:1/x'}",
+        "['postgresql://ann:opensesame@127.0.0.1:1/x'",
+    ],
+)
+@pytest.mark.parametrize("how", ["in the spec", "storage=", "storage.url=", "storage:"])
+def test_no_password_is_repeated_in_a_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, how: str
+) -> None:
+    path = small_spec(tmp_path)
+    arguments = ["run", str(path), "--out", str(tmp_path / "out")]
+    if how == "in the spec":
+        path.write_text(path.read_text() + f"storage: {storage}\n")
+    else:
+        arguments += ["--set", f"{how}{storage}"]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert len(errors.splitlines()) == 1
+    assert "opensesame" not in errors

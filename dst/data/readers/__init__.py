@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dst.data.readers.limits import check_bytes
 from dst.data.readers.mat import read_mat
 from dst.data.readers.npz import read_npz
 from dst.data.readers.parquet import read_parquet
 from dst.data.readers.table import Roles, Table, check_table, shorten
 from dst.data.readers.text import read_csv, read_svmlight
 from dst.errors import InputError
+from dst.limits import check_bytes
 
 __all__ = ["READERS", "Roles", "Table", "read_table", "shorten", "table_suffix"]
 
@@ -42,7 +42,7 @@ def read_table(
     ``.svmlight`` holds the label first in each line, and is sparse. Sparse data stay sparse. A missing value becomes
     NaN, whatever stands for it in the file.
 
-    Nothing is unpickled. A file that claims more memory than ``dst.data.readers.limits`` allows is refused before any
+    Nothing is unpickled. A file that claims more memory than ``dst.limits`` allows is refused before any
     of it is allocated.
 
     Args:

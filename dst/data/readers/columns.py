@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.readers.limits import check_columns
 from dst.data.readers.table import Roles, Table, shorten, to_labels
 from dst.errors import InputError
+from dst.limits import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from dst.data.readers.hdf5 import read_mat73
-from dst.data.readers.limits import check_bytes, unreadable
 from dst.data.readers.mat5 import read_mat5
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, wanted_names
 from dst.errors import InputError
+from dst.limits import check_bytes, unreadable
 
 _ORDERS = {b"IM": "little", b"MI": "big"}
 

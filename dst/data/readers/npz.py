@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dst.data.readers.limits import check_bytes, unreadable
+from dst.archive import read_member
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, sparse_matrix, wanted_names
 from dst.errors import InputError
+from dst.limits import check_bytes, unreadable
 
 _SUFFIX = ".npy"
 _SPARSE = ("data", "indices", "indptr", "shape")
@@ -35,39 +35,10 @@ def read_npz(path: Path, roles: Roles) -> Table:
             features, vectors = wanted_names(members, roles, "data" if sparse else None)
             needed = {*vectors.values(), *((*_SPARSE, "format") if sparse else (features,))} & set(members)
             check_bytes(sum(members[name].file_size for name in needed), size)
-            arrays = {name: _array(archive, members[name]) for name in sorted(needed)}
+            arrays = {name: read_member(archive, members[name]) for name in sorted(needed)}
     x: Any = arrays[features]
     if sparse:
         layout = np.asarray(arrays.get("format", "csr")).astype(str).item()
         n_rows = arrays[vectors["target"]].size
         x = sparse_matrix(layout, arrays["shape"], x, arrays["indices"], arrays["indptr"], n_rows)
     return from_variables(features, x, {role: (name, arrays[name]) for role, name in vectors.items()}, roles)
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    """A member of the archive, once its header claims no more than the member holds."""
-    with archive.open(info) as member:
-        shape, dtype, header = _header(info.filename, member)
-    claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if dtype.hasobject:
-        raise InputError(f"{info.filename} holds Python objects, which are not unpickled")
-    if claimed != info.file_size - header:
-        raise InputError(
-            f"{info.filename} claims {claimed:,} bytes of values in its header, but holds {info.file_size - header:,}"
-        )
-    with archive.open(info) as member:
-        array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-        return array
-
-
-def _header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """The shape and type that a .npy file states, and the length of that statement."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(member)
-    if version not in readers:
-        raise InputError(f"{name} must be of .npy version 1 or 2, but is of {version}")
-    try:
-        shape, _, dtype = readers[version](member)
-    except (ValueError, SyntaxError) as error:
-        raise InputError(f"cannot be read: the header of {name} describes no array") from error
-    return shape, dtype, member.tell()

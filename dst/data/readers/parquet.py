@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dst.data.readers.columns import check_names, from_columns
-from dst.data.readers.limits import check_bytes, unreadable
 from dst.data.readers.table import Roles, Table, shorten
 from dst.errors import InputError
+from dst.limits import check_bytes, unreadable
 
 
 def read_parquet(path: Path, roles: Roles) -> Table:

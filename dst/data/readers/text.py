@@ -13,9 +13,9 @@ from typing import IO, Any
 import numpy as np
 
 from dst.data.readers.columns import check_names, from_columns
-from dst.data.readers.limits import check_bytes, check_columns, unreadable
 from dst.data.readers.table import Roles, Table, numbered, shorten, to_labels
 from dst.errors import InputError
+from dst.limits import check_bytes, check_columns, unreadable
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None")
 """What means "no value" in a feature column. In the label, group and time columns only an empty cell does: "None" and

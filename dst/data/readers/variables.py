@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from dst.data.dataset import Matrix
 from dst.data.readers.columns import check_unique, find_column, number_categories, to_groups, to_times
-from dst.data.readers.limits import check_columns
 from dst.data.readers.table import Roles, Table, numbered, shorten, to_labels
 from dst.errors import InputError
+from dst.limits import check_columns
 
 FEATURES = ("X", "x", "fea", "data")
 """Names under which the archives of this field keep the features; the first one present counts."""
