@@ -189,7 +189,8 @@ def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArra
         raise InputError(
             f"column {name!r} mixes numbers and words: {shown}{more}; mend them, or name the column as categorical"
         )
-    found, codes = np.unique(cells.astype(str), return_inverse=True)
+    texts = np.array([str(cell) for cell in cells], dtype=object)  # a NumPy text array is as wide as its longest cell
+    codes, found = pd.factorize(texts, sort=True)
     return _codes(name, present, codes), tuple(map(str, found))
 
 

@@ -26,8 +26,28 @@ def read_parquet(path: Path, roles: Roles) -> Table:
         rows, groups = file.metadata.num_rows, range(file.metadata.num_row_groups)
         claimed = max(rows * len(names) * 4, sum(file.metadata.row_group(group).total_byte_size for group in groups))
         check_bytes(claimed, path.stat().st_size)
-        frame = file.read().to_pandas(ignore_metadata=True)
+        frame = _read(opened, file.schema_arrow).to_pandas(ignore_metadata=True)
     return from_columns(frame[names], roles)
+
+
+def _read(opened: Any, schema: Any) -> Any:
+    """Return the whole table, once what its texts come to is known.
+
+    A text that many rows share is in the file once, and would be in memory as often as there are rows.
+    """
+    from pyarrow import compute, parquet, types
+
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    texts = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+    size = opened.seek(0, 2)
+    table = parquet.ParquetFile(opened, read_dictionary=texts).read()
+    claimed = 0
+    for name in texts:
+        for chunk in table.column(name).chunks:
+            lengths = compute.binary_length(chunk.dictionary)
+            claimed += compute.sum(compute.take(lengths, chunk.indices)).as_py() or 0
+    check_bytes(claimed, size)
+    return table.cast(schema)
 
 
 def _check_types(schema: Any, names: list[str]) -> None:
