@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,14 @@ from studies.run import run_study
 from studies.spec import load_spec
 from studies.status import study_status
 from tests.postgres import PostgresServer, running_postgres
-from tests.studies.soundness import assert_study_sound, dst, small_spec
+from tests.studies.soundness import (
+    assert_study_sound,
+    dst,
+    n_records,
+    small_spec,
+    start_dst,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("studies.study_plan.write_record", restarting)
-    spec = load_spec(path, [f"storage={server.url()}"])
+    spec = load_spec(path).model_copy(update={"storage": server.url()})
     out = tmp_path / "out"
     result = run_study(spec, out=out, in_process=True)
     assert caplog.text.count("trying again") >= 3
@@ -66,6 +74,25 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
     assert "no password supplied" in errors
 
 
+@pytest.mark.slow
+def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_spec(tmp_path, resources={"trial_seconds": 6.0})
+    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
+    out = tmp_path / "out"
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    process = start_dst("run", path, "--out", out, "--workers", "2", "--set", f"storage={server.url(password=False)}")
+    wait_until(lambda: n_records(out) >= 4, process)
+    server.stop()
+    time.sleep(10.0)
+    server.start()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "trying again" in errors
+    assert_study_sound(out, reference.folder)
+
+
 def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +109,7 @@ def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_
         if len(written) == 7:
             server.stop()
 
-    spec = load_spec(path, [f"storage={server.url()}"])
+    spec = load_spec(path).model_copy(update={"storage": server.url()})
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr("studies.study_plan.write_record", stopping)
