@@ -29,7 +29,7 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
         places = [datasets.index(name) for name in rows["dataset"]]
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.barh(places, 200 * rows["paper_std"], left=-100 * rows["paper_std"], color=GRID, height=0.6, zorder=0)
-        half = (100 * (rows["high"] - rows["mean"])).fillna(0)
+        half = (100 * (rows["high"] - rows["mean"])).fillna(0).clip(lower=0)  # rounding of equal seeds
         ax.errorbar(100 * rows["difference"], places, xerr=half, fmt=look.marker, color=look.colour, markersize=4)
         ax.set_title(f"{method}\n{importance}", fontsize=8, color=INK)
         ax.tick_params(labelsize=7, colors=MUTED)

@@ -15,6 +15,7 @@ from scipy import stats
 
 from dst.errors import InputError
 from studies import paper_results
+from studies.compare_plots import accuracy_beside_paper
 from studies.comparing import compare_studies, compare_with_paper
 from studies.findings import holm, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
@@ -315,6 +316,14 @@ def test_equal_accuracies_that_are_added_up_in_another_order_are_a_tie():
     assert found.ranks["rank"].tolist() == [2.0, 2.0, 2.0]
     assert (found.pairs[["wins", "losses"]] == 0).all(axis=None)
     assert (found.pairs["p"] == 1).all()
+
+
+def test_seeds_that_all_agree_are_drawn():
+    """Their mean, rounded, may lie above their interval."""
+    equal = [("Yale", "set", "neuron_strength", 100, seed, 19 / 21) for seed in range(5)]
+    accuracy = compare_with_paper({"a": scores(equal)}).accuracy
+    assert accuracy["mean"].iloc[0] > accuracy["high"].iloc[0]
+    assert accuracy_beside_paper(accuracy).axes
 
 
 def test_rivals_are_paired_by_seed():
