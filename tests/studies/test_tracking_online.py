@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +44,8 @@ class Server(ThreadingHTTPServer):
         self.summary: dict[str, dict[str, Any]] = {}
         self.upserts: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, int] = {}
+        self.takes_uploads = threading.Event()
+        self.takes_uploads.set()
 
     def query(self, text: str, given: dict[str, Any]) -> dict[str, Any]:
         """Answer a GraphQL query by its name."""
@@ -108,6 +112,7 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             answer = {"data": self.server.query(asked["query"], asked.get("variables") or {})}
         elif self.path.endswith("/file_stream"):
+            self.server.takes_uploads.wait()
             self.server.stream(self.path.split("/")[-2], json.loads(body))
         text = json.dumps(answer).encode()
         self.send_response(200)
@@ -141,20 +146,26 @@ def small(make_study: Callable, tmp_path: Path):
     return study
 
 
-def call(study, home: Path, mode: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(study, home: Path, mode: str, **environment: str) -> subprocess.Popen[str]:
     home.mkdir(exist_ok=True)
     tables = {"best": study.best, "best_by_method": study.best_by_method, "mode": mode}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "XDG_", "NETRC"))}
     variables = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", SCRIPT, str(study.folder.path), json.dumps(tables)]
-    return subprocess.run(
+    return subprocess.Popen(
         command,
         env=kept | variables | environment,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+
+def call(study, home: Path, mode: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    with start(study, home, mode, **environment) as process:
+        printed, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
 
 
 def test_runs_reach_the_server_that_the_user_names(small, tmp_path: Path, server: Server) -> None:
@@ -213,3 +224,23 @@ def test_a_server_that_is_not_there_is_named(small, tmp_path: Path) -> None:
     done = call(small, tmp_path / "home", "online", WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
     assert done.returncode == 1
     assert f"TrackingError: W&B at {url}: " in done.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_does_not_hold_a_process_that_is_asked_to_end(
+    small, tmp_path: Path, server: Server
+) -> None:
+    server.takes_uploads.clear()
+    with start(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url, WANDB_API_KEY=KEY) as process:
+        while not server.upserts:
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(2.0)  # it waits for its uploads now
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            server.takes_uploads.set()
+    assert "KeyboardInterrupt" in errors
+    assert call(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url, WANDB_API_KEY=KEY).stdout == "3\n"
