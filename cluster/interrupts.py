@@ -77,3 +77,4 @@ def held_interrupts() -> Iterator[Interrupts]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+    interrupts.check()  # of one that came in the meantime

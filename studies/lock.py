@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -56,15 +57,19 @@ def owned(folder: StudyFolder, *, beat_seconds: float = BEAT_SECONDS) -> Iterato
                 f"{folder.path}: its file system has no locks ({error.strerror}): give another --out"
             ) from error
         _look_at_the_last_owner(folder, file)
-        _write(file, f"process {os.getpid()} on {socket.gethostname()}\n")
+        mine = f"process {os.getpid()} on {socket.gethostname()}\n"
+        _write(file, mine)
         ended = threading.Event()
-        threading.Thread(target=_beat, args=(file.fileno(), ended, beat_seconds), name="lock", daemon=True).start()
+        beat = threading.Thread(target=_beat, args=(file, mine, ended, beat_seconds), name="lock", daemon=True)
+        beat.start()
         try:
             yield
         finally:
             ended.set()
+            beat.join()
             with suppress(OSError):  # a full disk
-                _write(file, "")
+                if _said(file) == mine.strip():
+                    _write(file, "")
 
 
 def owner_lives(folder: StudyFolder) -> bool:
@@ -112,10 +117,16 @@ def _age(descriptor: int) -> float:
     return max(0.0, age)
 
 
-def _beat(descriptor: int, ended: threading.Event, seconds: float) -> None:
+def _beat(file: TextIO, mine: str, ended: threading.Event, seconds: float) -> None:
+    """Give signs of life; end the run if another one has taken the folder, because this machine stood still."""
     while not ended.wait(seconds):
         with suppress(OSError):
-            os.utime(descriptor)
+            there = os.pread(file.fileno(), 200, 0).decode(errors="replace")
+            if there != mine:
+                _LOG.error("the folder was taken over by %s: this run ends", " ".join(there.split()) or "another run")
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            os.utime(file.fileno())
 
 
 def _said(file: TextIO) -> str:

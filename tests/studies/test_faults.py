@@ -8,6 +8,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,17 @@ def test_an_owner_on_another_machine_counts_as_dead_after_a_minute_without_a_bea
     else:
         with owned(folder):
             assert "process 4711 on elsewhere, has given no sign of life" in caplog.text
+
+
+def test_a_run_whose_folder_was_taken_over_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its machine stood still for more than a minute, where locks do not reach from machine to machine."""
+    folder = StudyFolder(tmp_path / "out").create()
+    other = threading.Timer(0.2, folder.lock.write_text, ["process 4711 on elsewhere\n"])
+    other.start()
+    with pytest.raises(KeyboardInterrupt), owned(folder, beat_seconds=0.05):
+        time.sleep(20)
+    assert "the folder was taken over by process 4711 on elsewhere: this run ends" in caplog.text
+    assert folder.lock.read_text() == "process 4711 on elsewhere\n"
 
 
 def test_a_live_owner_gives_signs_of_life(tmp_path: Path) -> None:
