@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 _OPEN = ConfigDict(extra="allow", strict=True)
 
 _Number = float | None
+_Cores = Annotated[float, Field(gt=0, lt=1e6)] | None
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Text = Annotated[str, Field(max_length=2**20)]
 _Step = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,17})$")]
@@ -63,6 +64,7 @@ class Record(TypedDict):
     seconds: NotRequired[dict[str, _Number] | None]
     bytes: NotRequired[dict[str, _Number] | None]
     curves: NotRequired[list[dict[str, list[_Number] | None]] | None]
+    cpus: NotRequired[_Cores]
     absent_classes: NotRequired[list[_Text]]
     peak_rss_bytes: NotRequired[_Count | None]
     stopped_at: NotRequired[_Count | None]
@@ -73,6 +75,7 @@ class Opened(TypedDict):
     """The test accuracies of one metric."""
 
     test_svm_accuracy: NotRequired[_Number]
+    by_k: NotRequired[dict[_Step, _Number]]
 
 
 @with_config(_OPEN)
@@ -82,6 +85,9 @@ class OpenedTest(TypedDict):
     dataset: _Dataset
     number: _Count
     importances: dict[str, Opened]
+    error: NotRequired[_Text | None]
+    seconds: NotRequired[dict[str, _Number] | None]
+    cpus: NotRequired[_Cores]
 
 
 _RECORD = TypeAdapter(Record)
