@@ -129,6 +129,7 @@ def test_a_study_of_ended_trials_has_nothing_to_do(ended):
     assert not run_study(spec, out=result.folder, in_process=True).ran
 
 
+@pytest.mark.slow
 def test_a_trial_that_runs_past_its_limit_has_failed_and_is_not_tried_again(table, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(studies.run, "run_job", scripted.act)
     resources = {"trial_seconds": 10.0, "retries": 1}
