@@ -95,8 +95,8 @@ class Bridge:
         if trial_id not in self._jobs:
             return
         limit = self._seconds_per_job
-        late = limit is not None and time.monotonic() - self._started.get(trial_id, math.inf) >= limit
-        if lost and limit is not None and late and _NODE_DIED not in error:
+        seconds = time.monotonic() - self._started.get(trial_id, math.inf)
+        if lost and limit is not None and seconds >= limit and _NODE_DIED not in error:
             error, lost = past_time_limit(limit), False
         with self._keeping_errors():
             self._source.failed(self._forget(trial_id), error, lost=lost)

@@ -158,8 +158,6 @@ def read_study(storage: BaseStorage, name: str) -> list[Stored]:
     try:
         trials = storage.get_all_trials(study_id, deepcopy=False)
         return [_read(name, trial) for trial in sorted(trials, key=lambda trial: trial.number)]
-    except LedgerError:
-        raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # Optuna reads what is there
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise StorageFailedError(f"the storage holds study {name!r}, but damaged ({cause})", lost=False) from error

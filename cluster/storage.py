@@ -105,17 +105,15 @@ def without_password(url: str) -> str:
 def _parsed(url: str) -> URL:
     try:
         address = sqlalchemy.engine.make_url(url)
-        if "sqlite" not in address.drivername and "@" in f"{address.host}{address.database}":
-            raise StorageError(
-                "storage: @, / and : in the user or password of a URL must be percent-encoded (%40, %2F, %3A); or "
-                "leave the password out and use PGPASSWORD or ~/.pgpass"
-            )
-        return address
-    except StorageError:
-        raise
     except (ArgumentError, ValueError):
         shown = "one that cannot be read" if "@" in url else repr(url)  # what comes before an @ may be a password
         raise StorageError(f"storage must be a URL like sqlite:///study.db, got {shown}") from None
+    if "sqlite" not in address.drivername and "@" in f"{address.host}{address.database}":
+        raise StorageError(
+            "storage: @, / and : in the user or password of a URL must be percent-encoded (%40, %2F, %3A); or leave "
+            "the password out and use PGPASSWORD or ~/.pgpass"
+        )
+    return address
 
 
 def _translator(shown: str, *, server: bool) -> Callable[[ExceptionContext], None]:

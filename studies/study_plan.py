@@ -67,6 +67,7 @@ class StudyPlan:
         self._spent = spent
         self._retries = retries
         self._search_seconds = search_seconds
+        self._limit_saved = False
         self._clock = clock
         self._out: dict[str, _Open] = {}
         self._losses: Counter[str] = Counter()  # of this run: interruptions use up nothing
@@ -152,8 +153,10 @@ class StudyPlan:
         """Let time pass: a search whose time is up ends here. To be called often."""
         searching = [plan for plan in self.plans if plan.stage == SEARCH]
         self._spent.tick(searching=bool(searching))
-        if searching and self._time_is_up():
-            self._spent.save()  # before anything is skipped for it: whoever comes after a crash must see it too
+        if self._time_is_up():
+            if not self._limit_saved:  # before anything is skipped for it: whoever comes after a crash must see it too
+                self._spent.save()
+                self._limit_saved = True
             for plan in searching:
                 plan.end_search()
 

@@ -205,11 +205,10 @@ class LassoNetPath:
             order = rankdata(self._strength[leaving], method="min") - 1
             self._left_at[leaving] = point.lambda_ * self._config.path_multiplier ** (order / len(order))
         self._selected &= selected
-        self._strength[:] = 0.0
-        with torch.no_grad():
-            np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).numpy())
         self._passes += point.n_iters
         with torch.no_grad():
+            self._strength[:] = 0.0
+            np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).numpy())
             logits = classifier.model(torch.from_numpy(self._validation.x))
         accuracy = float((logits.argmax(dim=1).numpy() == self._validation.y).mean())
         improved = point.val_loss < min(self._curves.val_loss, default=math.inf)
