@@ -13,6 +13,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from cluster.entries import State
+from cluster.jobs import Job
 from studies.cost import Cost, study_cost, total_cost
 from studies.folder import StudyFolder
 from studies.lock import owned
@@ -77,6 +78,14 @@ def costs(path: Path, cpus: int = 1) -> Cost:
     return total_cost(study_cost(StudyFolder(path), "ab", cpus=cpus).values())
 
 
+def begun(plan: StudyPlan) -> Job:
+    """The next job, with a worker at it."""
+    job = plan.next_job()
+    assert job is not None
+    plan.started(job)
+    return job
+
+
 def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
     """Finished, stopped, failed and lost trials and tests; a run that dies; two cores a trial."""
     clock, storage = Clock(), InMemoryStorage()
@@ -124,9 +133,7 @@ def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
 def test_what_a_dead_run_had_at_work_is_to_be_repeated(tmp_path: Path) -> None:
     clock = Clock()
     plan = study_plan(study_spec("a"), tmp_path, clock)
-    job = plan.next_job()
-    assert job is not None
-    plan.started(job)
+    begun(plan)
     clock.now += 50.0
     plan._spent.save()
     folder = StudyFolder(tmp_path)
@@ -150,14 +157,10 @@ def test_what_a_checkpoint_saves_is_not_repeated(tmp_path: Path, monkeypatch) ->
     plan = study_plan(study_spec("a"), tmp_path, clock)
     monkeypatch.setattr(studies.study_plan, "kept_seconds", lambda path: 7.0)
     for ends in ("finished", "stopped"):
-        job = plan.next_job()
-        assert job is not None
-        plan.started(job)
+        job = begun(plan)
         clock.now += 10
         plan.failed(job, "the worker was lost", lost=True)
-        job = plan.next_job()
-        assert job is not None
-        plan.started(job)
+        job = begun(plan)
         clock.now += 5
         if ends == "finished":  # the trial took 12 s, of which it brought 7 from its first attempt
             done = output(job, 12.0)
@@ -224,9 +227,7 @@ def test_a_search_that_has_ended_is_over_for_whoever_comes_after_a_crash(tmp_pat
     storage, clock = InMemoryStorage(), Clock()
     search = {"trials": 6, "batch": 2, "sampler": "random", "pruner": "none", "seconds": 10.0}
     plan = study_plan(study_spec("a", search=search), tmp_path / "out", clock, storage)
-    first = plan.next_job()
-    assert first is not None
-    plan.started(first)
+    first = begun(plan)
     clock.now = 9.5
     plan.finished(first, output(first, 9.5))
     plan.tick()
@@ -246,9 +247,7 @@ def test_a_search_that_has_ended_is_over_for_whoever_comes_after_a_crash(tmp_pat
 def test_an_error_of_megabytes_leaves_a_record_that_can_be_read(tmp_path: Path) -> None:
     clock = Clock()
     plan = study_plan(study_spec("a"), tmp_path, clock)
-    job = plan.next_job()
-    assert job is not None
-    plan.started(job)
+    job = begun(plan)
     plan.failed(job, "ValueError: " + "x" * 3_000_000 + "\nthe end", lost=False)
     (record,) = iter_records(StudyFolder(tmp_path))
     assert record["state"] == "failed"
@@ -267,9 +266,7 @@ def test_a_limit_holds_over_several_runs_and_more_time_makes_it_whole(tmp_path: 
 
     for _ in range(2):
         plan = opened(30.0)
-        job = plan.next_job()
-        assert job is not None
-        plan.started(job)
+        job = begun(plan)
         clock.now += 12
         plan.finished(job, output(job, 12.0))
         plan.tick()
