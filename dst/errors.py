@@ -10,6 +10,19 @@ _LONGEST = 4000
 """Characters of a message."""
 
 
+def shortened(text: str, longest: int, gap: str) -> str:
+    """Return a text without its middle, if it is longer than so many characters.
+
+    Args:
+        text: the text.
+        longest: characters that are kept, half of them of its end.
+        gap: stands for the middle; ``{left_out}`` in it for the number of characters.
+    """
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}{gap.format(left_out=len(text) - longest)}{text[-longest // 2 :]}"
+
+
 class InputError(ValueError):
     """What the caller gave breaks a rule: a name, a file, a value or a table.
 
@@ -20,7 +33,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         line = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in message)
-        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}")
+        super().__init__(shortened(line, _LONGEST, " ... "))
 
 
 class AbsentDataError(InputError):

@@ -10,13 +10,17 @@ from typing import Any
 
 from cluster.entries import SEARCH, State, Ticket
 from cluster.jobs import Job, Output
+from dst.errors import shortened
 from studies.checkpoints import kept_seconds
 from studies.dealing import Demand, in_turn
 from studies.plan import DONE, TEST, DatasetPlan, PendingTest
 from studies.progress import DatasetProgress
 from studies.records import SCHEMA, write_record, write_test
 from studies.spent import Spent
-from studies.tables import last_line, shortened
+from studies.tables import last_line
+
+_LONGEST_ERROR = 100_000
+"""Characters of a traceback in a record."""
 
 
 @dataclass
@@ -129,7 +133,7 @@ class StudyPlan:
 
     def failed(self, job: Job, error: str, *, lost: bool) -> None:
         """Let a job whose process died wait again, up to the retries; else write the error and tell the storage."""
-        error = shortened(error)
+        error = shortened(error, _LONGEST_ERROR, "\n... ({left_out} characters left out)\n")
         self._losses[job.key] += lost
         again = lost and self._losses[job.key] <= self._retries
         if again:

@@ -83,13 +83,6 @@ def trials_table(folder: StudyFolder) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def shortened(text: str, longest: int = 100_000) -> str:
-    """Return a text without its middle, if it is longer than so many characters."""
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest // 2]}\n... ({len(text) - longest} characters left out)\n{text[-longest // 2 :]}"
-
-
 def last_line(error: str | None) -> str | None:
     """Return the last line of a traceback that says something, or None for no error."""
     lines = [line for line in (error or "").splitlines() if line.strip()]

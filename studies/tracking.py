@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dst.errors import InputError, unknown_name
-from studies.documents import parse_json
+from studies.documents import read_json
 from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
@@ -246,7 +246,7 @@ def _read_notes(folder: StudyFolder) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     try:
-        notes = parse_json(path.read_text(encoding="utf-8"))
+        notes = read_json(path)
         if not isinstance(notes, dict) or not all(isinstance(note, dict) for note in notes.values()):
             raise ValueError("it must hold an object of objects")
     except (OSError, ValueError) as error:

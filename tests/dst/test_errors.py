@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from dst.errors import InputError, check_rules, listed
+from dst.errors import InputError, check_rules, listed, shortened
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,12 @@ def test_a_message_stays_short():
     assert message.startswith("the name x")
     assert message.endswith("x is unknown")
     assert len(message) < 5000
+
+
+def test_a_long_text_loses_its_middle():
+    gap = "\n... ({left_out} characters left out)\n"
+    assert shortened("a" * 100, 100, gap) == "a" * 100
+    assert shortened("a" * 60 + "b" * 60, 100, gap) == "a" * 50 + "\n... (20 characters left out)\n" + "b" * 50
 
 
 def test_the_first_rule_that_does_not_hold_is_named():

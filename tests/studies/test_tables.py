@@ -20,7 +20,6 @@ from studies.tables import (
     TRIAL_COLUMNS,
     feature_table,
     last_line,
-    shortened,
     trials_table,
     winner_features,
     write_tables,
@@ -76,11 +75,6 @@ def test_rows_follow_their_records(study) -> None:
     assert list(failed["error"]) == [
         f"FloatingPointError: loss is <nan> & not finite at epoch 3 of {name}" for name in failed["dataset"]
     ]
-
-
-def test_a_long_text_loses_its_middle() -> None:
-    assert shortened("a" * 100, 100) == "a" * 100
-    assert shortened("a" * 60 + "b" * 60, 100) == "a" * 50 + "\n... (20 characters left out)\n" + "b" * 50
 
 
 @pytest.mark.parametrize(
