@@ -20,6 +20,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._arrived = threading.Event()
+        self._answered = False
 
     def hold(self) -> None:
         """Hold signals back from now on; to be called again after Ray has started, which takes SIGTERM for itself.
@@ -34,7 +35,13 @@ class Interrupts:
     def check(self) -> None:
         """Raise KeyboardInterrupt once a signal has arrived."""
         if self._arrived.is_set():
+            self._answered = True
             raise KeyboardInterrupt
+
+    def check_the_last(self) -> None:
+        """Raise KeyboardInterrupt for a signal that nobody has looked for yet."""
+        if not self._answered:
+            self.check()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Remember the first signal; let the second act at once."""
@@ -77,4 +84,4 @@ def held_interrupts() -> Iterator[Interrupts]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
-    interrupts.check()  # of one that came in the meantime
+    interrupts.check_the_last()
