@@ -4,8 +4,10 @@
 # (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip.conf, ...) apply as usual.
 PYTHON ?= python3
 VENV := .venv
+, := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
 .PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
 
@@ -47,12 +49,21 @@ missing-data: $(READY)
 paper-tables: $(READY)
 	$(BIN)/python -m studies.paper_results
 
-# The paper's study itself and its rivals, on whichever of its datasets are in DST_DATA_DIR, into the tables above: hours.
-# What is interrupted goes on from there.
+# The paper's study itself, its rivals and its appendix C, on whichever of its datasets are in DST_DATA_DIR, into the tables
+# above: hours. What is interrupted goes on from there.
 paper: $(READY)
 	$(BIN)/dst run paper
-	$(BIN)/dst run paper_baselines
-	$(BIN)/python -m studies.paper_results --study runs/paper --study runs/paper_baselines
+	$(BIN)/dst run paper_baselines --out runs/quick_baselines
+	$(BIN)/dst run paper_baselines --out runs/lassonet --set 'methods=[lassonet]' --set search.trials=1 --set search.batch=1
+	$(BIN)/dst run paper_baselines --out runs/stg --set 'methods=[stg]' --set 'training.hidden=[200, 50]' --set search.trials=4 \
+	  --set search.batch=4 --set 'space={lam: {values: [1.0e-3, 1.0e-2]}, lr: {values: [1.0e-3, 1.0e-2]}}'
+	$(BIN)/dst run paper_synthetic --out runs/synthetic
+	$(BIN)/dst run paper_baselines --out runs/synthetic_baselines --set 'datasets=$(SYNTHETIC)' --set search.trials=11 \
+	  --set search.batch=11 --set 'methods=[lasso, l1_logistic, extra_trees, f_score, random]'
+	$(BIN)/dst run paper_sparsities --out runs/sparsities --set 'methods=[set]' --set search.trials=9 --set search.batch=9
+	$(BIN)/python -m studies.attribution_stability --datasets Yale COIL20 Madelon --out studies/results/paper/stability.csv
+	$(BIN)/python -m studies.paper_results --study runs/sparsities --out studies/results/paper/sparsities
+	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'

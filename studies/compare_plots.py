@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from studies.findings import NETWORKS
 from studies.plots import GRID, INK, MUTED, method_styles
+
+_PANELS = 6
+"""In one line of a figure."""
 
 
 def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
@@ -18,12 +24,15 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
     known = accuracy[accuracy["paper_mean"].notna()]
     entries = list(known.groupby(["method", "importance"], sort=True))
     datasets = list(dict.fromkeys(known["dataset"]))
-    figure = Figure(
-        figsize=(2.0 + 1.9 * max(1, len(entries)), 1.4 + 0.26 * max(1, len(datasets))), layout="constrained"
-    )
+    lines = max(1, math.ceil(len(entries) / _PANELS))
+    columns = max(1, math.ceil(len(entries) / lines))
+    size = 2.0 + 1.9 * columns, 0.6 + lines * (0.8 + 0.26 * max(1, len(datasets)))
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     styles = method_styles(known["method"])
-    axes = figure.subplots(1, max(1, len(entries)), sharex=True, sharey=True, squeeze=False)[0]
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for ax in axes[len(entries) :]:
+        ax.set_axis_off()
     for ax, ((method, importance), rows) in zip(axes, entries, strict=False):
         look = styles[str(method)]
         places = [datasets.index(name) for name in rows["dataset"]]
@@ -43,25 +52,31 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
 
 
 def accuracy_over_k(over_k: pd.DataFrame) -> Figure:
-    """Draw mean accuracy over datasets by K, a line per method and importance metric.
+    """Draw mean accuracy over datasets by K, a line per entry: the paper's networks, and beside them their rivals.
 
     Args:
         over_k: :attr:`studies.comparing.PaperComparison.over_k`.
     """
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    network = over_k["method"].isin(NETWORKS)
+    parts = [("networks", over_k[network]), ("rivals", over_k[~network])]
+    parts = [(title, rows) for title, rows in parts if len(rows)]
+    figure = Figure(figsize=(1.2 + 4.2 * max(1, len(parts)), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    ax = figure.subplots()
-    styles = method_styles(over_k["method"])
-    for (method, importance), rows in over_k.groupby(["method", "importance"], sort=True):
-        look = styles[str(method)]
-        dashes = ":" if importance == "neuron_strength" else "-"
-        label = f"{method}, {importance}"
-        ax.plot(rows["k"], 100 * rows["mean"], dashes, color=look.colour, marker=look.marker, markersize=4, label=label)
-    ax.set_xlabel("K", fontsize=8, color=INK)
-    ax.set_ylabel(f"mean accuracy over {int(over_k['datasets'].max())} datasets, %", fontsize=8, color=INK)
-    ax.tick_params(labelsize=7, colors=MUTED)
-    ax.grid(color=GRID, linewidth=0.5)
-    figure.legend(loc="outside right upper", fontsize=6.5, frameon=False)
+    axes = figure.subplots(1, max(1, len(parts)), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, (title, part) in zip(axes, parts, strict=False):
+        styles = method_styles(part["method"])
+        for (method, importance), rows in part.groupby(["method", "importance"], sort=True):
+            look = styles[str(method)]
+            dashes = ":" if importance == "neuron_strength" and method in NETWORKS else "-"
+            label = f"{method}, {importance}" if method in NETWORKS else method
+            line = {"color": look.colour, "marker": look.marker, "markersize": 4, "label": label}
+            ax.plot(rows["k"], 100 * rows["mean"], dashes, **line)
+        ax.set_title(title, fontsize=8, color=INK)
+        ax.tick_params(labelsize=7, colors=MUTED)
+        ax.grid(color=GRID, linewidth=0.5)
+        ax.legend(loc="lower right", fontsize=6.5, frameon=False)
+    figure.supxlabel("K", fontsize=8, color=INK)
+    axes[0].set_ylabel(f"mean accuracy over {int(over_k['datasets'].max())} datasets, %", fontsize=8, color=INK)
     return figure
 
 

@@ -32,7 +32,7 @@ class PaperComparison:
             ``mean``, ``std``, ``low`` and ``high`` (interval of the mean), ``paper_mean``, ``paper_std``,
             ``difference`` (ours less the paper's), ``within`` (the paper's mean lies in the interval), ``reached`` (our
             mean is the paper's less one of its standard deviations, or more), ``sparsity`` and ``paper_sparsity``;
-            missing where the paper has none.
+            missing where the paper has none; ``seconds``, a trial's on average.
         flops: a row per dataset, method and importance metric of table 5: ``flops``, ``paper_flops``, ``ratio``.
         ranks: a row per method and importance metric: ``rank``, the mean over ``datasets`` of its rank by mean accuracy
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
@@ -82,6 +82,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     published = paper_accuracy()
     at_k = scores[scores["dataset"].isin(published["dataset"]) & (scores["k"] == scores["dataset"].map(paper_k))]
     accuracy = _summary(at_k, "test_accuracy", ["k", "sparsity"])
+    accuracy = accuracy.merge(at_k.groupby(_ENTRY, sort=False)["seconds"].mean().reset_index(), on=_ENTRY)
     names = {"mean": "paper_mean", "std": "paper_std", "sparsity": "paper_sparsity"}
     accuracy = _beside(accuracy, published.rename(columns=names))
     known = accuracy["paper_mean"].notna()

@@ -16,6 +16,7 @@ from studies.intervals import t_interval
 _PAIR_COLUMNS = ["better", "than", "datasets", "difference", "low", "high", "wins", "losses", "p", "p_holm"]
 _RIVAL_COLUMNS = ["dataset", "importance", "rival", "seeds", "set_mean", "rival_mean", "difference", "low", "high"]
 _RIVAL_COLUMNS += ["seconds", "rival_seconds"]
+_REFERENCE_COLUMNS = ["entry", "reference_mean", "mean", "datasets", "difference", "low", "high", "wins", "losses", "p"]
 
 NETWORKS = ("dense", "set", "rigl")
 """The paper's networks; everything else is a rival."""
@@ -144,6 +145,29 @@ def beside_rivals(scores: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=_RIVAL_COLUMNS)
+
+
+def beside_reference(accuracy: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Put each entry beside the same one of other studies, over the datasets that both have.
+
+    Args:
+        accuracy: columns ``dataset``, ``method``, ``importance`` and ``mean``.
+        reference: the same, of the other studies.
+
+    Returns:
+        A row per entry that both have on two datasets or more: ``entry`` (``method, importance``), ``reference_mean``
+        and ``mean`` over ``datasets``, and ``difference`` (less the reference) to ``p`` as in
+        :func:`paired_differences`.
+    """
+    key = ["dataset", "method", "importance"]
+    both = accuracy[[*key, "mean"]].merge(reference[[*key, "mean"]], on=key, suffixes=("", "_reference"))
+    rows = []
+    for (method, importance), here in both.groupby(["method", "importance"], sort=False):
+        if len(here) > 1:
+            differences = (here["mean"] - here["mean_reference"]).round(12).to_numpy()
+            means = {"reference_mean": here["mean_reference"].mean(), "mean": here["mean"].mean()}
+            rows.append({"entry": f"{method}, {importance}", **means, **_over_datasets(differences)})
+    return pd.DataFrame(rows, columns=_REFERENCE_COLUMNS)
 
 
 def _over_datasets(differences: npt.NDArray[np.float64]) -> dict[str, float]:

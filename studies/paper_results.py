@@ -3,7 +3,8 @@
 They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
 versions and data hashes), ``test_scores.csv``, ``search.csv``, ``cost.csv`` and ``spent.json`` (its time on the clock);
 ``--study DIR`` gathers these from a finished study's folder first. Studies that share entries, like one network at
-several sparsities, go into folders of their own: ``--out results/paper/sparsity_0.3``.
+other sparsities, go into a folder of their own, ``--out results/paper/sparsities``, which gets ``beside.csv`` as well:
+its entries less those of the folder above. The tables on the page, ``README.md``, are filled in from all of them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from dst.errors import InputError
 from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
 from studies.comparing import PaperComparison, compare_with_paper
 from studies.files import write_bytes, write_text
+from studies.findings import beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.plots import to_png, to_svg
+from studies.results_page import comparison_tables, fill, sparsity_table, stability_table
 
 FOLDER = Path(__file__).parent / "results" / "paper"
 
@@ -86,14 +89,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         groups = {path.parent.parent for path in options.out.rglob("test_scores.csv")}
         if not groups:
             raise InputError(f"{options.out} has no study: gather one with --study DIR")
-        for group in sorted(groups):
+        compared: dict[Path, PaperComparison] = {}
+        for group in sorted(groups):  # a folder before those in it
             here = {path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))}
-            write_comparison(compare_with_paper(_scores(here)), group)
+            compared[group] = found = compare_with_paper(_scores(here))
+            write_comparison(found, group)
+            if (above := compared.get(group.parent)) is not None:
+                write_text(group / "beside.csv", _csv(beside_reference(found.accuracy, above.accuracy)))
             sys.stdout.write(f"{group}\n")
+        if options.out in compared and (page := options.out / "README.md").exists():
+            write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared[options.out], options.out)))
     except (InputError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
+
+
+def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
+    tables = comparison_tables(found)
+    if (beside := out / "sparsities" / "beside.csv").exists():
+        tables["sparsities"] = sparsity_table(pd.read_csv(beside))
+    if (stability := out / "stability.csv").exists():
+        tables["stability"] = stability_table(pd.read_csv(stability))
+    return tables
 
 
 def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:

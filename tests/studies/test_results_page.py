@@ -1,0 +1,132 @@
+"""The tables of the results page, by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dst.errors import InputError
+from studies import paper_results
+from studies.comparing import compare_with_paper
+from studies.findings import beside_reference
+from studies.results_page import comparison_tables, fill, sparsity_table, stability_table
+from tests.studies.test_comparing import scores, write
+
+ENTRIES = [
+    ("set", "neuron_attribution", {"Yale": 0.7, "Madelon": 0.8}),
+    ("set", "neuron_strength", {"Yale": 0.6, "Madelon": 0.7}),
+    ("dense", "neuron_attribution", {"Yale": 0.5, "Madelon": 0.7}),
+    ("f_score", "f_score", {"Yale": 0.7, "Madelon": 0.75}),
+]
+
+
+def table(entries=ENTRIES, k=None):
+    """Two seeds of each entry, at the paper's K."""
+    return scores(
+        [
+            (dataset, method, importance, k or (20 if dataset == "Madelon" else 100), seed, mean, {"seconds": 2.5})
+            for method, importance, means in entries
+            for dataset, mean in means.items()
+            for seed in (0, 1)
+        ]
+    )
+
+
+def lines(markdown):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines()]
+
+
+def test_a_page_is_filled_where_it_says_so_and_again_with_the_same():
+    page = "Text.\n\n<!-- one -->\n<!-- end -->\n\nMore.\n<!-- two -->\nold\n<!-- end -->\n"
+    first = fill(page, {"one": "| 1 |", "two": "| 2 |", "three": "| 3 |"})
+    assert first == ("Text.\n\n<!-- one -->\n\n| 1 |\n\n<!-- end -->\n\nMore.\n<!-- two -->\n\n| 2 |\n\n<!-- end -->\n")
+    assert fill(first, {"one": "| 1 |", "two": "| 2 |"}) == first
+    with pytest.raises(InputError, match="must name one of one, but got two"):
+        fill(page, {"one": ""})
+
+
+def test_the_tables_of_a_comparison_by_hand():
+    """SET with attribution less f_score: 0 and 5 points. The paper has SET at 65.76 +- 7.05 and 76.63 +- 2.36."""
+    tables = comparison_tables(compare_with_paper({"a": table()}))
+    assert lines(tables["reached"])[2] == ["SET", "2 of 2 (+3.8)", "0 of 2 (-11.5)"]
+    assert lines(tables["reached"])[3] == ["RigL", "-", "-"]
+    claims = {row[0]: row[1:] for row in lines(tables["claims"])[2:]}
+    assert claims["attribution better than strength, SET"][:4] == ["10.0 [10.0, 10.0]", "2, 0", "0.5", "1"]
+    assert claims["SET better than dense, attribution"][:2] == ["15.0 [-48.5, 78.5]", "2, 0"]
+    theirs = claims["attribution better than strength, SET"][-1]
+    assert theirs.startswith("-5.3 ["), "65.76 less 74.55, and 76.63 less 78.40"
+    assert "f_score" not in str(claims)
+    (rival,) = lines(tables["rivals"])[2:]
+    assert rival[:3] == ["f_score", "2.5 [-29.3, 34.3]", "1, 0"]
+    assert lines(tables["accuracies"])[0] == ["", "Yale", "Madelon", "mean rank", "seconds"]
+    assert lines(tables["accuracies"])[2] == ["SET, attribution", "**70.0**", "**80.0**", "1.2", "2.5"]
+    assert lines(tables["as_good"])[2:] == [
+        ["Yale", "attribution 70.0, strength 60.0 (2.5 s)", "f_score 70.0 (2.5 s)"],
+        ["Madelon", "attribution 80.0, strength 70.0 (2.5 s)", "none"],
+    ]
+
+
+def test_coverage_stands_by_rows_with_the_papers_in_brackets():
+    rows = [
+        (f"synthetic_{n}", method, importance, 100, 0, 0.9, {"coverage": coverage})
+        for method, importance in (("set", "neuron_strength"), ("f_score", "f_score"))
+        for n, coverage in ((1000, 0.7), (500, 0.6))
+    ]
+    found = lines(comparison_tables(compare_with_paper({"a": scores(rows)}))["coverage"])
+    assert found[0] == ["", "500 rows", "1000 rows"]
+    assert found[2:] == [["SET, strength", "60.0 (61)", "70.0 (74)"], ["f_score", "60.0", "70.0"]]
+
+
+def test_entries_stand_beside_the_same_ones_of_other_studies():
+    more = [(method, importance, {d: m + 0.02 for d, m in means.items()}) for method, importance, means in ENTRIES[:2]]
+    above, here = (compare_with_paper({"a": one}).accuracy for one in (table(), table(more)))
+    beside = beside_reference(here, above)
+    assert beside["entry"].tolist() == ["set, neuron_attribution", "set, neuron_strength"]
+    assert beside["difference"].tolist() == pytest.approx([0.02, 0.02])
+    assert beside["reference_mean"].tolist() == pytest.approx([0.75, 0.65])
+    assert lines(sparsity_table(beside))[2] == ["SET, attribution", "75.0", "77.0", "2.0 [2.0, 2.0]", "2, 0", "0.5"]
+
+
+def test_stability_is_averaged_over_datasets():
+    rows = [
+        {"dataset": name, "depth": 2, "sparsity": s, "epoch_overlap": overlap, "seed_stability": overlap / 2}
+        for name, s, overlap in (("a", 0.0, 0.5), ("b", 0.0, 0.7), ("a", 0.95, 0.8), ("b", 0.95, 1.0))
+    ]
+    found = lines(stability_table(pd.DataFrame(rows)))
+    assert found[0] == ["", "hidden layers", "dense", "0.95"]
+    assert found[2:] == [["between epochs", "2", "0.60", "0.90"], ["between seeds", "2", "0.30", "0.45"]]
+
+
+def test_the_committed_page_holds_what_its_tables_say():
+    """The page's tables are those that the committed scores give, each once."""
+    page = paper_results.FOLDER / "README.md"
+    text = page.read_text(encoding="utf-8")
+    studies = {path.parent.name: path.parent for path in sorted(paper_results.FOLDER.glob("*/test_scores.csv"))}
+    found = compare_with_paper(paper_results._scores(studies))
+    tables = paper_results._page_tables(found, paper_results.FOLDER)
+    places = re.findall(r"<!-- (\w+) -->", text)
+    assert {"reached", "claims", "rivals", "accuracies", "as_good"} <= set(places)
+    assert fill(text, tables) == text
+
+
+def test_gathering_fills_the_page(tmp_path, capsys):
+    folder = Path(write(tmp_path / "paper", table()))
+    (folder / "study.yaml").write_text("name: paper\n")
+    (folder / "spent.json").write_text("{}")
+    (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+    out = tmp_path / "results"
+    out.mkdir()
+    (out / "README.md").write_text("<!-- reached -->\n<!-- end -->\n")
+    for inner in (out, out / "sparsities"):
+        assert paper_results.main(["--out", str(inner), "--study", str(folder)]) == 0
+    (out / "README.md").write_text("<!-- reached -->\n<!-- end -->\n<!-- sparsities -->\n<!-- end -->\n")
+    capsys.readouterr()
+    assert paper_results.main(["--out", str(out)]) == 0
+    assert "| SET | 2 of 2" in (out / "README.md").read_text()
+    assert "| SET, attribution | 75.0 | 75.0 | 0.0 [0.0, 0.0] | 0, 0 | 1 |" in (out / "README.md").read_text()
+    (out / "README.md").write_text("<!-- unknown -->\n<!-- end -->\n")
+    assert paper_results.main(["--out", str(out)]) == 2
+    assert "but got unknown" in capsys.readouterr().err
