@@ -24,18 +24,7 @@ RIVALS = (
 )
 METHODS = NETWORKS + RIVALS
 OF_RIVALS = (
-    *(
-        "C",
-        "alpha",
-        "M",
-        "path_multiplier",
-        "lambda_start",
-        "dense_iterations",
-        "path_iterations",
-        "lam",
-        "epsilon",
-        "dae_epochs",
-    ),
+    *("C", "alpha", "M", "path_multiplier", "lambda_start", "dense_iterations", "lam", "epsilon", "dae_epochs"),
     *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
 )
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
