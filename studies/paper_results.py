@@ -26,7 +26,7 @@ from studies.findings import beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.plots import to_png, to_svg
-from studies.results_page import comparison_tables, fill, sparsity_table, stability_table
+from studies.results_page import comparison_tables, fill, loss_table, sparsity_table, stability_table
 
 FOLDER = Path(__file__).parent / "results" / "paper"
 
@@ -111,6 +111,8 @@ def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
         tables["sparsities"] = sparsity_table(pd.read_csv(beside))
     if (stability := out / "stability.csv").exists():
         tables["stability"] = stability_table(pd.read_csv(stability))
+    if (losses := out / "losses.csv").exists():
+        tables["losses"] = loss_table(pd.read_csv(losses))
     return tables
 
 

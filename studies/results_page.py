@@ -80,6 +80,17 @@ def stability_table(stability: pd.DataFrame) -> str:
     return _markdown(["", "hidden layers", *names], rows)
 
 
+def loss_table(losses: pd.DataFrame) -> str:
+    """Return :func:`studies.published_loss.compare`, a line per dataset."""
+    rows = []
+    for dataset, here in losses.groupby("dataset", sort=False):
+        of = {(row["importance"], row["loss"]): row for row in here.to_dict("records")}
+        cells = [of[metric, loss] for metric in _METRICS for loss in ("classes", "batch")]
+        rows.append([str(dataset), *(f"{_percent(row['val_accuracy'])} ± {_percent(row['std'])}" for row in cells)])
+    header = [f"{title}, {loss}" for title in _METRICS.values() for loss in ("ours", "published")]
+    return _markdown(["", *header], rows)
+
+
 def _reached(accuracy: pd.DataFrame) -> str:
     known = accuracy[accuracy["reached"].notna()]
     rows = []

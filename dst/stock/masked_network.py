@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -77,10 +78,19 @@ class MaskedNetwork:
         n_out: classes.
         config: the network and how it is trained.
         to_draw: draws weights, masks and grown connections.
+        objective: what is minimised, of logits ``(n, n_classes)`` and class codes ``(n,)``.
     """
 
-    def __init__(self, n_in: int, n_out: int, config: MaskedSettings, to_draw: torch.Generator) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        config: MaskedSettings,
+        to_draw: torch.Generator,
+        objective: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.cross_entropy,
+    ) -> None:
         self._config = config
+        self._objective = objective
         self._to_draw = to_draw
         shapes = list(itertools.pairwise((n_in, *config.hidden, n_out)))
         linears = [nn.Linear(*shape, device="meta").to_empty(device="cpu") for shape in shapes]
@@ -111,7 +121,7 @@ class MaskedNetwork:
             total: steps of the whole training.
         """
         config = self._config
-        loss = nn.functional.cross_entropy(self.network(x), y)
+        loss = self._objective(self.network(x), y)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
@@ -130,8 +140,8 @@ class MaskedNetwork:
 
     @torch.no_grad()
     def loss(self, x: torch.Tensor, y: torch.Tensor) -> float:
-        """Return the mean cross-entropy of rows, float32 ``(n, n_features)``."""
-        return float(nn.functional.cross_entropy(self.network(x), y))
+        """Return the objective on rows, float32 ``(n, n_features)``."""
+        return float(self._objective(self.network(x), y))
 
     @torch.no_grad()
     def strength(self) -> torch.Tensor:

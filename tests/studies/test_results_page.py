@@ -12,7 +12,7 @@ from dst.errors import InputError
 from studies import paper_results
 from studies.comparing import compare_with_paper
 from studies.findings import beside_reference
-from studies.results_page import comparison_tables, fill, sparsity_table, stability_table
+from studies.results_page import comparison_tables, fill, loss_table, sparsity_table, stability_table
 from tests.studies.test_comparing import scores, write
 
 ENTRIES = [
@@ -98,6 +98,21 @@ def test_stability_is_averaged_over_datasets():
     found = lines(stability_table(pd.DataFrame(rows)))
     assert found[0] == ["", "hidden layers", "dense", "0.95"]
     assert found[2:] == [["between epochs", "2", "0.60", "0.90"], ["between seeds", "2", "0.30", "0.45"]]
+
+
+def test_losses_stand_beside_one_another():
+    rows = [
+        {"dataset": "Madelon", "importance": metric, "loss": loss, "val_accuracy": mean, "std": 0.03}
+        for metric, loss, mean in (
+            ("neuron_strength", "batch", 0.79),
+            ("neuron_attribution", "classes", 0.67),
+            ("neuron_attribution", "batch", 0.75),
+            ("neuron_strength", "classes", 0.7),
+        )
+    ]
+    found = lines(loss_table(pd.DataFrame(rows)))
+    assert found[0] == ["", "attribution, ours", "attribution, published", "strength, ours", "strength, published"]
+    assert found[2:] == [["Madelon", "67.0 ± 3.0", "75.0 ± 3.0", "70.0 ± 3.0", "79.0 ± 3.0"]]
 
 
 def test_the_committed_page_holds_what_its_tables_say():
