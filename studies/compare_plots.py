@@ -23,13 +23,14 @@ def accuracy_beside_paper(accuracy: pd.DataFrame) -> Figure:
     """
     known = accuracy[accuracy["paper_mean"].notna()]
     entries = list(known.groupby(["method", "importance"], sort=True))
+    entries.sort(key=lambda entry: entry[0][0] not in NETWORKS)
     datasets = list(dict.fromkeys(known["dataset"]))
     lines = max(1, math.ceil(len(entries) / _PANELS))
     columns = max(1, math.ceil(len(entries) / lines))
     size = 2.0 + 1.9 * columns, 0.6 + lines * (0.8 + 0.26 * max(1, len(datasets)))
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    styles = method_styles(known["method"])
+    styles = method_styles(known["method"], NETWORKS)
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for ax in axes[len(entries) :]:
         ax.set_axis_off()
@@ -64,11 +65,11 @@ def accuracy_over_k(over_k: pd.DataFrame) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, max(1, len(parts)), sharex=True, sharey=True, squeeze=False)[0]
     for ax, (title, part) in zip(axes, parts, strict=False):
-        styles = method_styles(part["method"])
+        styles = method_styles(part["method"], NETWORKS)
         for (method, importance), rows in part.groupby(["method", "importance"], sort=True):
             look = styles[str(method)]
             dashes = ":" if importance == "neuron_strength" and method in NETWORKS else "-"
-            label = f"{method}, {importance}" if method in NETWORKS else method
+            label = _label(str(method), str(importance))
             line = {"color": look.colour, "marker": look.marker, "markersize": 4, "label": label}
             ax.plot(rows["k"], 100 * rows["mean"], dashes, **line)
         ax.set_title(title, fontsize=8, color=INK)
@@ -81,7 +82,7 @@ def accuracy_over_k(over_k: pd.DataFrame) -> Figure:
 
 
 def mean_rank(ranks: pd.DataFrame) -> Figure:
-    """Draw the mean rank of every method and importance metric, best on top.
+    """Draw the mean rank of every method and importance metric, best on top; networks in their colours, rivals grey.
 
     Args:
         ranks: :attr:`studies.comparing.PaperComparison.ranks`.
@@ -89,12 +90,17 @@ def mean_rank(ranks: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.0, 1.0 + 0.26 * max(1, len(ranks))), layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
-    styles = method_styles(ranks["method"])
-    labels = [f"{row.method}, {row.importance}" for row in ranks.itertuples()]
-    ax.barh(range(len(ranks)), ranks["rank"], color=[styles[str(name)].colour for name in ranks["method"]], height=0.6)
+    styles = method_styles((), NETWORKS)
+    labels = [_label(str(row.method), str(row.importance)) for row in ranks.itertuples()]
+    colours = [styles[name].colour if name in styles else MUTED for name in ranks["method"]]
+    ax.barh(range(len(ranks)), ranks["rank"], color=colours, height=0.6)
     ax.set_yticks(range(len(ranks)), labels, fontsize=7)
     ax.invert_yaxis()
     ax.tick_params(axis="x", labelsize=7, colors=MUTED)
     datasets = int(ranks["datasets"].iloc[0]) if len(ranks) else 0
     ax.set_xlabel(f"mean rank over {datasets} datasets (1 is best)", fontsize=8, color=INK)
     return figure
+
+
+def _label(method: str, importance: str) -> str:
+    return f"{method}, {importance}" if method in NETWORKS else method

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dst.errors import InputError
-from studies.findings import beside_rivals, mean_ranks, paired_differences
+from studies.findings import beside_rivals, common_datasets, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
 from studies.paper_reference import SINGLE, paper_accuracy, paper_coverage, paper_flops, paper_k
 
@@ -39,8 +39,8 @@ class PaperComparison:
             the same among the entries that we and the paper have on those datasets.
         pairs: see :func:`studies.findings.paired_differences`.
         rivals: see :func:`studies.findings.beside_rivals`.
-        over_k: a row per method, importance metric and K on the paper's datasets but Madelon: ``datasets`` and the
-            ``mean`` of their mean accuracies, of the entries that all of them have.
+        over_k: a row per method, importance metric and K on the paper's datasets but Madelon that all networks have:
+            ``datasets`` and the ``mean`` of their mean accuracies, of the entries that have them all too.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
             ``low``, ``high``, ``paper_coverage``, ``difference``.
         missing: the paper's datasets that no study has.
@@ -199,12 +199,13 @@ def _beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 def _flops(at_k: pd.DataFrame) -> pd.DataFrame:
     means = at_k.groupby(_ENTRY, sort=False)["flops"].mean().reset_index()
     table = _beside(means, paper_flops().rename(columns={"flops": "paper_flops"}))
-    table = table[table["paper_flops"].notna()].reset_index(drop=True)
+    table = table[table["paper_flops"].notna() & table["flops"].notna()].reset_index(drop=True)
     return table.assign(ratio=table["flops"] / table["paper_flops"])
 
 
 def _over_k(scores: pd.DataFrame) -> pd.DataFrame:
     entry = ["method", "importance", "k"]
+    scores = scores[scores["dataset"].isin(common_datasets(scores))]
     means = scores.groupby(["dataset", *entry], sort=False)["test_accuracy"].mean().reset_index()
     table = means.groupby(entry)["test_accuracy"].agg(["count", "mean"]).reset_index()
     table = table.rename(columns={"count": "datasets"})

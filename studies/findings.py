@@ -23,13 +23,14 @@ NETWORKS = ("dense", "set", "rigl")
 
 
 def mean_ranks(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """Return each entry's mean rank over datasets, as the paper's appendix B ranks them.
+    """Return each entry's mean rank over the datasets of all networks, as the paper's appendix B ranks them.
 
-    Entries that some of the datasets lack are left out: they would be ranked on easier or harder company.
+    Entries that some of these datasets lack are left out: they would be ranked on easier or harder company.
 
     Args:
         accuracy: columns ``dataset``, ``method``, ``importance``, ``mean`` and ``paper_mean`` (NaN: there is none).
     """
+    accuracy = accuracy[accuracy["dataset"].isin(common_datasets(accuracy))]
     datasets = accuracy["dataset"].nunique()
     rows = accuracy[accuracy.groupby(["method", "importance"])["dataset"].transform("nunique") == datasets]
     shared = rows.groupby(["method", "importance"])["paper_mean"].transform(lambda means: means.notna().all())
@@ -42,6 +43,17 @@ def mean_ranks(accuracy: pd.DataFrame) -> pd.DataFrame:
     table = rows[["method", "importance"]].assign(**ranks)
     means = table.groupby(["method", "importance"], as_index=False).mean()
     return means.assign(datasets=datasets).sort_values("rank", kind="stable", ignore_index=True)
+
+
+def common_datasets(table: pd.DataFrame) -> set[str]:
+    """Return the datasets that all networks of a table have; all of them where there is no network.
+
+    Args:
+        table: columns ``dataset``, ``method`` and ``importance``.
+    """
+    networks = table[table["method"].isin(NETWORKS)]
+    entries = [set(rows) for _, rows in networks.groupby(["method", "importance"])["dataset"]]
+    return set.intersection(*entries) if entries else set(table["dataset"])
 
 
 def paired_differences(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +149,7 @@ def beside_rivals(scores: pd.DataFrame) -> pd.DataFrame:
                     "seeds": len(both),
                     "set_mean": accuracy["set"].mean(),
                     "rival_mean": accuracy["rival"].mean(),
-                    "difference": differences.mean(),
+                    "difference": round(float(differences.mean()), 12),
                     "low": low,
                     "high": high,
                     "seconds": both["set", "seconds"].mean(),

@@ -3,8 +3,9 @@
 They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
 versions and data hashes), ``test_scores.csv``, ``search.csv``, ``cost.csv`` and ``spent.json`` (its time on the clock);
 ``--study DIR`` gathers these from a finished study's folder first. Studies that share entries, like one network at
-other sparsities, go into a folder of their own, ``--out results/paper/sparsities``, which gets ``beside.csv`` as well:
-its entries less those of the folder above. The tables on the page, ``README.md``, are filled in from all of them.
+other sparsities, go into a folder of their own, ``--out results/paper/sparsities``, which gets ``beside.csv`` as well
+when the folder above is drawn: its entries less those there. The tables on the page, ``README.md``, are filled in from
+all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from studies.findings import beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.plots import to_png, to_svg
-from studies.results_page import comparison_tables, fill, loss_table, sparsity_table, stability_table
+from studies.records import RecordError
+from studies.results_page import comparison_tables, cost_table, fill, loss_table, sparsity_table, stability_table
+from studies.spent import read_spent
 
 FOLDER = Path(__file__).parent / "results" / "paper"
 
@@ -81,6 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         new = {folder.resolve().name: folder for folder in options.study}
+        if len(new) < len(options.study):
+            raise InputError(
+                f"--study folders must have names of their own, but got {', '.join(map(str, options.study))}"
+            )
         kept = {path.parent.name: path.parent for path in sorted(options.out.glob("*/test_scores.csv"))}
         if new:
             compare_with_paper(_scores(kept | new))  # what does not go together changes nothing
@@ -99,20 +106,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{group}\n")
         if options.out in compared and (page := options.out / "README.md").exists():
             write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared[options.out], options.out)))
-    except (InputError, OSError) as error:
+    except (InputError, RecordError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
 
 
 def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
+    """Return the page's tables, those of the comparison and those of further CSV files that are there.
+
+    Raises:
+        InputError: a file lacks something.
+    """
     tables = comparison_tables(found)
-    if (beside := out / "sparsities" / "beside.csv").exists():
-        tables["sparsities"] = sparsity_table(pd.read_csv(beside))
-    if (stability := out / "stability.csv").exists():
-        tables["stability"] = stability_table(pd.read_csv(stability))
-    if (losses := out / "losses.csv").exists():
-        tables["losses"] = loss_table(pd.read_csv(losses))
+    studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
+    tables["cost"] = cost_table(
+        {
+            name: (pd.read_csv(path / "cost.csv"), read_spent(path / "spent.json").wall_seconds)
+            for name, path in studies.items()
+        }
+    )
+    for name, path, markdown in (
+        ("sparsities", out / "sparsities" / "beside.csv", sparsity_table),
+        ("stability", out / "stability.csv", stability_table),
+        ("losses", out / "losses.csv", loss_table),
+    ):
+        if path.exists():
+            try:
+                tables[name] = markdown(pd.read_csv(path))
+            except KeyError as error:
+                raise InputError(f"{path} lacks {error}") from error
     return tables
 
 

@@ -57,13 +57,18 @@ class MethodStyle:
     marker: str
 
 
-def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
+def method_styles(methods: Iterable[str], first: Sequence[str] = ()) -> dict[str, MethodStyle]:
     """Give each method a colour and a marker of its own, by the order of their names.
 
     The two lists have coprime lengths, 6 and 7, so that the first 42 methods all look different.
+
+    Args:
+        methods: their names.
+        first: those that come before the others, there or not, so that they look alike in every figure.
     """
     looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKERS), strict=False)
-    return {method: MethodStyle(*look) for method, look in zip(sorted(set(methods)), looks, strict=False)}
+    names = [*first, *sorted(set(methods) - set(first))]
+    return {method: MethodStyle(*look) for method, look in zip(names, looks, strict=False)}
 
 
 def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Figure:

@@ -5,6 +5,7 @@ A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text around i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,8 +16,10 @@ from dst.errors import InputError
 from studies.comparing import PaperComparison
 from studies.findings import NETWORKS, paired_differences
 
-_PLACE = re.compile(r"(<!-- (?P<name>[a-z_]+) -->\n)(?P<old>.*?)(<!-- end -->)", re.DOTALL)
 Row = Mapping[Hashable, Any]
+
+_MARK = re.compile(r"<!-- (.*?) -->\n")
+_END = "end"
 _METRICS = {"neuron_attribution": "attribution", "neuron_strength": "strength"}
 
 
@@ -28,15 +31,26 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
         tables: Markdown by name; those without a place are left out.
 
     Raises:
-        InputError: the page has a place for a table that is not given.
+        InputError: a place names no table that is given, or does not end before the next begins.
     """
-
-    def filled(place: re.Match[str]) -> str:
-        if (name := place["name"]) not in tables:
-            raise InputError(f"a place on the page must name one of {', '.join(tables)}, but got {name}")
-        return f"{place[1]}\n{tables[name]}\n\n{place[4]}"
-
-    return _PLACE.sub(filled, page)
+    parts, at, name = [], 0, ""
+    for mark in _MARK.finditer(page):
+        if (mark[1] == _END) == (not name):
+            raise InputError(
+                f"each table on the page must begin and end, but {mark[0].strip()} comes after {name or _END}"
+            )
+        if name:
+            parts.append(f"\n{tables[name]}\n\n{mark[0]}")
+            name = ""
+        elif mark[1] not in tables:
+            raise InputError(f"a place on the page must name one of {', '.join(tables)}, but got {mark[1]}")
+        else:
+            parts.append(page[at : mark.end()])
+            name = mark[1]
+        at = mark.end()
+    if name:
+        raise InputError(f"each table on the page must begin and end, but {name} has no <!-- {_END} -->")
+    return "".join((*parts, page[at:]))
 
 
 def comparison_tables(found: PaperComparison) -> dict[str, str]:
@@ -44,7 +58,7 @@ def comparison_tables(found: PaperComparison) -> dict[str, str]:
 
     Returns:
         ``reached`` (datasets at the paper's level), ``claims`` and ``rivals`` (paired differences), ``accuracies``,
-        ``as_good`` (rivals that SET does not beat) and ``coverage``.
+        ``better`` (rivals beyond SET), ``over_k``, ``flops`` and ``coverage``.
     """
     networks = found.pairs["than"].map(lambda name: str(name).partition(", ")[0]).isin(NETWORKS)
     return {
@@ -52,9 +66,24 @@ def comparison_tables(found: PaperComparison) -> dict[str, str]:
         "claims": _claims(found.pairs[networks], found.accuracy),
         "rivals": _rivals(found.pairs[~networks]),
         "accuracies": _accuracies(found.accuracy, found.ranks),
-        "as_good": _as_good_rivals(found.rivals),
+        "better": _better_rivals(found.rivals, found.accuracy),
+        "over_k": _over_k(found.over_k),
+        "flops": _flops(found.flops),
         "coverage": _coverage(found.coverage),
     }
+
+
+def cost_table(studies: Mapping[str, tuple[pd.DataFrame, float]]) -> str:
+    """Return what studies took.
+
+    Args:
+        studies: by name, the rows of ``cost.csv``, and the seconds on the clock.
+    """
+    rows = []
+    for name, (cost, wall_seconds) in studies.items():
+        core_hours = f"{cost['core_seconds'].sum() / 3600:.1f}"
+        rows.append([name, str(int(cost["trials"].sum())), core_hours, f"{wall_seconds / 3600:.1f}"])
+    return _markdown(["study", "trainings", "core-hours", "hours on the clock"], rows)
 
 
 def sparsity_table(beside: pd.DataFrame) -> str:
@@ -63,7 +92,7 @@ def sparsity_table(beside: pd.DataFrame) -> str:
         [_short(row["entry"]), _percent(row["reference_mean"]), _percent(row["mean"]), *_difference(row)]
         for row in beside.to_dict("records")
     ]
-    return _markdown(["", "the paper's grid", "0.3, 0.6, 0.7", "difference", "won, lost", "p"], rows)
+    return _markdown(["", "the paper's grid", "0.3, 0.6, 0.7", *_DIFFERENCE], rows)
 
 
 def stability_table(stability: pd.DataFrame) -> str:
@@ -95,13 +124,13 @@ def _reached(accuracy: pd.DataFrame) -> str:
     known = accuracy[accuracy["reached"].notna()]
     rows = []
     for method in ("set", "rigl", "dense"):
-        cells = []
         for metric in _METRICS:
             judged = known[(known["method"] == method) & (known["importance"] == metric)]
-            difference = 100 * judged["difference"].astype(float).mean()
-            cells.append(f"{int(judged['reached'].sum())} of {len(judged)} ({difference:+.1f})" if len(judged) else "-")
-        rows.append([_network(method), *cells])
-    return _markdown(["", *_METRICS.values()], rows)
+            if len(judged):
+                counts = [f"{int(judged[name].sum())} of {len(judged)}" for name in ("reached", "within")]
+                difference = f"{100 * judged['difference'].astype(float).mean():+z.1f}"
+                rows.append([_short(f"{method}, {metric}"), *counts, difference])
+    return _markdown(["", "reached", "the paper's mean in our interval", "mean difference"], rows)
 
 
 def _claims(claims: pd.DataFrame, accuracy: pd.DataFrame) -> str:
@@ -111,19 +140,22 @@ def _claims(claims: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     rows = []
     for row in claims.to_dict("records"):
         paper = theirs.get((row["better"], row["than"]))
-        rows.append([_claim(row), *_difference(row), f"{row['p_holm']:.2g}", _difference(paper)[0] if paper else "-"])
-    return _markdown(["claim", "difference", "won, lost", "p", "adjusted", "the paper's means"], rows)
+        rows.append([_claim(row), *_difference(row), f"{row['p_holm']:.2g}", _difference(paper)[1] if paper else "-"])
+    return _markdown(["claim", *_DIFFERENCE, "adjusted", "the paper's means"], rows)
 
 
 def _rivals(pairs: pd.DataFrame) -> str:
     rows = [[_short(row["than"]), *_difference(row), f"{row['p_holm']:.2g}"] for row in pairs.to_dict("records")]
-    return _markdown(["SET with attribution, less", "difference", "won, lost", "p", "adjusted"], rows)
+    return _markdown(["SET with attribution, less", *_DIFFERENCE, "adjusted"], rows)
+
+
+_DIFFERENCE = ("datasets", "difference", "won, lost", "p")
 
 
 def _difference(row: Row) -> list[str]:
     low, high, difference = (100 * row[name] for name in ("low", "high", "difference"))
-    won = f"{row['wins']}, {row['losses']}"
-    return [f"{difference:z.1f} [{low:z.1f}, {high:z.1f}]", won, f"{row['p']:.2g}"]
+    between = f"{difference:z.1f} [{low:z.1f}, {high:z.1f}]"
+    return [str(row["datasets"]), between, f"{row['wins']}, {row['losses']}", f"{row['p']:.2g}"]
 
 
 def _claim(row: Row) -> str:
@@ -135,35 +167,59 @@ def _claim(row: Row) -> str:
 
 
 def _accuracies(accuracy: pd.DataFrame, ranks: pd.DataFrame) -> str:
+    """Return the entries by mean rank, and after them those that some dataset lacks."""
+    rank_of = {f"{row.method}, {row.importance}": float(str(row.rank)) for row in ranks.itertuples()}
+    entries = {
+        f"{entry[0]}, {entry[1]}": rows for entry, rows in accuracy.groupby(["method", "importance"], sort=False)
+    }
     datasets = list(dict.fromkeys(accuracy["dataset"]))
     best = accuracy.groupby("dataset")["mean"].max()
     rows = []
-    for rank in ranks.itertuples():
-        entry = accuracy[(accuracy["method"] == rank.method) & (accuracy["importance"] == rank.importance)]
-        means = entry.set_index("dataset")["mean"]
+    for entry in sorted(entries, key=lambda entry: rank_of.get(entry, math.inf)):
+        means = entries[entry].set_index("dataset")["mean"]
+        cells = [_percent(means[dataset]) if dataset in means else "-" for dataset in datasets]
         cells = [
-            f"**{_percent(means[dataset])}**" if means[dataset] == best[dataset] else _percent(means[dataset])
-            for dataset in datasets
+            f"**{cell}**" if means.get(dataset) == best[dataset] else cell
+            for cell, dataset in zip(cells, datasets, strict=True)
         ]
-        seconds = f"{entry['seconds'].median():.2g}"
-        rows.append([_short(f"{rank.method}, {rank.importance}"), *cells, f"{rank.rank:.1f}", seconds])
+        rank = f"{rank_of[entry]:.1f}" if entry in rank_of else "-"
+        rows.append([_short(entry), *cells, rank, f"{entries[entry]['seconds'].median():.2g}"])
     return _markdown(["", *datasets, "mean rank", "seconds"], rows)
 
 
-def _as_good_rivals(rivals: pd.DataFrame) -> str:
-    """Return, by dataset, the rivals that SET beats with neither metric."""
+def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """Return, by dataset, the rivals that are ahead of SET with both metrics by more than the seeds' interval."""
+    ours = accuracy[accuracy["method"] == "set"]
     rows = []
     for dataset, here in rivals.groupby("dataset", sort=False):
-        ours = here.drop_duplicates("importance").to_dict("records")
-        means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['set_mean'])}" for row in ours)
-        as_good = here.groupby("rival").filter(lambda pairs: (pairs["difference"] <= 0).all())
-        listed = as_good.drop_duplicates("rival").sort_values("rival_mean", ascending=False, kind="stable")
+        mine = ours[ours["dataset"] == dataset].sort_values("importance").to_dict("records")
+        means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['mean'])}" for row in mine)
+        ahead = here.groupby("rival").filter(lambda pairs: (pairs["high"] < 0).all()).drop_duplicates("rival")
         names = [
             f"{_short(row['rival'])} {_percent(row['rival_mean'])} ({row['rival_seconds']:.2g} s)"
-            for row in listed.to_dict("records")
+            for row in ahead.sort_values("rival_mean", ascending=False, kind="stable").to_dict("records")
         ]
-        rows.append([str(dataset), f"{means} ({ours[0]['seconds']:.2g} s)", ", ".join(names) or "none"])
-    return _markdown(["", "SET", "as good as SET with both metrics, or better"], rows)
+        rows.append([str(dataset), f"{means} ({mine[0]['seconds']:.2g} s)", ", ".join(names) or "none"])
+    return _markdown(["", "SET", "ahead of both"], rows)
+
+
+def _over_k(over_k: pd.DataFrame) -> str:
+    sizes = sorted(over_k["k"].unique())
+    rows = []
+    for (method, importance), here in over_k.groupby(["method", "importance"]):
+        means = here.set_index("k")["mean"]
+        cells = [_percent(means[k]) if k in means else "-" for k in sizes]
+        rows.append((float(means.iloc[0]), [_short(f"{method}, {importance}"), *cells]))
+    ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+    return _markdown(["", *(f"K = {k}" for k in sizes)], ordered)
+
+
+def _flops(flops: pd.DataFrame) -> str:
+    rows = [
+        [_short(f"{method}, {importance}"), *(f"{value:.2g}" for value in (ratio.median(), ratio.min(), ratio.max()))]
+        for (method, importance), ratio in flops.groupby(["method", "importance"], sort=False)["ratio"]
+    ]
+    return _markdown(["FLOPs over the paper's", "median", "least", "most"], rows)
 
 
 def _coverage(coverage: pd.DataFrame) -> str:

@@ -48,25 +48,71 @@ def test_a_page_is_filled_where_it_says_so_and_again_with_the_same():
         fill(page, {"one": ""})
 
 
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("<!-- a -->\nprose\n<!-- b -->\nold\n<!-- end -->\n", "<!-- b --> comes after a"),
+        ("<!-- a -->\n<!-- end -->\n<!-- end -->\n", "<!-- end --> comes after end"),
+        ("<!-- a -->\nprose\n", "a has no <!-- end -->"),
+        ("<!-- a-1 -->\n<!-- end -->\n", "must name one of a, b, but got a-1"),
+    ],
+)
+def test_a_page_whose_places_are_wrong_loses_nothing(page, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        fill(page, {"a": "A", "b": "B"})
+
+
 def test_the_tables_of_a_comparison_by_hand():
     """SET with attribution less f_score: 0 and 5 points. The paper has SET at 65.76 +- 7.05 and 76.63 +- 2.36."""
     tables = comparison_tables(compare_with_paper({"a": table()}))
-    assert lines(tables["reached"])[2] == ["SET", "2 of 2 (+3.8)", "0 of 2 (-11.5)"]
-    assert lines(tables["reached"])[3] == ["RigL", "-", "-"]
+    assert lines(tables["reached"])[2] == ["SET, attribution", "2 of 2", "0 of 2", "+3.8"]
+    assert lines(tables["reached"])[3] == ["SET, strength", "0 of 2", "0 of 2", "-11.5"]
+    assert "RigL" not in tables["reached"]
     claims = {row[0]: row[1:] for row in lines(tables["claims"])[2:]}
-    assert claims["attribution better than strength, SET"][:4] == ["10.0 [10.0, 10.0]", "2, 0", "0.5", "1"]
-    assert claims["SET better than dense, attribution"][:2] == ["15.0 [-48.5, 78.5]", "2, 0"]
+    assert claims["attribution better than strength, SET"][:5] == ["2", "10.0 [10.0, 10.0]", "2, 0", "0.5", "1"]
+    assert claims["SET better than dense, attribution"][:3] == ["2", "15.0 [-48.5, 78.5]", "2, 0"]
     theirs = claims["attribution better than strength, SET"][-1]
     assert theirs.startswith("-5.3 ["), "65.76 less 74.55, and 76.63 less 78.40"
     assert "f_score" not in str(claims)
     (rival,) = lines(tables["rivals"])[2:]
-    assert rival[:3] == ["f_score", "2.5 [-29.3, 34.3]", "1, 0"]
+    assert rival[:4] == ["f_score", "2", "2.5 [-29.3, 34.3]", "1, 0"]
     assert lines(tables["accuracies"])[0] == ["", "Yale", "Madelon", "mean rank", "seconds"]
     assert lines(tables["accuracies"])[2] == ["SET, attribution", "**70.0**", "**80.0**", "1.2", "2.5"]
-    assert lines(tables["as_good"])[2:] == [
-        ["Yale", "attribution 70.0, strength 60.0 (2.5 s)", "f_score 70.0 (2.5 s)"],
+    assert lines(tables["over_k"])[2:4] == [["f_score", "70.0"], ["SET, attribution", "70.0"]], "Madelon has its own K"
+
+
+def test_what_is_ahead_of_set_is_beyond_the_seeds_with_both_metrics():
+    """A rival 1 and 3 points ahead of strength: 2 +- 12.7. Another is 5 points ahead of both, whatever the seed."""
+    better = [("l1_logistic", "l1_coefficient", {"Yale": 0.75})]
+    noisy = [("Yale", "lasso", "lasso_coefficient", 100, seed, 0.8 + seed / 10) for seed in (0, 1)]
+    found = compare_with_paper({"a": pd.concat([table(), table(better), scores(noisy)])})
+    assert lines(comparison_tables(found)["better"])[2:] == [
+        ["Yale", "attribution 70.0, strength 60.0 (2.5 s)", "l1_logistic 75.0 (2.5 s)"],
         ["Madelon", "attribution 80.0, strength 70.0 (2.5 s)", "none"],
     ]
+
+
+def test_an_entry_that_lacks_a_dataset_is_listed_after_the_others_without_a_rank():
+    tables = comparison_tables(compare_with_paper({"a": table([*ENTRIES, ("stg", "gate_probability", {"Yale": 0.9})])}))
+    assert lines(tables["accuracies"])[-1][:4] == ["stg", "**90.0**", "-", "-"]
+    assert "**70.0**" not in tables["accuracies"]
+    assert "stg" not in tables["rivals"], "one dataset is no sample"
+
+
+def test_a_dataset_that_one_network_lacks_ranks_nobody():
+    """Only SET was run on ORL: the others keep their ranks, and their place over K."""
+    found = compare_with_paper({"a": table(), "b": table([("set", "neuron_strength", {"ORL": 0.9})])})
+    assert set(found.ranks["datasets"]) == {2}
+    assert len(found.ranks) == len(ENTRIES)
+    assert set(found.over_k["method"]) == {"set", "dense", "f_score"}
+
+
+def test_equal_means_are_equal_in_whatever_order_they_are_added_up():
+    differences = [0.05, 0.1, -0.15, 0.0, 0.0]
+    assert sum(differences) != 0
+    rows = [("Yale", "f_score", "f_score", 100, seed, 0.7) for seed in range(5)]
+    rows += [("Yale", "set", "neuron_strength", 100, seed, 0.7 + by) for seed, by in enumerate(differences)]
+    assert compare_with_paper({"a": scores(rows)}).rivals["difference"].tolist() == [0.0]
 
 
 def test_coverage_stands_by_rows_with_the_papers_in_brackets():
@@ -87,7 +133,16 @@ def test_entries_stand_beside_the_same_ones_of_other_studies():
     assert beside["entry"].tolist() == ["set, neuron_attribution", "set, neuron_strength"]
     assert beside["difference"].tolist() == pytest.approx([0.02, 0.02])
     assert beside["reference_mean"].tolist() == pytest.approx([0.75, 0.65])
-    assert lines(sparsity_table(beside))[2] == ["SET, attribution", "75.0", "77.0", "2.0 [2.0, 2.0]", "2, 0", "0.5"]
+    (row, _) = lines(sparsity_table(beside))[2:]
+    assert row == [
+        "SET, attribution",
+        "75.0",
+        "77.0",
+        "2",
+        "2.0 [2.0, 2.0]",
+        "2, 0",
+        "0.5",
+    ]
 
 
 def test_stability_is_averaged_over_datasets():
@@ -123,20 +178,25 @@ def test_the_committed_page_holds_what_its_tables_say():
     found = compare_with_paper(paper_results._scores(studies))
     tables = paper_results._page_tables(found, paper_results.FOLDER)
     places = re.findall(r"<!-- (\w+) -->", text)
-    assert {"reached", "claims", "rivals", "accuracies", "as_good"} <= set(places)
+    assert {"reached", "claims", "rivals", "accuracies", "better", "cost"} <= set(places)
     assert fill(text, tables) == text
 
 
 def test_gathering_fills_the_page(tmp_path):
     folder = Path(write(tmp_path / "paper", table()))
     (folder / "study.yaml").write_text("name: paper\n")
-    (folder / "spent.json").write_text("{}")
+    (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
     (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
     out = tmp_path / "results"
     out.mkdir()
     for inner in (out, out / "sparsities"):
         assert paper_results.main(["--out", str(inner), "--study", str(folder)]) == 0
-    (out / "README.md").write_text("<!-- reached -->\n<!-- end -->\n<!-- sparsities -->\n<!-- end -->\n")
+    places = [f"<!-- {name} -->\n<!-- end -->\n" for name in ("reached", "sparsities", "cost")]
+    (out / "README.md").write_text("".join(places))
+    (out / "losses.csv").write_text("dataset\nMadelon\n")
+    assert paper_results.main(["--out", str(out)]) == 2, "the file lacks all else"
+    (out / "losses.csv").unlink()
     assert paper_results.main(["--out", str(out)]) == 0
-    assert "| SET | 2 of 2" in (out / "README.md").read_text()
-    assert "| SET, attribution | 75.0 | 75.0 | 0.0 [0.0, 0.0] | 0, 0 | 1 |" in (out / "README.md").read_text()
+    assert "| SET, attribution | 2 of 2" in (out / "README.md").read_text()
+    assert "| SET, attribution | 75.0 | 75.0 | 2 | 0.0 [0.0, 0.0] | 0, 0 | 1 |" in (out / "README.md").read_text()
+    assert "| paper | 1 | 0.0 | 2.0 |" in (out / "README.md").read_text()
