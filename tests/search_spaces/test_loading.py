@@ -24,7 +24,7 @@ RIVALS = (
 )
 METHODS = NETWORKS + RIVALS
 OF_RIVALS = (
-    *("C", "alpha", "M", "path_multiplier", "lambda_start", "dense_iterations", "lam", "epsilon", "dae_epochs"),
+    *("C", "alpha", "M", "path_multiplier", "lam", "epsilon", "dae_epochs"),
     *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
 )
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
@@ -71,7 +71,7 @@ def test_every_way_to_write_a_parameter(declared: object, domain: object) -> Non
         (5, "space: must be a name or a mapping of parameters, got 5"),
         (
             {"L2": 1},
-            r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, M, alpha, dae_epochs",
+            r"space.L2: unknown parameter 'L2': did you mean 'l2'\? valid are C, M, alpha, dae_epochs, drop_fraction",
         ),
         ({"method": "set"}, "space.method: methods are named beside the space"),
         ({"l2": {}}, "space.l2: a parameter needs 'values', 'value', or 'low' and 'high', got no keys"),
