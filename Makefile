@@ -62,7 +62,7 @@ paper: $(READY)
 	  --set search.batch=11 --set 'methods=[lasso, l1_logistic, extra_trees, f_score, random]'
 	$(BIN)/dst run paper_sparsities --out runs/sparsities --set 'methods=[set]' --set search.trials=9 --set search.batch=9
 	$(BIN)/python -m studies.attribution_stability --datasets Yale Madelon --out studies/results/paper/stability.csv
-	$(BIN)/python -m studies.published_loss --datasets Madelon Isolet COIL20 --out studies/results/paper/losses.csv
+	$(BIN)/python -m studies.published_loss --out studies/results/paper/losses.csv
 	$(BIN)/python -m studies.paper_results --study runs/sparsities --out studies/results/paper/sparsities
 	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 

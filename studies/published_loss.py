@@ -33,7 +33,7 @@ from dst.training import TrainingConfig
 from studies.files import write_text
 from studies.paper_reference import paper_accuracy, paper_k
 
-DATASETS = ("COIL20", "PCMAC", "Isolet", "Madelon")
+DATASETS = ("Madelon", "Isolet", "COIL20", "PCMAC")
 L2 = 1e-4
 
 _METRICS = ("neuron_attribution", "neuron_strength")
