@@ -81,6 +81,8 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     scores = _joined(studies)
     published = paper_accuracy()
     at_k = scores[scores["dataset"].isin(published["dataset"]) & (scores["k"] == scores["dataset"].map(paper_k))]
+    places = {name: place for place, name in enumerate(dict.fromkeys(published["dataset"]))}
+    at_k = at_k.sort_values("dataset", key=lambda names: names.map(places), kind="stable")
     accuracy = _summary(at_k, "test_accuracy", ["k", "sparsity"])
     accuracy = accuracy.merge(at_k.groupby(_ENTRY, sort=False)["seconds"].mean().reset_index(), on=_ENTRY)
     names = {"mean": "paper_mean", "std": "paper_std", "sparsity": "paper_sparsity"}
