@@ -278,8 +278,8 @@ def _status_of(error: Exception) -> int | None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    """End as Ctrl+C does: what is being written is finished first."""
-    signal.raise_signal(signal.SIGINT)
+    """End as Ctrl+C does, also where a shell has SIGINT ignored, as it has for what runs in the background."""
+    raise KeyboardInterrupt
 
 
 def _print_best(rows: Sequence[dict[str, Any]]) -> None:

@@ -124,7 +124,8 @@ def _beat(file: TextIO, mine: str, ended: threading.Event, seconds: float) -> No
             there = os.pread(file.fileno(), 200, 0).decode(errors="replace")
             if there != mine:
                 _LOG.error("the folder was taken over by %s: this run ends", " ".join(there.split()) or "another run")
-                os.kill(os.getpid(), signal.SIGINT)
+                ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell does so in the background
+                os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
                 return
             os.utime(file.fileno())
 

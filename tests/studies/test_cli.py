@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 
 import numpy as np
 import pandas as pd
@@ -190,3 +193,22 @@ def test_a_diverged_trial_is_failed_work(capsys, monkeypatch):
     monkeypatch.setattr(dst.trial, "run_trial", diverge)
     status, _, err = call(capsys, "trial", "--data", "wine")
     assert (status, err) == (1, "error: the loss must stay finite\n")
+
+
+def test_sigterm_ends_a_command_that_a_shell_has_put_into_the_background(capsys, monkeypatch):
+    """SIGINT is ignored there."""
+    import dst.trial
+
+    def work(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr(dst.trial, "run_trial", work)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status, _, err = call(capsys, "trial", "--data", "wine")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert (status, err) == (130, "interrupted; the same command goes on from here\n")

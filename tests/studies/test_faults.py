@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -171,13 +172,26 @@ def test_an_owner_on_another_machine_counts_as_dead_after_a_minute_without_a_bea
             assert "process 4711 on elsewhere, has given no sign of life" in caplog.text
 
 
-def test_a_run_whose_folder_was_taken_over_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its machine stood still for more than a minute, where locks do not reach from machine to machine."""
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_run_whose_folder_was_taken_over_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, in_background: bool
+) -> None:
+    """Its machine stood still for more than a minute, where locks do not reach from machine to machine.
+
+    Shells have SIGINT ignored in what they run in the background.
+    """
     folder = StudyFolder(tmp_path / "out").create()
     other = threading.Timer(0.2, folder.lock.write_text, ["process 4711 on elsewhere\n"])
-    other.start()
-    with pytest.raises(KeyboardInterrupt), owned(folder, beat_seconds=0.05):
-        time.sleep(20)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        other.start()
+        with pytest.raises(KeyboardInterrupt), owned(folder, beat_seconds=0.05):
+            time.sleep(20)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert "the folder was taken over by process 4711 on elsewhere: this run ends" in caplog.text
     assert folder.lock.read_text() == "process 4711 on elsewhere\n"
 
