@@ -24,7 +24,7 @@ from dst.errors import InputError
 from dst.importance import neuron_attribution
 from dst.stability import as_selected, nogueira
 from dst.training import EpochEnd, TrainingConfig, fit
-from studies.files import write_text
+from studies.small_tables import print_and_keep
 
 Scores = npt.NDArray[np.float64]
 
@@ -155,10 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    table = pd.DataFrame(rows)
-    sys.stdout.write(table.round(3).to_string(index=False) + "\n")
-    if options.out is not None:
-        write_text(options.out, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    print_and_keep(pd.DataFrame(rows), options.out)
     return 0
 
 

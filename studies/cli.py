@@ -242,7 +242,7 @@ def trial(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not by SIGINT, which shells ignore in the background
     try:
         code = app(args=arguments, prog_name="dst", standalone_mode=False)
     except TyperException as error:
@@ -275,11 +275,6 @@ def _status_of(error: Exception) -> int | None:
         return 2
     failed_work = DivergedError | RecordError | StorageFailedError | TrackingError | OSError
     return 1 if isinstance(error, failed_work) else None
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    """End as Ctrl+C does, also where a shell has SIGINT ignored, as it has for what runs in the background."""
-    raise KeyboardInterrupt
 
 
 def _print_best(rows: Sequence[dict[str, Any]]) -> None:

@@ -29,6 +29,7 @@ from studies.opened_scores import read_opened_scores
 from studies.plots import to_png, to_svg
 from studies.records import RecordError
 from studies.results_page import comparison_tables, cost_table, fill, loss_table, sparsity_table, stability_table
+from studies.small_tables import to_csv
 from studies.spent import read_spent
 
 FOLDER = Path(__file__).parent / "results" / "paper"
@@ -54,10 +55,10 @@ def gather(study: StudyFolder, out: Path) -> None:
         shutil.copyfile(path, out / path.name)
     trials = pd.read_csv(study.trials_csv)
     searched = trials[trials["stage"] == SEARCH].sort_values(["dataset", "number"], kind="stable")
-    write_text(out / "search.csv", _csv(searched[[name for name in _SEARCHED if name in searched]]))
+    write_text(out / "search.csv", to_csv(searched[[name for name in _SEARCHED if name in searched]]))
     cost = trials.groupby(["dataset", "method", "stage", "state"], sort=False)["seconds"].agg(["count", "sum"])
     columns = {"count": "trials", "sum": "core_seconds"}
-    write_text(out / "cost.csv", _csv(cost.rename(columns=columns).reset_index()))
+    write_text(out / "cost.csv", to_csv(cost.rename(columns=columns).reset_index()))
 
 
 def write_comparison(found: PaperComparison, out: Path) -> None:
@@ -67,7 +68,7 @@ def write_comparison(found: PaperComparison, out: Path) -> None:
         OSError: a file cannot be written.
     """
     for name, table in found.tables().items():
-        write_text(out / f"{name}.csv", _csv(table))
+        write_text(out / f"{name}.csv", to_csv(table))
     figures = {"accuracy": accuracy_beside_paper(found.accuracy), "ranks": mean_rank(found.ranks)}
     if len(found.over_k):
         figures["over_k"] = accuracy_over_k(found.over_k)
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             compared[group] = found = compare_with_paper(_scores(here))
             write_comparison(found, group)
             if (above := compared.get(group.parent)) is not None:
-                write_text(group / "beside.csv", _csv(beside_reference(found.accuracy, above.accuracy)))
+                write_text(group / "beside.csv", to_csv(beside_reference(found.accuracy, above.accuracy)))
             sys.stdout.write(f"{group}\n")
         if options.out in compared and (page := options.out / "README.md").exists():
             write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared[options.out], options.out)))
@@ -141,10 +142,6 @@ def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
 
 def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     return {name: read_opened_scores(folder) for name, folder in folders.items()}
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from dst.scoring import rank_columns, score_columns
 from dst.stock.masked_network import MaskedNetwork
 from dst.stock.settings import MaskedSettings, masked_settings
 from dst.training import TrainingConfig
-from studies.files import write_text
 from studies.paper_reference import paper_accuracy, paper_k
+from studies.small_tables import print_and_keep
 
 DATASETS = ("Madelon", "Isolet", "COIL20", "PCMAC")
 L2 = 1e-4
@@ -137,10 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    table = pd.concat(tables, ignore_index=True)
-    sys.stdout.write(table.round(3).to_string(index=False) + "\n")
-    if options.out is not None:
-        write_text(options.out, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    print_and_keep(pd.concat(tables, ignore_index=True), options.out)
     return 0
 
 
