@@ -26,9 +26,18 @@ from studies.files import write_bytes, write_text
 from studies.findings import beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
+from studies.paper_reference import paper_rows
 from studies.plots import to_png, to_svg
 from studies.records import RecordError
-from studies.results_page import comparison_tables, cost_table, fill, loss_table, sparsity_table, stability_table
+from studies.results_page import (
+    comparison_tables,
+    cost_table,
+    fill,
+    loss_table,
+    rows_table,
+    sparsity_table,
+    stability_table,
+)
 from studies.small_tables import to_csv
 from studies.spent import read_spent
 
@@ -120,6 +129,8 @@ def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
         InputError: a file lacks something.
     """
     tables = comparison_tables(found)
+    rows = paper_rows()
+    tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
     tables["cost"] = cost_table(
         {

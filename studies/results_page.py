@@ -95,6 +95,12 @@ def sparsity_table(beside: pd.DataFrame) -> str:
     return _markdown(["", "the paper's grid", "0.3, 0.6, 0.7", *_DIFFERENCE], rows)
 
 
+def rows_table(rows: pd.DataFrame) -> str:
+    """Return :func:`studies.paper_reference.paper_rows`, a column per dataset."""
+    lines = [("there are", rows["rows"]), ("its FLOPs say", rows["implied_rows"])]
+    return _markdown(["rows", *rows["dataset"]], [[title, *map(str, counts)] for title, counts in lines])
+
+
 def stability_table(stability: pd.DataFrame) -> str:
     """Return means over datasets of two measures of :mod:`studies.attribution_stability`, by depth and sparsity."""
     measures = {"epoch_overlap": "between epochs", "seed_stability": "between seeds"}

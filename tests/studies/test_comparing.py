@@ -20,7 +20,7 @@ from studies.comparing import compare_studies, compare_with_paper
 from studies.findings import holm, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS
-from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k
+from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k, paper_rows
 from tests.studies.test_cli import call
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=8)
@@ -71,6 +71,18 @@ def test_the_paper_tables_are_whole():
     assert paper_flops()["flops"].max() == 370.1e12
     assert len(paper_coverage()) == 9 * 4
     assert (paper_k("Madelon"), paper_k("Yale")) == (20, 100)
+
+
+def test_the_papers_flops_say_how_many_rows_it_trained_on():
+    """BASEHOCK by hand: 9.49e12 / (6 * (4862 * 1000 + 1000 * 100 + 100 * 2) * 200) = 1594.3, and 1993 - 399 = 1594.
+
+    Isolet alone has not the rows of the paper's table 2, but those of ISOLET's official training part, 6238.
+    """
+    rows = paper_rows().set_index("dataset")
+    assert rows.loc["BASEHOCK"].tolist() == [1594, 1594]
+    ratio = rows["implied_rows"] / rows["rows"]
+    assert ratio.drop("Isolet").between(0.99, 1.02).all()
+    assert rows.loc["Isolet", "implied_rows"] == pytest.approx(6238, rel=1e-3)
 
 
 def test_every_figure_stands_beside_the_papers():

@@ -12,7 +12,7 @@ from dst.errors import InputError
 from studies import paper_results
 from studies.comparing import compare_with_paper
 from studies.findings import beside_reference
-from studies.results_page import comparison_tables, fill, loss_table, sparsity_table, stability_table
+from studies.results_page import comparison_tables, fill, loss_table, rows_table, sparsity_table, stability_table
 from tests.studies.test_comparing import scores, write
 
 ENTRIES = [
@@ -143,6 +143,13 @@ def test_entries_stand_beside_the_same_ones_of_other_studies():
         "2, 0",
         "0.5",
     ]
+
+
+def test_rows_stand_below_their_datasets():
+    rows = pd.DataFrame({"dataset": ["Yale", "Isolet"], "rows": [132, 1248], "implied_rows": [133, 6242]})
+    header, _, *counts = lines(rows_table(rows))
+    assert header[1:] == ["Yale", "Isolet"]
+    assert [row[1:] for row in counts] == [["132", "1248"], ["133", "6242"]]
 
 
 def test_stability_is_averaged_over_datasets():
