@@ -8,6 +8,7 @@ from importlib import resources
 import pandas as pd
 
 from dst.data import DATASETS
+from dst.errors import InputError
 from dst.training import training_flops
 
 SINGLE = "-"
@@ -17,6 +18,19 @@ SINGLE = "-"
 def paper_k(dataset: str) -> int:
     """Return the number of columns that the paper's tables are about."""
     return 20 if dataset == "Madelon" else 100
+
+
+def paper_sparsity(dataset: str) -> float:
+    """Return the sparsity of SET in table 6.
+
+    Raises:
+        InputError: the dataset is none of the paper's.
+    """
+    networks = _read("table6_accuracy").query("method == 'set' and importance == 'neuron_attribution'")
+    found = dict(zip(networks["dataset"], networks["sparsity"], strict=True))
+    if dataset not in found:
+        raise InputError(f"a dataset must be of the paper: {', '.join(found)}, but got {dataset}")
+    return float(found[dataset])
 
 
 def paper_accuracy() -> pd.DataFrame:

@@ -37,6 +37,7 @@ from studies.results_page import (
     rows_table,
     sparsity_table,
     stability_table,
+    weight_decay_table,
 )
 from studies.small_tables import to_csv
 from studies.spent import read_spent
@@ -142,6 +143,7 @@ def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
         ("sparsities", out / "sparsities" / "beside.csv", sparsity_table),
         ("stability", out / "stability.csv", stability_table),
         ("losses", out / "losses.csv", loss_table),
+        ("weight_decay", out / "weight_decay.csv", weight_decay_table),
     ):
         if path.exists():
             try:

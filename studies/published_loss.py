@@ -30,10 +30,10 @@ from dst.scoring import rank_columns, score_columns
 from dst.stock.masked_network import MaskedNetwork
 from dst.stock.settings import MaskedSettings, masked_settings
 from dst.training import TrainingConfig
-from studies.paper_reference import paper_accuracy, paper_k
+from studies.paper_reference import paper_k, paper_sparsity
 from studies.small_tables import print_and_keep
 
-DATASETS = ("Madelon", "Isolet", "COIL20", "PCMAC")
+DATASETS = ("Madelon", "RELATHE", "PCMAC", "COIL20", "Isolet")
 L2 = 1e-4
 
 _METRICS = ("neuron_attribution", "neuron_strength")
@@ -124,15 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds < 2 or options.epochs < 1:
         parser.error(f"--seeds >= 2 and --epochs >= 1 must hold, but got {options.seeds} and {options.epochs}")
     torch.set_num_threads(1)
-    published = paper_accuracy().query("method == 'set' and importance == 'neuron_attribution'")
-    sparsities = dict(zip(published["dataset"], published["sparsity"], strict=True))
     tables = []
     try:
         for name in options.datasets:
-            if name not in sparsities:
-                raise InputError(f"--datasets must be of the paper: {', '.join(sparsities)}, but got {name}")
-            sizes = {"seeds": options.seeds, "epochs": options.epochs}
-            tables.append(compare(load_dataset(name), sparsities[name], paper_k(name), **sizes))
+            sparsity, sizes = paper_sparsity(name), {"seeds": options.seeds, "epochs": options.epochs}
+            tables.append(compare(load_dataset(name), sparsity, paper_k(name), **sizes))
             sys.stderr.write(f"{name}: done\n")
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")

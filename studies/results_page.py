@@ -126,6 +126,15 @@ def loss_table(losses: pd.DataFrame) -> str:
     return _markdown(["", *header], rows)
 
 
+def weight_decay_table(found: pd.DataFrame) -> str:
+    """Return means over datasets of :func:`studies.weight_decay.over_seeds`, a line per L2."""
+    means = found.groupby(["l2", "importance", "history"])["val_accuracy"].mean()
+    cells = [(metric, history) for metric in _METRICS for history in ("best", "all")]
+    rows = [[f"{l2:g}", *(_percent(means[l2, *cell]) for cell in cells)] for l2 in sorted(found["l2"].unique())]
+    until = {"best": "up to the best epoch", "all": "over all"}
+    return _markdown(["L2", *(f"{_METRICS[metric]}, {until[history]}" for metric, history in cells)], rows)
+
+
 def _reached(accuracy: pd.DataFrame) -> str:
     known = accuracy[accuracy["reached"].notna()]
     rows = []

@@ -12,7 +12,15 @@ from dst.errors import InputError
 from studies import paper_results
 from studies.comparing import compare_with_paper
 from studies.findings import beside_reference
-from studies.results_page import comparison_tables, fill, loss_table, rows_table, sparsity_table, stability_table
+from studies.results_page import (
+    comparison_tables,
+    fill,
+    loss_table,
+    rows_table,
+    sparsity_table,
+    stability_table,
+    weight_decay_table,
+)
 from tests.studies.test_comparing import scores, write
 
 ENTRIES = [
@@ -143,6 +151,20 @@ def test_entries_stand_beside_the_same_ones_of_other_studies():
         "2, 0",
         "0.5",
     ]
+
+
+def test_weight_decay_is_averaged_over_datasets():
+    rows = [
+        {"dataset": name, "l2": l2, "importance": metric, "history": history, "val_accuracy": accuracy + more}
+        for name, more in (("Yale", 0.0), ("ORL", 0.1))
+        for l2, metric, history, accuracy in (
+            (0.01, "neuron_strength", "all", 0.5),
+            (0.01, "neuron_strength", "best", 0.6),
+            (0.01, "neuron_attribution", "all", 0.7),
+            (0.01, "neuron_attribution", "best", 0.8),
+        )
+    ]
+    assert lines(weight_decay_table(pd.DataFrame(rows)))[2:] == [["0.01", "85.0", "75.0", "65.0", "55.0"]]
 
 
 def test_rows_stand_below_their_datasets():

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from dst.data import load_dataset
+from dst.training import TrainingConfig
+from studies.weight_decay import main, measure, over_seeds
+
+
+def rows(**settings):
+    return list(measure(load_dataset("wine"), TrainingConfig(sparsity=0.5, hidden=(40, 20), **settings), k=4, seed=0))
+
+
+def test_both_sums_are_of_one_training_and_equal_while_it_gets_better():
+    better = pd.DataFrame(rows(epochs=3, lr=1e-3))
+    assert better["best_epoch"].eq(3).all()
+    assert len(better) == 4
+    for _, of_metric in better.groupby("importance"):
+        assert of_metric["val_accuracy"].tolist()[1:] == of_metric["val_accuracy"].tolist()[:1]
+    assert better["val_accuracy"].between(0.6, 1).all(), "four columns of thirteen tell most wines"
+    worse = pd.DataFrame(rows(epochs=40, lr=0.3, optimizer="sgd"))
+    assert worse["best_epoch"].lt(40).all()
+    assert len(set(worse["val_loss"])) == 1
+
+
+def test_an_l2_that_forbids_all_weights_knows_nothing():
+    """Strong enough, it drives every weight to zero, and the loss to that of knowing nothing, ln 3."""
+    lost = pd.DataFrame(rows(epochs=60, l2=10.0, lr=1e-2))
+    assert lost["val_loss"].iloc[0] == pytest.approx(1.0986, abs=0.05)
+
+
+def test_means_and_spread_over_seeds():
+    key = {"dataset": "a", "sparsity": 0.9, "l2": 1e-3, "history": "best", "importance": "x", "k": 4, "val_loss": 1.0}
+    found = over_seeds([{**key, "val_accuracy": value, "best_epoch": epoch} for value, epoch in ((0.5, 2), (0.7, 5))])
+    (row,) = found.to_dict("records")
+    assert (row["seeds"], row["best_epoch"]) == (2, 3.5)
+    assert (row["val_accuracy"], row["std"]) == pytest.approx((0.6, 0.02**0.5))
+
+
+def test_only_the_papers_datasets(capsys):
+    assert main(["--datasets", "wine"]) == 2
+    assert "must be of the paper: MNIST" in capsys.readouterr().err
+    assert main(["--datasets", "Yale", "--l2", "-1"]) == 2
+    with pytest.raises(SystemExit):
+        main(["--seeds", "1"])
