@@ -53,6 +53,7 @@ paper-tables: $(READY)
 # above: hours. What is interrupted goes on from there.
 paper: $(READY)
 	$(BIN)/dst run paper
+	$(BIN)/dst run paper_l2
 	$(BIN)/dst run paper_baselines --out runs/quick_baselines
 	$(BIN)/dst run paper_baselines --out runs/lassonet --set 'methods=[lassonet]' --set search.trials=1 --set search.batch=1
 	$(BIN)/dst run paper_baselines --out runs/stg --set 'methods=[stg]' --set 'training.hidden=[200, 50]' --set search.trials=4 \
@@ -63,7 +64,9 @@ paper: $(READY)
 	$(BIN)/dst run paper_sparsities --out runs/sparsities --set 'methods=[set]' --set search.trials=9 --set search.batch=9
 	$(BIN)/python -m studies.attribution_stability --datasets Yale Madelon --out studies/results/paper/stability.csv
 	$(BIN)/python -m studies.published_loss --out studies/results/paper/losses.csv
+	$(BIN)/python -m studies.weight_decay --out studies/results/paper/weight_decay.csv
 	$(BIN)/python -m studies.paper_results --study runs/sparsities --out studies/results/paper/sparsities
+	$(BIN)/python -m studies.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
 	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
 $(READY): pyproject.toml constraints.txt

@@ -65,7 +65,7 @@ def paper_flops() -> pd.DataFrame:
 
 
 def paper_rows() -> pd.DataFrame:
-    """Return how many rows table 5 says the paper's networks were trained on, beside how many there are in table 2.
+    """Return on how many rows table 5 says that STG was trained, beside how many there are in table 2.
 
     STG trains a network 1000-100 for 200 epochs there, with no early stopping, so that its FLOPs give the rows.
 

@@ -30,12 +30,12 @@ from studies.paper_reference import paper_rows
 from studies.plots import to_png, to_svg
 from studies.records import RecordError
 from studies.results_page import (
+    beside_table,
     comparison_tables,
     cost_table,
     fill,
     loss_table,
     rows_table,
-    sparsity_table,
     stability_table,
     weight_decay_table,
 )
@@ -43,6 +43,12 @@ from studies.small_tables import to_csv
 from studies.spent import read_spent
 
 FOLDER = Path(__file__).parent / "results" / "paper"
+
+_BESIDE = {
+    "sparsities": ("the paper's grid", "0.3, 0.6, 0.7"),
+    "stronger_decay": ("as printed", "stronger decay"),
+}
+"""Folders with studies below :data:`FOLDER`: what the page calls the entries above them and theirs."""
 
 _COPIED = ("spec", "test_scores", "best_by_method", "spent")
 """Files of a study's folder that are kept as they are."""
@@ -104,32 +110,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
             compare_with_paper(_scores(kept | new))  # what does not go together changes nothing
         for name, folder in new.items():
             gather(StudyFolder(folder), options.out / name)
-        groups = {path.parent.parent for path in options.out.rglob("test_scores.csv")}
-        if not groups:
+        compared = _compare(options.out)
+        if not compared:
             raise InputError(f"{options.out} has no study: gather one with --study DIR")
-        compared: dict[Path, PaperComparison] = {}
-        for group in sorted(groups):  # a folder before those in it
-            here = {path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))}
-            compared[group] = found = compare_with_paper(_scores(here))
+        for group, found in compared.items():
             write_comparison(found, group)
             if (above := compared.get(group.parent)) is not None:
                 write_text(group / "beside.csv", to_csv(beside_reference(found.accuracy, above.accuracy)))
             sys.stdout.write(f"{group}\n")
         if options.out in compared and (page := options.out / "README.md").exists():
-            write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared[options.out], options.out)))
+            write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared, options.out)))
     except (InputError, RecordError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
 
 
-def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
-    """Return the page's tables, those of the comparison and those of further CSV files that are there.
+def _compare(out: Path) -> dict[Path, PaperComparison]:
+    """Return, for each folder with studies in it, what they say beside the paper; a folder before those in it.
+
+    Raises:
+        InputError: scores cannot be read, or two studies of a folder have the same entry.
+    """
+    groups = sorted({path.parent.parent for path in out.rglob("test_scores.csv")})
+    return {
+        group: compare_with_paper(
+            _scores({path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))})
+        )
+        for group in groups
+    }
+
+
+def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[str, str]:
+    """Return the page's tables, those of the comparisons and those of further CSV files that are there.
 
     Raises:
         InputError: a file lacks something.
     """
+    found = compared[out]
     tables = comparison_tables(found)
+    for name, titles in _BESIDE.items():
+        below, above = compared.get(out / name), compared.get((out / name).parent)
+        if below is not None:
+            tables |= {f"{name}, {table}": text for table, text in comparison_tables(below).items()}
+            if above is not None:
+                tables[name] = beside_table(beside_reference(below.accuracy, above.accuracy), *titles)
     rows = paper_rows()
     tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
@@ -140,7 +165,6 @@ def _page_tables(found: PaperComparison, out: Path) -> dict[str, str]:
         }
     )
     for name, path, markdown in (
-        ("sparsities", out / "sparsities" / "beside.csv", sparsity_table),
         ("stability", out / "stability.csv", stability_table),
         ("losses", out / "losses.csv", loss_table),
         ("weight_decay", out / "weight_decay.csv", weight_decay_table),

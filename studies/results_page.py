@@ -86,13 +86,19 @@ def cost_table(studies: Mapping[str, tuple[pd.DataFrame, float]]) -> str:
     return _markdown(["study", "trainings", "core-hours", "hours on the clock"], rows)
 
 
-def sparsity_table(beside: pd.DataFrame) -> str:
-    """Return :func:`studies.findings.beside_reference`, a line per entry."""
+def beside_table(beside: pd.DataFrame, reference: str, here: str) -> str:
+    """Return :func:`studies.findings.beside_reference`, a line per entry.
+
+    Args:
+        beside: the entries.
+        reference: what the reference is called.
+        here: what is put beside it.
+    """
     rows = [
         [_short(row["entry"]), _percent(row["reference_mean"]), _percent(row["mean"]), *_difference(row)]
         for row in beside.to_dict("records")
     ]
-    return _markdown(["", "the paper's grid", "0.3, 0.6, 0.7", *_DIFFERENCE], rows)
+    return _markdown(["", reference, here, *_DIFFERENCE], rows)
 
 
 def rows_table(rows: pd.DataFrame) -> str:
@@ -127,10 +133,14 @@ def loss_table(losses: pd.DataFrame) -> str:
 
 
 def weight_decay_table(found: pd.DataFrame) -> str:
-    """Return means over datasets of :func:`studies.weight_decay.over_seeds`, a line per L2."""
-    means = found.groupby(["l2", "importance", "history"])["val_accuracy"].mean()
+    """Return means of :func:`studies.weight_decay.over_seeds`, a line per L2; in brackets without Madelon."""
+    key = ["l2", "importance", "history"]
+    means, others = (rows.groupby(key)["val_accuracy"].mean() for rows in (found, found[found["dataset"] != "Madelon"]))
     cells = [(metric, history) for metric in _METRICS for history in ("best", "all")]
-    rows = [[f"{l2:g}", *(_percent(means[l2, *cell]) for cell in cells)] for l2 in sorted(found["l2"].unique())]
+    rows = [
+        [f"{l2:g}", *(f"{_percent(means[l2, *cell])} ({_percent(others[l2, *cell])})" for cell in cells)]
+        for l2 in sorted(found["l2"].unique())
+    ]
     until = {"best": "up to the best epoch", "all": "over all"}
     return _markdown(["L2", *(f"{_METRICS[metric]}, {until[history]}" for metric, history in cells)], rows)
 

@@ -76,13 +76,13 @@ def test_the_paper_tables_are_whole():
 def test_the_papers_flops_say_how_many_rows_it_trained_on():
     """BASEHOCK by hand: 9.49e12 / (6 * (4862 * 1000 + 1000 * 100 + 100 * 2) * 200) = 1594.3, and 1993 - 399 = 1594.
 
-    Isolet alone has not the rows of the paper's table 2, but those of ISOLET's official training part, 6238.
+    Isolet alone has not the rows of the paper's table 2, but 80% of the 7797 of the UCI's ISOLET.
     """
     rows = paper_rows().set_index("dataset")
     assert rows.loc["BASEHOCK"].tolist() == [1594, 1594]
     ratio = rows["implied_rows"] / rows["rows"]
     assert ratio.drop("Isolet").between(0.99, 1.02).all()
-    assert rows.loc["Isolet", "implied_rows"] == pytest.approx(6238, rel=1e-3)
+    assert rows.loc["Isolet", "implied_rows"] == pytest.approx(0.8 * 7797, rel=1e-3)
 
 
 def test_every_figure_stands_beside_the_papers():

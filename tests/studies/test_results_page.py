@@ -13,11 +13,11 @@ from studies import paper_results
 from studies.comparing import compare_with_paper
 from studies.findings import beside_reference
 from studies.results_page import (
+    beside_table,
     comparison_tables,
     fill,
     loss_table,
     rows_table,
-    sparsity_table,
     stability_table,
     weight_decay_table,
 )
@@ -141,7 +141,8 @@ def test_entries_stand_beside_the_same_ones_of_other_studies():
     assert beside["entry"].tolist() == ["set, neuron_attribution", "set, neuron_strength"]
     assert beside["difference"].tolist() == pytest.approx([0.02, 0.02])
     assert beside["reference_mean"].tolist() == pytest.approx([0.75, 0.65])
-    (row, _) = lines(sparsity_table(beside))[2:]
+    header, _, row, _ = lines(beside_table(beside, "above", "here"))
+    assert header[:3] == ["", "above", "here"]
     assert row == [
         "SET, attribution",
         "75.0",
@@ -156,7 +157,7 @@ def test_entries_stand_beside_the_same_ones_of_other_studies():
 def test_weight_decay_is_averaged_over_datasets():
     rows = [
         {"dataset": name, "l2": l2, "importance": metric, "history": history, "val_accuracy": accuracy + more}
-        for name, more in (("Yale", 0.0), ("ORL", 0.1))
+        for name, more in (("Madelon", 0.0), ("ORL", 0.1))
         for l2, metric, history, accuracy in (
             (0.01, "neuron_strength", "all", 0.5),
             (0.01, "neuron_strength", "best", 0.6),
@@ -164,7 +165,9 @@ def test_weight_decay_is_averaged_over_datasets():
             (0.01, "neuron_attribution", "best", 0.8),
         )
     ]
-    assert lines(weight_decay_table(pd.DataFrame(rows)))[2:] == [["0.01", "85.0", "75.0", "65.0", "55.0"]]
+    assert lines(weight_decay_table(pd.DataFrame(rows)))[2:] == [
+        ["0.01", "85.0 (90.0)", "75.0 (80.0)", "65.0 (70.0)", "55.0 (60.0)"]
+    ]
 
 
 def test_rows_stand_below_their_datasets():
@@ -203,10 +206,8 @@ def test_the_committed_page_holds_what_its_tables_say():
     """The page's tables are those that the committed scores give, each once."""
     page = paper_results.FOLDER / "README.md"
     text = page.read_text(encoding="utf-8")
-    studies = {path.parent.name: path.parent for path in sorted(paper_results.FOLDER.glob("*/test_scores.csv"))}
-    found = compare_with_paper(paper_results._scores(studies))
-    tables = paper_results._page_tables(found, paper_results.FOLDER)
-    places = re.findall(r"<!-- (\w+) -->", text)
+    tables = paper_results._page_tables(paper_results._compare(paper_results.FOLDER), paper_results.FOLDER)
+    places = re.findall(r"<!-- (.*?) -->", text)
     assert {"reached", "claims", "rivals", "accuracies", "better", "cost"} <= set(places)
     assert fill(text, tables) == text
 
@@ -218,14 +219,15 @@ def test_gathering_fills_the_page(tmp_path):
     (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
     out = tmp_path / "results"
     out.mkdir()
-    for inner in (out, out / "sparsities"):
+    for inner in (out, out / "sparsities", out / "stronger_decay"):
         assert paper_results.main(["--out", str(inner), "--study", str(folder)]) == 0
-    places = [f"<!-- {name} -->\n<!-- end -->\n" for name in ("reached", "sparsities", "cost")]
-    (out / "README.md").write_text("".join(places))
+    places = ("reached", "sparsities", "stronger_decay", "stronger_decay, reached", "cost")
+    (out / "README.md").write_text("".join(f"<!-- {name} -->\n<!-- end -->\n" for name in places))
     (out / "losses.csv").write_text("dataset\nMadelon\n")
     assert paper_results.main(["--out", str(out)]) == 2, "the file lacks all else"
     (out / "losses.csv").unlink()
     assert paper_results.main(["--out", str(out)]) == 0
-    assert "| SET, attribution | 2 of 2" in (out / "README.md").read_text()
-    assert "| SET, attribution | 75.0 | 75.0 | 2 | 0.0 [0.0, 0.0] | 0, 0 | 1 |" in (out / "README.md").read_text()
-    assert "| paper | 1 | 0.0 | 2.0 |" in (out / "README.md").read_text()
+    text = (out / "README.md").read_text()
+    assert text.count("| SET, attribution | 75.0 | 75.0 | 2 | 0.0 [0.0, 0.0] | 0, 0 | 1 |") == 2
+    assert text.count("| SET, attribution | 2 of 2") == 2
+    assert "| paper | 1 | 0.0 | 2.0 |" in text

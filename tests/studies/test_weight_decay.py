@@ -19,9 +19,21 @@ def test_both_sums_are_of_one_training_and_equal_while_it_gets_better():
     for _, of_metric in better.groupby("importance"):
         assert of_metric["val_accuracy"].tolist()[1:] == of_metric["val_accuracy"].tolist()[:1]
     assert better["val_accuracy"].between(0.6, 1).all(), "four columns of thirteen tell most wines"
-    worse = pd.DataFrame(rows(epochs=40, lr=0.3, optimizer="sgd"))
-    assert worse["best_epoch"].lt(40).all()
-    assert len(set(worse["val_loss"])) == 1
+
+
+def test_the_sum_up_to_the_best_epoch_is_that_of_a_training_that_ends_there():
+    """Connections stay where they are, so that the length of the training changes nothing else."""
+    longer = {"method": "static", "lr": 0.3, "optimizer": "sgd"}
+    whole = pd.DataFrame(rows(epochs=40, **longer))
+    best = whole["best_epoch"].iloc[0]
+    assert 1 < best < 40
+    short = pd.DataFrame(rows(epochs=best, **longer))
+    accuracies = [
+        table[table["history"] == history]["val_accuracy"].tolist()
+        for table, history in ((whole, "best"), (short, "all"), (whole, "all"))
+    ]
+    assert accuracies[0] == accuracies[1]
+    assert accuracies[0] != accuracies[2]
 
 
 def test_an_l2_that_forbids_all_weights_knows_nothing():
@@ -41,6 +53,7 @@ def test_means_and_spread_over_seeds():
 def test_only_the_papers_datasets(capsys):
     assert main(["--datasets", "wine"]) == 2
     assert "must be of the paper: MNIST" in capsys.readouterr().err
-    assert main(["--datasets", "Yale", "--l2", "-1"]) == 2
+    assert main(["--datasets", "Madelon", "--l2", "0.1", "-1"]) == 2
+    assert "0 <= l2 < inf must hold, but got l2=-1.0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--seeds", "1"])
