@@ -5,6 +5,7 @@ import pytest
 
 from dst.data import load_dataset
 from dst.training import TrainingConfig
+from studies import weight_decay
 from studies.weight_decay import main, measure, over_seeds
 
 
@@ -57,3 +58,14 @@ def test_only_the_papers_datasets(capsys):
     assert "0 <= l2 < inf must hold, but got l2=-1.0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--seeds", "1"])
+
+
+def test_the_command_prints_and_keeps_a_row_for_each_sum_and_metric(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(weight_decay, "load_dataset", lambda name: load_dataset("wine"))
+    out = tmp_path / "table.csv"
+    assert main(["--datasets", "Yale", "--l2", "0.01", "0.1", "--seeds", "2", "--epochs", "2", "--out", str(out)]) == 0
+    kept = pd.read_csv(out)
+    assert len(kept) == 2 * 2 * 2
+    assert kept["seeds"].eq(2).all()
+    assert set(kept["sparsity"]) == {0.25}, "of the paper's table 6"
+    assert "best_epoch" in capsys.readouterr().out
