@@ -212,15 +212,18 @@ def test_the_committed_page_holds_what_its_tables_say():
     assert fill(text, tables) == text
 
 
-def test_gathering_fills_the_page(tmp_path):
-    folder = Path(write(tmp_path / "paper", table()))
-    (folder / "study.yaml").write_text("name: paper\n")
-    (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
-    (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+def test_gathering_fills_the_page(tmp_path, monkeypatch):
+    """A study, the same again, and one two points better. What files a comparison writes is tested with it."""
+    monkeypatch.setattr(paper_results, "write_comparison", lambda found, out: None)
+    better = table([(method, metric, {d: m + 0.02 for d, m in means.items()}) for method, metric, means in ENTRIES])
     out = tmp_path / "results"
-    out.mkdir()
-    for inner in (out, out / "sparsities", out / "stronger_decay"):
-        assert paper_results.main(["--out", str(inner), "--study", str(folder)]) == 0
+    for inner, scored in ((".", table()), ("sparsities", table()), ("stronger_decay", better)):
+        (tmp_path / f"of {inner}").mkdir()
+        folder = Path(write(tmp_path / f"of {inner}" / "paper", scored))
+        (folder / "study.yaml").write_text("name: paper\n")
+        (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+        (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+        assert paper_results.main(["--out", str(out / inner), "--study", str(folder)]) == 0
     places = ("reached", "sparsities", "stronger_decay", "stronger_decay, reached", "cost")
     (out / "README.md").write_text("".join(f"<!-- {name} -->\n<!-- end -->\n" for name in places))
     (out / "losses.csv").write_text("dataset\nMadelon\n")
@@ -228,6 +231,8 @@ def test_gathering_fills_the_page(tmp_path):
     (out / "losses.csv").unlink()
     assert paper_results.main(["--out", str(out)]) == 0
     text = (out / "README.md").read_text()
-    assert text.count("| SET, attribution | 75.0 | 75.0 | 2 | 0.0 [0.0, 0.0] | 0, 0 | 1 |") == 2
-    assert text.count("| SET, attribution | 2 of 2") == 2
+    assert "| SET, attribution | 75.0 | 75.0 | 2 | 0.0 [0.0, 0.0] | 0, 0 | 1 |" in text
+    assert "| SET, attribution | 75.0 | 77.0 | 2 | 2.0 [2.0, 2.0] | 2, 0 | 0.5 |" in text
+    assert "| SET, attribution | 2 of 2 | 0 of 2 | +3.8 |" in text
+    assert "| SET, attribution | 2 of 2 | 0 of 2 | +5.8 |" in text
     assert "| paper | 1 | 0.0 | 2.0 |" in text
