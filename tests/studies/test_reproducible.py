@@ -19,7 +19,8 @@ from studies.records import iter_records, read_scores
 from studies.run import StudyResult, run_study
 from studies.spec import StudySpec
 from tests.studies import works
-from tests.studies.test_study import default_signals, spec_of, without_measurements
+from tests.studies.soundness import default_signals
+from tests.studies.test_study import spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 12, "batch": 4}
 PRUNER = {"pruner": {"name": "median", "n_startup_trials": 2}}

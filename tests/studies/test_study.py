@@ -437,12 +437,6 @@ def dst(*arguments, **options) -> subprocess.CompletedProcess:
     )
 
 
-def default_signals() -> None:
-    """Undo what a shell does to jobs in the background, for whom it ignores SIGINT."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-
-
 @pytest.mark.slow
 def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(finished, tmp_path):
     """``dst run`` with two workers: SIGKILL, then Ctrl+C, then SIGTERM, then to the end; then once more."""
@@ -453,7 +447,7 @@ def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(fi
     for number, blow in ((4, signal.SIGKILL), (10, signal.SIGINT), (16, signal.SIGTERM)):
         process = subprocess.Popen(
             [sys.executable, "-c", "from studies.cli import main; main()", "run", path, "--out", out, "--workers", "2"],
-            preexec_fn=default_signals,
+            preexec_fn=soundness.default_signals,
             env={**os.environ, "HOME": "/nonexistent", "MPLCONFIGDIR": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

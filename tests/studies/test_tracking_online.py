@@ -19,6 +19,7 @@ import pytest
 
 from studies.records import iter_records, read_record, write_record
 from studies.tracked import run_id, trial_run
+from tests.studies.soundness import default_signals
 
 KEY = "a" * 40
 
@@ -154,6 +155,7 @@ def start(study, home: Path, mode: str, **environment: str) -> subprocess.Popen[
     command = [sys.executable, "-c", SCRIPT, str(study.folder.path), json.dumps(tables)]
     return subprocess.Popen(
         command,
+        preexec_fn=default_signals,
         env=kept | variables | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
