@@ -51,10 +51,12 @@ def test_means_and_spread_over_seeds():
     assert (row["val_accuracy"], row["std"]) == pytest.approx((0.6, 0.02**0.5))
 
 
-def test_only_the_papers_datasets(capsys):
+def test_wrong_calls_are_refused_before_anything_is_trained(monkeypatch, capsys):
+    monkeypatch.setattr(weight_decay, "load_dataset", lambda name: load_dataset("wine"))
+    monkeypatch.setattr(weight_decay, "measure", None)
     assert main(["--datasets", "wine"]) == 2
     assert "must be of the paper: MNIST" in capsys.readouterr().err
-    assert main(["--datasets", "Madelon", "--l2", "0.1", "-1"]) == 2
+    assert main(["--datasets", "Yale", "--l2", "0.1", "-1"]) == 2
     assert "0 <= l2 < inf must hold, but got l2=-1.0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--seeds", "1"])
