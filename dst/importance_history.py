@@ -9,6 +9,8 @@ agree less where the best epoch comes early. A history that keeps one epoch take
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from dst.checkpoint import State
@@ -16,7 +18,7 @@ from dst.data.dataset import Part, as_array
 from dst.data.preparation import column_numbers
 from dst.importance import METRICS, Rows, Scores
 from dst.model import SparseMLP
-from dst.training import EpochEnd, StepStart
+from dst.training import EpochEnd, FitResult, StepStart, Trainer
 from dst.training_config import TrainingConfig
 
 
@@ -110,3 +112,36 @@ class ImportanceHistory:
 
     def _kinds(self) -> dict[str, dict[str, Scores]]:
         return {"sum": self._sums, "last": self._last, "counted": self._counted}
+
+
+def train_and_follow(
+    train: Part,
+    validation: Part,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    histories: Iterable[ImportanceHistory],
+) -> FitResult:
+    """Train a network once and have several histories follow it, to compare what they make of the same training.
+
+    Args:
+        train: training rows.
+        validation: decides when training stops.
+        config: of the training; the histories have their own ``history``, ``sampling`` and ``importance_rows``.
+        rng: of the training.
+        histories: each is added to.
+
+    Raises:
+        DivergedError: a loss or a weight is not finite.
+    """
+    histories = tuple(histories)
+
+    def before_step(start: StepStart) -> None:
+        for history in histories:
+            history.add_step(start)
+
+    trainer = Trainer(train, validation, config, rng, before_step=before_step)
+    while not trainer.done:
+        end = trainer.run_epoch()
+        for history in histories:
+            history.add(end)
+    return trainer.result()

@@ -21,8 +21,7 @@ import pandas as pd
 from dst.data import load_dataset
 from dst.data.trial_data import Design, trial_data
 from dst.errors import InputError
-from dst.importance_history import ImportanceHistory
-from dst.training import StepStart, Trainer
+from dst.importance_history import ImportanceHistory, train_and_follow
 from dst.training_config import TrainingConfig
 from studies.files import write_text
 
@@ -54,15 +53,7 @@ def agreement(name: str, seed: int, sparsity: float) -> Iterator[dict[str, Any]]
         for sampling, stream in zip(("per_epoch", "per_step"), to_sample, strict=True)
     }
 
-    def before_step(start: StepStart) -> None:
-        for history in histories.values():
-            history.add_step(start)
-
-    trainer = Trainer(train, validation, config, to_train, before_step=before_step)
-    while not trainer.done:
-        end = trainer.run_epoch()
-        for history in histories.values():
-            history.add(end)
+    best_epoch = train_and_follow(train, validation, config, to_train, histories.values()).best_epoch
     ours, theirs = (history.scores() for history in histories.values())
     for metric in config.importances:
         tops = [set(np.argsort(-scores[metric])[: data.k].tolist()) for scores in (ours, theirs)]
@@ -72,7 +63,7 @@ def agreement(name: str, seed: int, sparsity: float) -> Iterator[dict[str, Any]]
             "sparsity": sparsity,
             "seed": seed,
             "rows": config.importance_rows,
-            "best_epoch": trainer.result().best_epoch,
+            "best_epoch": best_epoch,
             "spearman": round(float(spearmanr(ours[metric], theirs[metric]).statistic), 4),
             "top": data.k,
             "overlap": len(tops[0] & tops[1]) / data.k,

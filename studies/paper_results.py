@@ -105,9 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(
                 f"--study folders must have names of their own, but got {', '.join(map(str, options.study))}"
             )
-        kept = {path.parent.name: path.parent for path in sorted(options.out.glob("*/test_scores.csv"))}
         if new:
-            compare_with_paper(_scores(kept | new))  # what does not go together changes nothing
+            compare_with_paper(_scores(_studies(options.out) | new))  # what does not go together changes nothing
         for name, folder in new.items():
             gather(StudyFolder(folder), options.out / name)
         compared = _compare(options.out)
@@ -133,12 +132,7 @@ def _compare(out: Path) -> dict[Path, PaperComparison]:
         InputError: scores cannot be read, or two studies of a folder have the same entry.
     """
     groups = sorted({path.parent.parent for path in out.rglob("test_scores.csv")})
-    return {
-        group: compare_with_paper(
-            _scores({path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))})
-        )
-        for group in groups
-    }
+    return {group: compare_with_paper(_scores(_studies(group))) for group in groups}
 
 
 def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[str, str]:
@@ -150,11 +144,9 @@ def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[st
     found = compared[out]
     tables = comparison_tables(found)
     for name, titles in _BESIDE.items():
-        below, above = compared.get(out / name), compared.get((out / name).parent)
-        if below is not None:
+        if (below := compared.get(out / name)) is not None:
             tables |= {f"{name}, {table}": text for table, text in comparison_tables(below).items()}
-            if above is not None:
-                tables[name] = beside_table(beside_reference(below.accuracy, above.accuracy), *titles)
+            tables[name] = beside_table(beside_reference(below.accuracy, found.accuracy), *titles)
     rows = paper_rows()
     tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
@@ -175,6 +167,11 @@ def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[st
             except KeyError as error:
                 raise InputError(f"{path} lacks {error}") from error
     return tables
+
+
+def _studies(group: Path) -> dict[str, Path]:
+    """Return the folders of the studies that are right in a folder, by name."""
+    return {path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))}
 
 
 def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:

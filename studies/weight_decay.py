@@ -23,9 +23,8 @@ import pandas as pd
 
 from dst.data import Dataset, Design, load_dataset, trial_data
 from dst.errors import InputError
-from dst.importance_history import ImportanceHistory
+from dst.importance_history import ImportanceHistory, train_and_follow
 from dst.scoring import rank_columns, score_columns
-from dst.training import StepStart, Trainer
 from dst.training_config import TrainingConfig
 from studies.paper_reference import paper_k, paper_sparsity
 from studies.small_tables import print_and_keep
@@ -52,17 +51,7 @@ def measure(data: Dataset, config: TrainingConfig, k: int, seed: int) -> Iterato
         name: ImportanceHistory(train, np.random.default_rng([seed, 1]), dataclasses.replace(config, history=name))
         for name in HISTORIES
     }
-
-    def before_step(start: StepStart) -> None:
-        for history in histories.values():
-            history.add_step(start)
-
-    trainer = Trainer(train, validation, config, np.random.default_rng([seed, 0]), before_step=before_step)
-    while not trainer.done:
-        end = trainer.run_epoch()
-        for history in histories.values():
-            history.add(end)
-    result = trainer.result()
+    result = train_and_follow(train, validation, config, np.random.default_rng([seed, 0]), histories.values())
     for name, history in histories.items():
         for metric, scores in history.scores().items():
             columns = rank_columns(scores, np.random.default_rng(seed))[:k]
