@@ -23,7 +23,8 @@ from scipy.stats import rankdata
 from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers, encodings_of
-from dst.errors import DivergedError, InputError, check_rules
+from dst.engines import DEVICES, check_device
+from dst.errors import DivergedError, InputError, check_rules, unknown_name
 from dst.rankers.base import FeatureScores, OnEpoch, same_settings
 from dst.training import Curves, EpochReport, training_flops
 
@@ -40,6 +41,7 @@ class LassoNetConfig:
         path_multiplier: factor from one penalty to the next, above 1.
         dense_iterations: the most passes over the rows before the path, without a penalty.
         path_iterations: the most passes at each penalty.
+        device: ``cpu``, or ``cuda``: a GPU.
     """
 
     M: float = 10.0
@@ -48,8 +50,11 @@ class LassoNetConfig:
     path_multiplier: float = 1.05
     dense_iterations: int = 1000
     path_iterations: int = 100
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(unknown_name("device", self.device, DEVICES))
         check_rules(
             ("0 < M < inf", 0 < self.M < math.inf, f"M={self.M}"),
             ("units >= 1", self.units >= 1, f"units={self.units}"),
@@ -76,7 +81,7 @@ class LassoNetPath:
         state: where to go on from; None: from the network without a penalty.
 
     Raises:
-        InputError: the table is sparse.
+        InputError: the table is sparse, or the device is not there.
         ValueError: the state is of a ranking with other settings or another table's shape.
     """
 
@@ -85,6 +90,7 @@ class LassoNetPath:
     ) -> None:
         if not (isinstance(train.x, np.ndarray) and isinstance(validation.x, np.ndarray)):
             raise InputError("method lassonet takes dense tables only, but this one is sparse")
+        check_device(config.device)
         self._train, self._validation, self._config = train, validation, config
         self._column = column_numbers(train)
         self._seed = int(rng.integers(2**63))
@@ -94,6 +100,8 @@ class LassoNetPath:
         self._left_at = np.zeros(n_columns)
         self._strength = np.zeros(n_columns)  # of the skip connections, at the last point
         self._curves = Curves()
+        self._device = torch.device(config.device)
+        self._validation_rows = torch.from_numpy(validation.x).to(self._device)
         self._passes = 0
         self._state = state
         if state is not None:
@@ -118,7 +126,9 @@ class LassoNetPath:
                 for number, parameter in enumerate(keep["parameters"]):
                     momentum = self._state.arrays.get(f"momentum.{number}")
                     if momentum is not None:
-                        optimizer.state[parameter]["momentum_buffer"] = torch.from_numpy(momentum.copy())
+                        optimizer.state[parameter]["momentum_buffer"] = torch.from_numpy(momentum).to(
+                            parameter, copy=True
+                        )
             return optimizer
 
         def at_point(classifier: Any, history: list[Any]) -> None:
@@ -129,7 +139,8 @@ class LassoNetPath:
         config = self._config
         done = max(0, len(self._curves.val_loss) - 1)  # the first point has no penalty
         penalties = (config.lambda_start * config.path_multiplier**number for number in itertools.count(done))
-        with torch.random.fork_rng(devices=[]):  # the package seeds the global generator
+        # the package seeds the global generators
+        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             try:
                 classifier.path(
                     self._train.x,
@@ -151,6 +162,7 @@ class LassoNetPath:
         return FeatureScores(
             scores={"path_lambda": at_first_encoding(self._left_at, self._column)},
             engine="dense",
+            device=self._device.type,
             seconds={"train": time.perf_counter() - self._started},
             val_loss=self._curves.val_loss[best],
             val_accuracy=self._curves.val_accuracy[best],
@@ -191,7 +203,7 @@ class LassoNetPath:
             groups=groups,
             optim=(lambda parameters: torch.optim.Adam(parameters, lr=1e-3), path_optimizer),
             n_iters=(dense_iterations, config.path_iterations),
-            device=torch.device("cpu"),
+            device=self._device,
             verbose=0,
             torch_seed=self._seed,
         )
@@ -208,9 +220,9 @@ class LassoNetPath:
         self._passes += point.n_iters
         with torch.no_grad():
             self._strength[:] = 0.0
-            np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).numpy())
-            logits = classifier.model(torch.from_numpy(self._validation.x))
-        accuracy = float((logits.argmax(dim=1).numpy() == self._validation.y).mean())
+            np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).cpu().numpy())
+            logits = classifier.model(self._validation_rows)
+        accuracy = float((logits.argmax(dim=1).cpu().numpy() == self._validation.y).mean())
         improved = point.val_loss < min(self._curves.val_loss, default=math.inf)
         self._curves.train_loss.append(point.loss)
         self._curves.val_loss.append(point.val_loss)
@@ -223,11 +235,11 @@ class LassoNetPath:
             "left_at": self._left_at.copy(),
             "strength": self._strength.copy(),
         }
-        arrays |= {f"model.{name}": tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+        arrays |= {f"model.{name}": tensor.cpu().numpy().copy() for name, tensor in model.state_dict().items()}
         for number, parameter in enumerate(keep.get("parameters", ())):
             momentum = keep["optimizer"].state[parameter].get("momentum_buffer")
             if momentum is not None:
-                arrays[f"momentum.{number}"] = momentum.numpy().copy()
+                arrays[f"momentum.{number}"] = momentum.cpu().numpy().copy()
         progress = {
             "config": dataclasses.asdict(self._config),
             "passes": self._passes,
@@ -268,7 +280,7 @@ def rank_by_lassonet(
     pass takes all training rows at once; a column with several encodings leaves with all of them.
 
     Raises:
-        InputError: the table is sparse.
+        InputError: the table is sparse, or the device is not there.
         DivergedError: the loss is not finite.
     """
     path = LassoNetPath(train, validation, config, rng, state)

@@ -26,6 +26,7 @@ from dst.rankers.stochastic_gates import StochasticGates
 from dst.selector import SparseFeatureSelector
 from dst.sparsity import connections
 from dst.topology import METHODS
+from tests.dst.test_torch_engine import needs_gpu
 
 QUICK = {
     "epochs": 40,
@@ -217,6 +218,7 @@ def test_one_decision_covers_all_encodings_of_a_column(method):
         ("stg", {"sigma": 0.0}, "0 < sigma < inf must hold"),
         ("stg", {"lam": math.nan}, "0 <= lam < inf must hold"),
         ("lassonet", {"path_multiplier": 1}, "1 < path_multiplier must hold"),
+        ("lassonet", {"device": "gpu"}, r"unknown device 'gpu': did you mean 'cpu'\? valid are cpu, cuda"),
         ("lassonet", {"lambda_start": "auto"}, "lambda_start must be a number, but got 'auto'"),
         ("quickselection", {"zeta": 1.0}, "0 < zeta < 1 must hold"),
         ("quickselection", {"input_noise": -1.0}, "0 <= input_noise < inf must hold"),
@@ -363,6 +365,7 @@ def test_lassonet_scores_are_the_penalties_at_which_columns_leave_in_the_order_o
         path_multiplier=1.3,
         n_iters=(200, 20),
         verbose=0,
+        device=torch.device("cpu"),
         torch_seed=int(np.random.default_rng(1).integers(2**63)),
     )
     with torch.random.fork_rng(devices=[]):
@@ -378,6 +381,27 @@ def test_lassonet_scores_are_the_penalties_at_which_columns_leave_in_the_order_o
     assert found.curves.val_loss == [point.val_loss for point in path]
     assert found.val_loss == min(found.curves.val_loss)
     assert [end.epoch for end in seen] == list(range(1, len(path) + 1))
+
+
+@needs_gpu
+def test_lassonet_walks_the_same_path_on_a_gpu_and_goes_on_there():
+    train, validation = table()
+    draws, states = torch.cuda.get_rng_state(), []
+
+    def run(device, state=None):
+        config = make_config("lassonet", {**QUICK, "device": device})
+        keep = lambda end: states.append(end.state())  # noqa: E731
+        return RANKERS["lassonet"].rank(train, validation, config, np.random.default_rng(1), keep, state)
+
+    gpu, cpu = run("cuda"), run("cpu")
+    assert (gpu.device, cpu.device) == ("cuda", "cpu")
+    assert torch.equal(torch.cuda.get_rng_state(), draws)
+    np.testing.assert_allclose(gpu.curves.val_loss[:5], cpu.curves.val_loss[:5], rtol=1e-3)
+    again = run("cuda", states[2])
+    np.testing.assert_allclose(again.curves.val_loss[:5], gpu.curves.val_loss[:5], rtol=1e-3)
+    for found in (gpu, cpu, again):
+        (scores,) = found.scores.values()
+        assert set(np.argsort(scores)[-3:]) == set(PLANTED)
 
 
 def test_lassonet_says_how_to_install_it(monkeypatch):

@@ -145,7 +145,7 @@ def test_a_trial_names_its_engine_and_counts_its_bytes(capsys, tables):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("method", ["set", "l1_logistic"])
+@pytest.mark.parametrize("method", ["set", "lassonet", "l1_logistic"])
 def test_a_gpu_that_is_not_there_is_said_in_one_line(capsys, method):
     status, out, err = call(capsys, "trial", "--data", "wine", "--method", method, "--device", "cuda", "--json")
     assert (status, out) == (2, "")
