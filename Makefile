@@ -54,6 +54,8 @@ paper-tables: $(READY)
 paper: $(READY)
 	$(BIN)/dst run paper
 	$(BIN)/dst run paper_l2
+	$(BIN)/dst run paper_svm
+	$(BIN)/dst run paper_svm --out runs/set_alone --set 'methods=[set]' --set search.trials=30 --set search.batch=30
 	$(BIN)/dst run paper_baselines --out runs/quick_baselines
 	$(BIN)/dst run paper_baselines --out runs/lassonet --set 'methods=[lassonet]' --set search.trials=1 --set search.batch=1
 	$(BIN)/dst run paper_baselines --out runs/stg --set 'methods=[stg]' --set 'training.hidden=[200, 50]' --set search.trials=4 \
@@ -67,6 +69,9 @@ paper: $(READY)
 	$(BIN)/python -m studies.weight_decay --out studies/results/paper/weight_decay.csv
 	$(BIN)/python -m studies.paper_results --study runs/sparsities --out studies/results/paper/sparsities
 	$(BIN)/python -m studies.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
+	$(BIN)/python -m studies.paper_results --study runs/paper_svm --out studies/results/paper/by_svm
+	$(BIN)/python -m studies.paper_results --study runs/set_alone --out studies/results/paper/by_svm_again
+	rm -rf studies/results/paper/lassonet_gpu # its datasets were run on a GPU, now they are in runs/lassonet
 	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
 $(READY): pyproject.toml constraints.txt

@@ -3,14 +3,15 @@
 They are drawn from small tables that are committed, a folder for each study with ``study.yaml`` (what ran, with
 versions and data hashes), ``test_scores.csv``, ``search.csv``, ``cost.csv`` and ``spent.json`` (its time on the clock);
 ``--study DIR`` gathers these from a finished study's folder first. Studies that share entries, like one network at
-other sparsities, go into a folder of their own, ``--out results/paper/sparsities``, which gets ``beside.csv`` as well
-when the folder above is drawn: its entries less those there. The tables on the page, ``README.md``, are filled in from
-all of them.
+other sparsities, go into a folder of their own, ``--out results/paper/sparsities``. When the folder above is drawn,
+they stand beside the rivals there that they lack, and ``beside.csv`` has their networks less those there. The tables on
+the page, ``README.md``, are filled in from all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,12 +24,13 @@ from dst.errors import InputError
 from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
 from studies.comparing import PaperComparison, compare_with_paper
 from studies.files import write_bytes, write_text
-from studies.findings import beside_reference
+from studies.findings import NETWORKS, beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.paper_reference import paper_rows
 from studies.plots import to_png, to_svg
 from studies.records import RecordError
+from studies.results import read_study
 from studies.results_page import (
     beside_table,
     comparison_tables,
@@ -47,6 +49,8 @@ FOLDER = Path(__file__).parent / "results" / "paper"
 _BESIDE = {
     "sparsities": ("the paper's grid", "0.3, 0.6, 0.7"),
     "stronger_decay": ("as printed", "stronger decay"),
+    "by_svm": ("by validation loss", "by the SVM"),
+    "by_svm_again": ("by validation loss", "by the SVM"),
 }
 """Folders with studies below :data:`FOLDER`: what the page calls the entries above them and theirs."""
 
@@ -115,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for group, found in compared.items():
             write_comparison(found, group)
             if (above := compared.get(group.parent)) is not None:
-                write_text(group / "beside.csv", to_csv(beside_reference(found.accuracy, above.accuracy)))
+                write_text(group / "beside.csv", to_csv(_networks_beside(found, above)))
             sys.stdout.write(f"{group}\n")
         if options.out in compared and (page := options.out / "README.md").exists():
             write_text(page, fill(page.read_text(encoding="utf-8"), _page_tables(compared, options.out)))
@@ -131,8 +135,13 @@ def _compare(out: Path) -> dict[Path, PaperComparison]:
     Raises:
         InputError: scores cannot be read, or two studies of a folder have the same entry.
     """
-    groups = sorted({path.parent.parent for path in out.rglob("test_scores.csv")})
-    return {group: compare_with_paper(_scores(_studies(group))) for group in groups}
+    groups = {
+        group: _scores(_studies(group)) for group in sorted({p.parent.parent for p in out.rglob("test_scores.csv")})
+    }
+    return {
+        group: compare_with_paper(_with_rivals(scores, groups.get(group.parent, {})))
+        for group, scores in groups.items()
+    }
 
 
 def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[str, str]:
@@ -146,7 +155,7 @@ def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[st
     for name, titles in _BESIDE.items():
         if (below := compared.get(out / name)) is not None:
             tables |= {f"{name}, {table}": text for table, text in comparison_tables(below).items()}
-            tables[name] = beside_table(beside_reference(below.accuracy, found.accuracy), *titles)
+            tables[name] = beside_table(_networks_beside(below, found), *titles)
     rows = paper_rows()
     tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
@@ -174,8 +183,28 @@ def _studies(group: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(group.glob("*/test_scores.csv"))}
 
 
+def _networks_beside(found: PaperComparison, above: PaperComparison) -> pd.DataFrame:
+    networks = found.accuracy["method"].isin(NETWORKS)
+    return beside_reference(found.accuracy[networks], above.accuracy)
+
+
+def _with_rivals(inner: Mapping[str, pd.DataFrame], above: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the scores of some studies, and on their datasets of the rivals that others have and they lack."""
+    ours = pd.concat(inner.values())
+    own = {*NETWORKS, *ours["method"]}
+    return dict(inner) | {
+        f"{name}, above": scores[~scores["method"].isin(own) & scores["dataset"].isin(ours["dataset"])]
+        for name, scores in above.items()
+    }
+
+
 def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    return {name: read_opened_scores(folder) for name, folder in folders.items()}
+    """Return the scores of studies by name; those of a GPU without seconds, since the others' are of one core."""
+    found = {name: read_opened_scores(folder) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        if read_study(StudyFolder(folder))[0].training.device == "cuda":
+            found[name] = found[name].assign(seconds=math.nan)
+    return found
 
 
 if __name__ == "__main__":

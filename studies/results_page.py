@@ -209,7 +209,7 @@ def _accuracies(accuracy: pd.DataFrame, ranks: pd.DataFrame) -> str:
         ]
         rank = f"{rank_of[entry]:.1f}" if entry in rank_of else "-"
         rows.append([_short(entry), *cells, rank, _seconds(entries[entry]["seconds"].median())])
-    return _markdown(["", *datasets, "mean rank", "seconds"], rows)
+    return _markdown(["", *datasets, "mean rank", "time"], rows)
 
 
 def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
@@ -221,10 +221,10 @@ def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
         means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['mean'])}" for row in mine)
         ahead = here.groupby("rival").filter(lambda pairs: (pairs["high"] < 0).all()).drop_duplicates("rival")
         names = [
-            f"{_short(row['rival'])} {_percent(row['rival_mean'])} ({_seconds(row['rival_seconds'])} s)"
+            f"{_short(row['rival'])} {_percent(row['rival_mean'])} ({_seconds(row['rival_seconds'])})"
             for row in ahead.sort_values("rival_mean", ascending=False, kind="stable").to_dict("records")
         ]
-        rows.append([str(dataset), f"{means} ({_seconds(mine[0]['seconds'])} s)", ", ".join(names) or "none"])
+        rows.append([str(dataset), f"{means} ({_seconds(mine[0]['seconds'])})", ", ".join(names) or "none"])
     return _markdown(["", "SET", "ahead of both"], rows)
 
 
@@ -275,7 +275,9 @@ def _percent(share: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
+    if math.isnan(seconds):
+        return "on a GPU"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

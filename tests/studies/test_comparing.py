@@ -23,6 +23,13 @@ from studies.opened_scores import OPENED_COLUMNS
 from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k, paper_rows
 from tests.studies.test_cli import call
 
+SPEC = """name: paper
+datasets: [Yale]
+methods: [set]
+resolved: {id: a1, datasets: {Yale: {}}}
+"""
+"""The least that a study's folder says of what ran."""
+
 values = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
 
@@ -255,7 +262,7 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
         ("rivals", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)])),
     ):
         folder = Path(write(studies / name, table))
-        (folder / "study.yaml").write_text("name: paper\n")
+        (folder / "study.yaml").write_text(SPEC)
         (folder / "spent.json").write_text('{"wall_seconds": 9.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
         trials = [
             ("Yale", number, "set", stage, "finished", 1.5, 0.4)
@@ -286,7 +293,7 @@ def test_studies_that_share_entries_are_gathered_apart_or_not_at_all(tmp_path, c
     folders = []
     for name in ("sparse", "sparser"):
         folder = Path(write(tmp_path / name, table))
-        (folder / "study.yaml").write_text("name: paper\n")
+        (folder / "study.yaml").write_text(SPEC)
         (folder / "spent.json").write_text("{}")
         (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
         folders.append(folder)

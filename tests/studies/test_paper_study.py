@@ -126,7 +126,14 @@ def test_coverage_is_the_share_of_informative_columns_among_the_first(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "points"),
-    [("paper", 39), ("paper_l2", 39), ("paper_baselines", 14), ("paper_synthetic", 39), ("paper_sparsities", 18)],
+    [
+        ("paper", 39),
+        ("paper_l2", 39),
+        ("paper_svm", 65),
+        ("paper_baselines", 14),
+        ("paper_synthetic", 39),
+        ("paper_sparsities", 18),
+    ],
 )
 def test_the_papers_studies_run_their_whole_grid(name, points):
     spec = load_spec(name)

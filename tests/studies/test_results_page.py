@@ -21,7 +21,7 @@ from studies.results_page import (
     stability_table,
     weight_decay_table,
 )
-from tests.studies.test_comparing import scores, write
+from tests.studies.test_comparing import SPEC, scores, write
 
 ENTRIES = [
     ("set", "neuron_attribution", {"Yale": 0.7, "Madelon": 0.8}),
@@ -84,8 +84,8 @@ def test_the_tables_of_a_comparison_by_hand():
     assert "f_score" not in str(claims)
     (rival,) = lines(tables["rivals"])[2:]
     assert rival[:4] == ["f_score", "2", "2.5 [-29.3, 34.3]", "1, 0"]
-    assert lines(tables["accuracies"])[0] == ["", "Yale", "Madelon", "mean rank", "seconds"]
-    assert lines(tables["accuracies"])[2] == ["SET, attribution", "**70.0**", "**80.0**", "1.2", "2.5"]
+    assert lines(tables["accuracies"])[0] == ["", "Yale", "Madelon", "mean rank", "time"]
+    assert lines(tables["accuracies"])[2] == ["SET, attribution", "**70.0**", "**80.0**", "1.2", "2.5 s"]
     assert lines(tables["over_k"])[2:4] == [["f_score", "70.0"], ["SET, attribution", "70.0"]], "Madelon has its own K"
 
 
@@ -208,8 +208,17 @@ def test_the_committed_page_holds_what_its_tables_say():
     text = page.read_text(encoding="utf-8")
     tables = paper_results._page_tables(paper_results._compare(paper_results.FOLDER), paper_results.FOLDER)
     places = re.findall(r"<!-- (.*?) -->", text)
-    assert {"reached", "claims", "rivals", "accuracies", "better", "cost"} <= set(places)
+    assert {"reached", "claims", "by_svm, rivals", "by_svm, accuracies", "by_svm, better", "cost"} <= set(places)
     assert fill(text, tables) == text
+
+
+def gathered(tmp_path, out, inner, scored, spec=SPEC):
+    """Gather a study with these scores into a folder of the results; return the exit status."""
+    folder = Path(write(tmp_path / inner.replace("/", "_"), scored))
+    (folder / "study.yaml").write_text(spec)
+    (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+    (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+    return paper_results.main(["--out", str((out / inner).parent), "--study", str(folder)])
 
 
 def test_gathering_fills_the_page(tmp_path, monkeypatch):
@@ -217,13 +226,8 @@ def test_gathering_fills_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(paper_results, "write_comparison", lambda found, out: None)
     better = table([(method, metric, {d: m + 0.02 for d, m in means.items()}) for method, metric, means in ENTRIES])
     out = tmp_path / "results"
-    for inner, scored in ((".", table()), ("sparsities", table()), ("stronger_decay", better)):
-        (tmp_path / f"of {inner}").mkdir()
-        folder = Path(write(tmp_path / f"of {inner}" / "paper", scored))
-        (folder / "study.yaml").write_text("name: paper\n")
-        (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
-        (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
-        assert paper_results.main(["--out", str(out / inner), "--study", str(folder)]) == 0
+    for inner, scored in (("paper", table()), ("sparsities/more", table()), ("stronger_decay/l2", better)):
+        assert gathered(tmp_path, out, inner, scored) == 0
     places = ("reached", "sparsities", "stronger_decay", "stronger_decay, reached", "cost")
     (out / "README.md").write_text("".join(f"<!-- {name} -->\n<!-- end -->\n" for name in places))
     (out / "losses.csv").write_text("dataset\nMadelon\n")
@@ -236,3 +240,35 @@ def test_gathering_fills_the_page(tmp_path, monkeypatch):
     assert "| SET, attribution | 2 of 2 | 0 of 2 | +3.8 |" in text
     assert "| SET, attribution | 2 of 2 | 0 of 2 | +5.8 |" in text
     assert "| paper | 1 | 0.0 | 2.0 |" in text
+
+
+def test_networks_of_a_folder_below_stand_beside_the_rivals_above_unless_it_has_its_own(tmp_path, monkeypatch):
+    """SET is 5 points better below: 75 and 85 against 70 and 75 above, or 60 where it has its own."""
+    monkeypatch.setattr(paper_results, "write_comparison", lambda found, out: None)
+    out = tmp_path / "results"
+    better = table([("set", "neuron_attribution", {"Yale": 0.75, "Madelon": 0.85})])
+    own = table([("f_score", "f_score", {"Yale": 0.6, "Madelon": 0.6})])
+    page = "<!-- by_svm, rivals -->\n<!-- end -->\n"
+    for inner, scored, line in (
+        ("paper", table(), None),
+        ("by_svm/paper_svm", better, "| f_score | 2 | 7.5 [-24.3, 39.3] | 2, 0 |"),
+        ("by_svm/own", own, "| f_score | 2 | 20.0 [-43.5, 83.5] | 2, 0 |"),
+    ):
+        assert gathered(tmp_path, out, inner, scored) == 0
+        if line:
+            (out / "README.md").write_text(page)
+            assert paper_results.main(["--out", str(out)]) == 0
+            assert line in (out / "README.md").read_text()
+
+
+def test_seconds_of_a_gpu_are_not_beside_those_of_a_core(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_results, "write_comparison", lambda found, out: None)
+    out = tmp_path / "results"
+    assert gathered(tmp_path, out, "paper", table()) == 0
+    rival = table([("lassonet", "path_lambda", {"Yale": 0.9})])
+    spec = SPEC + "training: {device: cuda}\nresources: {gpus: 0.5}\n"
+    (out / "README.md").write_text("<!-- accuracies -->\n<!-- end -->\n<!-- better -->\n<!-- end -->\n")
+    assert gathered(tmp_path, out, "lassonet_gpu", rival, spec) == 0
+    text = (out / "README.md").read_text()
+    assert "| lassonet | **90.0** | - | - | on a GPU |" in text
+    assert "strength 60.0 (2.5 s) | lassonet 90.0 (on a GPU) |" in text
