@@ -50,7 +50,8 @@ paper-tables: $(READY)
 	$(BIN)/python -m studies.paper_results
 
 # The paper's study itself, its rivals and its appendix C, on whichever of its datasets are in DST_DATA_DIR, into the tables
-# above: hours. What is interrupted goes on from there.
+# above: hours, without a GPU LassoNet alone a day. What is interrupted goes on from there. The text around the tables is written
+# by hand: read it again.
 paper: $(READY)
 	$(BIN)/dst run paper
 	$(BIN)/dst run paper_l2
@@ -71,7 +72,7 @@ paper: $(READY)
 	$(BIN)/python -m studies.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
 	$(BIN)/python -m studies.paper_results --study runs/paper_svm --out studies/results/paper/by_svm
 	$(BIN)/python -m studies.paper_results --study runs/set_alone --out studies/results/paper/by_svm_again
-	rm -rf studies/results/paper/lassonet_gpu # its datasets were run on a GPU, now they are in runs/lassonet
+	rm -rf studies/results/paper/lassonet_gpu # these datasets were run on a GPU; now all are in runs/lassonet
 	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
 $(READY): pyproject.toml constraints.txt

@@ -37,6 +37,7 @@ _TITLES = {
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
     "pairs": "Mean difference of accuracy over datasets, percentage points (95%; p: Wilcoxon, p_holm: for all)",
+    "pairs_few": "The same at the least K, over the datasets but Madelon",
     "rivals": "Rivals as good as SET or better: SET less the rival in percentage points (interval: paired over seeds)",
     "over_k": "Mean accuracy in % over the datasets but Madelon, by K",
     "coverage": "Informative columns among as many selected, in %, beside the paper's figure 8",

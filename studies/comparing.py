@@ -38,6 +38,8 @@ class PaperComparison:
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
         pairs: see :func:`studies.findings.paired_differences`.
+        pairs_few: the same at the least K that was scored, over the paper's datasets but Madelon, which has one K only;
+            empty where that is the paper's K.
         rivals: see :func:`studies.findings.beside_rivals`.
         over_k: a row per method, importance metric and K on the paper's datasets but Madelon that all networks have:
             ``datasets`` and the ``mean`` of their mean accuracies, of the entries that have them all too.
@@ -50,6 +52,7 @@ class PaperComparison:
     flops: pd.DataFrame
     ranks: pd.DataFrame
     pairs: pd.DataFrame
+    pairs_few: pd.DataFrame
     rivals: pd.DataFrame
     over_k: pd.DataFrame
     coverage: pd.DataFrame
@@ -62,6 +65,7 @@ class PaperComparison:
             "flops": self.flops,
             "ranks": self.ranks,
             "pairs": self.pairs,
+            "pairs_few": self.pairs_few,
             "rivals": self.rivals,
             "over_k": self.over_k,
             "coverage": self.coverage,
@@ -94,13 +98,16 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     reached = accuracy["mean"] >= accuracy["paper_mean"] - accuracy["paper_std"]
     accuracy["reached"] = reached.astype("boolean").where(known)
     there = set(accuracy["dataset"])
+    others = scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]
+    few = others[(others["k"] == others["k"].min()) & (others["k"] < others["dataset"].map(paper_k).astype(float))]
     return PaperComparison(
         accuracy=accuracy,
         flops=_flops(at_k),
         ranks=mean_ranks(accuracy),
         pairs=paired_differences(accuracy),
+        pairs_few=paired_differences(_summary(few, "test_accuracy")),
         rivals=beside_rivals(at_k),
-        over_k=_over_k(scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]),
+        over_k=_over_k(others),
         coverage=_coverage(scores),
         missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
     )

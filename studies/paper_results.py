@@ -156,12 +156,15 @@ def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[st
         if (below := compared.get(out / name)) is not None:
             tables |= {f"{name}, {table}": text for table, text in comparison_tables(below).items()}
             tables[name] = beside_table(_networks_beside(below, found), *titles)
+    settings = [compared.get(out / name) for name in ("stronger_decay", "by_svm")]
+    if settings[0] is not None and settings[1] is not None:
+        tables["rules"] = beside_table(_networks_beside(settings[1], settings[0]), *_BESIDE["by_svm"])
     rows = paper_rows()
     tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}
     tables["cost"] = cost_table(
         {
-            name: (pd.read_csv(path / "cost.csv"), read_spent(path / "spent.json").wall_seconds)
+            name: (pd.read_csv(path / "cost.csv"), read_spent(path / "spent.json").wall_seconds, _on_gpu(path))
             for name, path in studies.items()
         }
     )
@@ -198,11 +201,15 @@ def _with_rivals(inner: Mapping[str, pd.DataFrame], above: Mapping[str, pd.DataF
     }
 
 
+def _on_gpu(folder: Path) -> bool:
+    return read_study(StudyFolder(folder))[0].training.device == "cuda"
+
+
 def _scores(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     """Return the scores of studies by name; those of a GPU without seconds, since the others' are of one core."""
     found = {name: read_opened_scores(folder) for name, folder in folders.items()}
     for name, folder in folders.items():
-        if read_study(StudyFolder(folder))[0].training.device == "cuda":
+        if _on_gpu(folder):
             found[name] = found[name].assign(seconds=math.nan)
     return found
 

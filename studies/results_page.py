@@ -20,6 +20,7 @@ Row = Mapping[Hashable, Any]
 
 _MARK = re.compile(r"<!-- (.*?) -->\n")
 _END = "end"
+_ON_GPU = "on a GPU"
 _METRICS = {"neuron_attribution": "attribution", "neuron_strength": "strength"}
 
 
@@ -57,14 +58,14 @@ def comparison_tables(found: PaperComparison) -> dict[str, str]:
     """Return what a comparison with the paper says, in Markdown.
 
     Returns:
-        ``reached`` (datasets at the paper's level), ``claims`` and ``rivals`` (paired differences), ``accuracies``,
-        ``better`` (rivals beyond SET), ``over_k``, ``flops`` and ``coverage``.
+        ``reached`` (datasets at the paper's level), ``claims``, ``rivals`` and ``rivals_few`` (paired differences),
+        ``accuracies``, ``better`` (rivals beyond SET), ``over_k``, ``flops`` and ``coverage``.
     """
-    networks = found.pairs["than"].map(lambda name: str(name).partition(", ")[0]).isin(NETWORKS)
     return {
         "reached": _reached(found.accuracy),
-        "claims": _claims(found.pairs[networks], found.accuracy),
-        "rivals": _rivals(found.pairs[~networks]),
+        "claims": _claims(found.pairs[_of_networks(found.pairs)], found.accuracy),
+        "rivals": _rivals(found.pairs[~_of_networks(found.pairs)]),
+        "rivals_few": _rivals(found.pairs_few[~_of_networks(found.pairs_few)]),
         "accuracies": _accuracies(found.accuracy, found.ranks),
         "better": _better_rivals(found.rivals, found.accuracy),
         "over_k": _over_k(found.over_k),
@@ -73,15 +74,19 @@ def comparison_tables(found: PaperComparison) -> dict[str, str]:
     }
 
 
-def cost_table(studies: Mapping[str, tuple[pd.DataFrame, float]]) -> str:
+def _of_networks(pairs: pd.DataFrame) -> pd.Series[bool]:
+    return pairs["than"].map(lambda name: str(name).partition(", ")[0]).isin(NETWORKS)
+
+
+def cost_table(studies: Mapping[str, tuple[pd.DataFrame, float, bool]]) -> str:
     """Return what studies took.
 
     Args:
-        studies: by name, the rows of ``cost.csv``, and the seconds on the clock.
+        studies: by name, the rows of ``cost.csv``, the seconds on the clock, and whether a GPU computed.
     """
     rows = []
-    for name, (cost, wall_seconds) in studies.items():
-        core_hours = f"{cost['core_seconds'].sum() / 3600:.1f}"
+    for name, (cost, wall_seconds, on_gpu) in studies.items():
+        core_hours = _ON_GPU if on_gpu else f"{cost['core_seconds'].sum() / 3600:.1f}"
         rows.append([name, str(int(cost["trials"].sum())), core_hours, f"{wall_seconds / 3600:.1f}"])
     return _markdown(["study", "trainings", "core-hours", "hours on the clock"], rows)
 
@@ -276,7 +281,7 @@ def _percent(share: float) -> str:
 
 def _seconds(seconds: float) -> str:
     if math.isnan(seconds):
-        return "on a GPU"
+        return _ON_GPU
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 

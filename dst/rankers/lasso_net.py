@@ -139,8 +139,9 @@ class LassoNetPath:
         config = self._config
         done = max(0, len(self._curves.val_loss) - 1)  # the first point has no penalty
         penalties = (config.lambda_start * config.path_multiplier**number for number in itertools.count(done))
-        # the package seeds the global generators
-        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
+        # the package seeds the global generators, those of all GPUs too, also of a process that computes on the CPU
+        on_gpu = self._device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else []):
             try:
                 classifier.path(
                     self._train.x,
@@ -250,7 +251,7 @@ class LassoNetPath:
 
     def _load(self, state: State) -> None:
         progress = state.progress
-        same_settings(self._config, progress["config"])
+        same_settings(self._config, {"device": "cpu", **progress["config"]})  # before there was a device
         for name, mine in (
             ("selected", self._selected),
             ("left_at", self._left_at),

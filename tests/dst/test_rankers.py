@@ -398,7 +398,7 @@ def test_lassonet_walks_the_same_path_on_a_gpu_and_goes_on_there():
     assert torch.equal(torch.cuda.get_rng_state(), draws)
     np.testing.assert_allclose(gpu.curves.val_loss[:5], cpu.curves.val_loss[:5], rtol=1e-3)
     again = run("cuda", states[2])
-    np.testing.assert_allclose(again.curves.val_loss[:5], gpu.curves.val_loss[:5], rtol=1e-3)
+    np.testing.assert_allclose(again.curves.val_loss[3:6], gpu.curves.val_loss[3:6], rtol=1e-3)
     for found in (gpu, cpu, again):
         (scores,) = found.scores.values()
         assert set(np.argsort(scores)[-3:]) == set(PLANTED)

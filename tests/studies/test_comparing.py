@@ -217,7 +217,7 @@ def test_the_command(tmp_path, capsys):
     status, printed, said = call(capsys, "compare", networks, rivals, "--paper", "--json", "--out", out)
     assert status == 0
     document = json.loads(printed)
-    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "rivals", "over_k", "coverage"}
+    assert set(document) == {"accuracy", "flops", "ranks", "pairs", "pairs_few", "rivals", "over_k", "coverage"}
     assert document["accuracy"][0]["paper_mean"] == pytest.approx(0.7455)
     assert "Not in these studies: MNIST" in said
     assert pd.read_csv(out / "accuracy.csv")["mean"].tolist() == [0.7, 0.8]
