@@ -77,11 +77,13 @@ def processes(tmp_path_factory):
     return [json.loads(one.stdout) for one in said]
 
 
+@pytest.mark.slow
 def test_training_compiles_nothing_after_the_warm_up(processes):
     for process in processes:
         assert process["after"] == process["before"]
 
 
+@pytest.mark.slow
 def test_the_first_process_compiles_and_the_second_loads_the_cache(processes):
     first, second = processes
     assert sum(first["misses"].values()) > 0

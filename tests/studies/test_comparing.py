@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,7 +17,7 @@ from dst.errors import InputError
 from studies import paper_results
 from studies.compare_plots import accuracy_beside_paper
 from studies.comparing import compare_studies, compare_with_paper
-from studies.findings import holm, mean_ranks, paired_differences
+from studies.findings import holm, mean_ranks, paired_differences, signed_rank_p
 from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS
 from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k, paper_rows
@@ -252,6 +252,16 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     status, _, said = call(capsys, "compare", empty)
     assert status == 2
     assert "lack dataset, method" in said
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from([-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.25, 2.0, 3.0]), min_size=2, max_size=15))
+@example([1.0, 0.0])
+@example([1.0, 2.0, 3.0])
+@example([float(number) for number in range(1, 16)])
+def test_p_of_signed_ranks_is_scipys(differences):
+    expected = stats.wilcoxon(differences).pvalue if any(differences) else 1.0
+    assert signed_rank_p(np.array(differences)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, capsys):
