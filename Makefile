@@ -65,10 +65,11 @@ paper: $(READY)
 	$(BIN)/dst run paper_baselines --out runs/synthetic_baselines --set 'datasets=$(SYNTHETIC)' --set search.trials=11 \
 	  --set search.batch=11 --set 'methods=[lasso, l1_logistic, extra_trees, f_score, random]'
 	$(BIN)/dst run paper_sparsities --out runs/sparsities --set 'methods=[set]' --set search.trials=9 --set search.batch=9
+	$(BIN)/dst run paper_sparsities --out runs/sparsities_rigl --set 'methods=[rigl]' --set search.trials=9 --set search.batch=9
 	$(BIN)/python -m studies.attribution_stability --datasets Yale Madelon --out studies/results/paper/stability.csv
 	$(BIN)/python -m studies.published_loss --out studies/results/paper/losses.csv
 	$(BIN)/python -m studies.weight_decay --out studies/results/paper/weight_decay.csv
-	$(BIN)/python -m studies.paper_results --study runs/sparsities --out studies/results/paper/sparsities
+	$(BIN)/python -m studies.paper_results --study runs/sparsities --study runs/sparsities_rigl --out studies/results/paper/sparsities
 	$(BIN)/python -m studies.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
 	$(BIN)/python -m studies.paper_results --study runs/paper_svm --out studies/results/paper/by_svm
 	$(BIN)/python -m studies.paper_results --study runs/set_alone --out studies/results/paper/by_svm_again
