@@ -156,9 +156,9 @@ def _page_tables(compared: Mapping[Path, PaperComparison], out: Path) -> dict[st
         if (below := compared.get(out / name)) is not None:
             tables |= {f"{name}, {table}": text for table, text in comparison_tables(below).items()}
             tables[name] = beside_table(_networks_beside(below, found), *titles)
-    settings = [compared.get(out / name) for name in ("stronger_decay", "by_svm")]
-    if settings[0] is not None and settings[1] is not None:
-        tables["rules"] = beside_table(_networks_beside(settings[1], settings[0]), *_BESIDE["by_svm"])
+    by_loss, by_svm = (compared.get(out / name) for name in ("stronger_decay", "by_svm"))
+    if by_loss is not None and by_svm is not None:
+        tables["rules"] = beside_table(_networks_beside(by_svm, by_loss), *_BESIDE["by_svm"])
     rows = paper_rows()
     tables["rows"] = rows_table(rows[rows["dataset"].isin(found.accuracy["dataset"])])
     studies = {path.parent.relative_to(out).as_posix(): path.parent for path in sorted(out.rglob("spent.json"))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -210,6 +209,15 @@ def write(folder, table):
     return str(folder)
 
 
+def write_finished(folder, table, spec=SPEC):
+    """Write what is gathered of a finished study; return its folder."""
+    write(folder, table)
+    (folder / "study.yaml").write_text(spec)
+    (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+    (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+    return folder
+
+
 def test_the_command(tmp_path, capsys):
     networks = write(tmp_path / "a", scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)]))
     rivals = write(tmp_path / "b", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)]))
@@ -271,9 +279,7 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
         ("paper", scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])),
         ("rivals", scores([("Yale", "lasso", "lasso_coefficient", 100, 0, 0.8)])),
     ):
-        folder = Path(write(studies / name, table))
-        (folder / "study.yaml").write_text(SPEC)
-        (folder / "spent.json").write_text('{"wall_seconds": 9.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+        folder = write_finished(studies / name, table)
         trials = [
             ("Yale", number, "set", stage, "finished", 1.5, 0.4)
             for number, stage in ((1, "search"), (0, "search"), (2, "confirm"))
@@ -300,13 +306,7 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
 
 def test_studies_that_share_entries_are_gathered_apart_or_not_at_all(tmp_path, capsys):
     table = scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])
-    folders = []
-    for name in ("sparse", "sparser"):
-        folder = Path(write(tmp_path / name, table))
-        (folder / "study.yaml").write_text(SPEC)
-        (folder / "spent.json").write_text("{}")
-        (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
-        folders.append(folder)
+    folders = [write_finished(tmp_path / name, table) for name in ("sparse", "sparser")]
     out = tmp_path / "results"
     assert paper_results.main(["--out", str(out), "--study", str(folders[0]), "--study", str(folders[1])]) == 2
     assert "sparse, sparser all have Yale" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,7 +21,7 @@ from studies.results_page import (
     weight_decay_table,
 )
 from studies.small_tables import to_csv
-from tests.studies.test_comparing import SPEC, scores, write
+from tests.studies.test_comparing import SPEC, scores, write_finished
 
 ENTRIES = [
     ("set", "neuron_attribution", {"Yale": 0.7, "Madelon": 0.8}),
@@ -240,10 +239,7 @@ def test_set_chosen_by_the_svm_reaches_the_paper_on_nine_datasets_of_eleven():
 
 def gathered(tmp_path, out, inner, scored, spec=SPEC):
     """Gather a study with these scores into a folder of the results; return the exit status."""
-    folder = Path(write(tmp_path / inner.replace("/", "_"), scored))
-    (folder / "study.yaml").write_text(spec)
-    (folder / "spent.json").write_text('{"wall_seconds": 7200.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
-    (folder / "trials.csv").write_text("dataset,number,method,stage,state,seconds\nYale,0,set,search,finished,1\n")
+    folder = write_finished(tmp_path / inner.replace("/", "_"), scored, spec)
     return paper_results.main(["--out", str((out / inner).parent), "--study", str(folder)])
 
 
