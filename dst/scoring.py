@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,7 @@ def capped(part: Part, max_rows: int | None, rng: np.random.Generator) -> Part:
         for label, count in zip(labels, counts, strict=True)
     ]
     rows = np.sort(np.concatenate(drawn))
-    return Part(part.x[rows], part.y[rows], part.n_classes, part.origin)
+    return replace(part, x=part.x[rows], y=part.y[rows])
 
 
 def _svm(n_rows: int, seed: int) -> Any:

@@ -21,11 +21,11 @@ from dst.checkpoint import State, read_state, save_state
 from dst.data.dataset import Matrix, Scaling
 from dst.data.entry import default_batch_size, default_k, default_scaling
 from dst.data.imputing import POLICIES
-from dst.data.preparation import raw_scores
 from dst.data.readers.table import missing_counts
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS, make_config, parameters
+from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
 from dst.selector_parts import Target, make_parts, make_target
 from dst.topology import METHODS
@@ -176,10 +176,11 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         )
         all_scores = []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
-            ranked = RANKERS[self.method].rank(train, held_out, config, stream, partial(on_epoch, number))
+            ranked = rank_whole_columns(
+                self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
+            )
             metric = self.importance if self.method in METHODS else next(iter(ranked.scores))
-            scores = ranked.scores[metric]
-            all_scores.append(raw_scores(scores, train.origin, n_features))
+            all_scores.append(ranked.scores[metric])
         selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
         self._set_scores(mean_scores(all_scores), k, to_order)

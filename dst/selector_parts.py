@@ -104,7 +104,7 @@ def make_parts(
     for _ in range(repeats):
         held_out = _held_out(target.y if target.y.ndim == 1 else target.y[:, 0], rng)
         rows = np.arange(n_rows)[~held_out], np.arange(n_rows)[held_out]
-        train_x, held_x, origin = encode(
+        train_x, held_x, origin, n_numbers = encode(
             x[rows[0]],
             x[rows[1]],
             categorical=categorical,
@@ -113,8 +113,8 @@ def make_parts(
             indicators=indicators,
         )
         yield (
-            Part(train_x, target.y[rows[0]], n_classes, origin),
-            Part(held_x, target.y[rows[1]], n_classes, origin),
+            Part(train_x, target.y[rows[0]], n_classes, origin, n_numbers),
+            Part(held_x, target.y[rows[1]], n_classes, origin, n_numbers),
         )
 
 

@@ -57,9 +57,12 @@ class EpochEnd(EpochReport):
 
     Attributes:
         model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
+        strength: returns the neuron strength of its inputs, float64 ``(n_inputs,)``; in a trial's callback that of the
+            table's columns (:mod:`dst.rankers.whole_columns`).
     """
 
     model: SparseMLP
+    strength: Callable[[], npt.NDArray[np.float64]]
 
 
 @dataclass
@@ -231,7 +234,8 @@ class Trainer:
             for name, tensor in self.model.state_dict().items():
                 self._best_state[name].copy_(tensor)
         self._seconds["evaluate"] += time.perf_counter() - started
-        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model)
+        strength = self.model.linears[0].input_strength
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model, strength)
 
     def result(self) -> FitResult:
         """Return what was trained, with the network as it was at its best epoch; training is over then."""

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from dst.checkpoint import State
 from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
-from dst.data.preparation import raw_scores
 from dst.errors import InputError
 from dst.rankers import RANKERS, FeatureScores, make_config
+from dst.rankers.whole_columns import rank_whole_columns
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import ScorerResult, capped, check_scorer, mean_scores, rank_columns, score_columns
 from dst.training import EpochReport
@@ -119,7 +119,7 @@ class TrialResult:
 
     Attributes:
         importances: by metric.
-        rankings: what the ranker returned for each inner split, its scores summed back to the table's columns.
+        rankings: what the ranker returned for each inner split, with one score for each of the table's columns.
         k: how many columns were scored.
         data_sha256: of all that was read (:class:`dst.data.TrialData`).
         split_sha256: of the rows of all parts.
@@ -230,10 +230,10 @@ def run_trial(
         ranker.warm_up(config, len(train.y))
         progress.leave_out("warm_up", time.perf_counter() - warming)
         rng = np.random.default_rng([spec.seed, number])
-        ranking = ranker.rank(train, validation, config, rng, at_epoch, ranking_state)
+        ranking = rank_whole_columns(
+            spec.method, train, validation, config, rng, at_epoch, ranking_state, n_features=data.n_features
+        )
         ranking_state = None
-        raw = {name: raw_scores(scores, train.origin, data.n_features) for name, scores in ranking.scores.items()}
-        ranking = dataclasses.replace(ranking, scores=raw)
         scored = time.perf_counter()
         to_draw = np.random.default_rng([spec.seed, number, _ROWS])
         seen, judged = (capped(part, spec.max_rows, to_draw) for part in (train, validation))

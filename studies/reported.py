@@ -10,7 +10,6 @@ import numpy as np
 
 from cluster.jobs import Report
 from dst.data import TrialData
-from dst.data.preparation import raw_scores
 from dst.scoring import capped, rank_columns, score_columns
 from dst.training import EpochEnd, EpochReport
 from dst.trial import TrialSpec
@@ -37,7 +36,6 @@ class CheapScore:
 
     def __init__(self, data: TrialData, spec: TrialSpec) -> None:
         self._k = data.k if spec.k is None else spec.k
-        self._n_features = data.n_features
         self._scorer = spec.scorer
         self._seed = spec.design.seed
         self._parts = []
@@ -50,8 +48,7 @@ class CheapScore:
         if not isinstance(end, EpochEnd):
             return None
         seen, judged = self._parts[split]
-        strength = raw_scores(end.model.linears[0].input_strength(), seen.origin, self._n_features)
-        columns = rank_columns(strength, np.random.default_rng([self._seed, split, end.epoch]))
+        columns = rank_columns(end.strength(), np.random.default_rng([self._seed, split, end.epoch]))
         return score_columns(seen, judged, columns[: self._k], self._scorer, seed=self._seed).accuracy
 
 

@@ -112,9 +112,11 @@ class Part:
         y: int64 class codes ``(n_rows,)``.
         n_classes: classes in the whole table.
         origin: the table's column that each encoded column comes from, int64 ``(n_encoded,)``; None: they are the same.
+        n_numbers: how many of the first encoded columns are scaled numbers, the others being zeros and ones; None: all.
     """
 
     x: Matrix
     y: npt.NDArray[np.int64]
     n_classes: int
     origin: npt.NDArray[np.int64] | None = None
+    n_numbers: int | None = None

@@ -19,8 +19,6 @@ from dst.data.scaling import scale
 from dst.data.splits import Rows, Split
 from dst.errors import InputError
 
-Scores = npt.NDArray[np.float64]
-
 
 def prepare(
     dataset: Dataset, split: Split, *, policy: str | None = None, indicators: bool = False
@@ -51,13 +49,6 @@ def prepare_test(
     return _parts(dataset, np.union1d(split.train, split.validation), split.test, policy, indicators)
 
 
-def raw_scores(scores: Scores, origin: npt.NDArray[np.int64] | None, n_features: int) -> Scores:
-    """Return one score for each column of the table, float64 ``(n_features,)``: the sum over its encoded columns."""
-    if origin is None:
-        return scores
-    return np.bincount(origin, weights=scores, minlength=n_features).astype(np.float64)
-
-
 def column_numbers(part: Part) -> npt.NDArray[np.int64]:
     """Return the number of the column that each encoded column comes from, int64 ``(n_encoded,)``.
 
@@ -80,7 +71,7 @@ def encodings_of(columns: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
 def at_first_encoding(scores: npt.NDArray[np.float64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return scores of columns as scores of encoded columns, float64 ``(n_encoded,)``.
 
-    Each stands at the first encoding of its column: these are summed up later, and more encodings must not mean more.
+    Each stands at the first encoding of its column, the others have 0.
 
     Args:
         scores: float64 ``(n_columns,)``.
@@ -106,7 +97,7 @@ def _parts(
             f"{dataset.name}: the {len(fit_rows)} training rows must hold two classes or more, "
             f"but all are {dataset.class_names[present[0]]!r}"
         )
-    fit_x, judged_x, origin = encode(
+    fit_x, judged_x, origin, n_numbers = encode(
         dataset.x[fit_rows],
         dataset.x[judged_rows],
         categorical=sorted(dataset.categories),
@@ -115,8 +106,8 @@ def _parts(
         indicators=indicators,
     )
     return (
-        Part(x=fit_x, y=dataset.y[fit_rows], n_classes=dataset.n_classes, origin=origin),
-        Part(x=judged_x, y=dataset.y[judged_rows], n_classes=dataset.n_classes, origin=origin),
+        Part(fit_x, dataset.y[fit_rows], dataset.n_classes, origin, n_numbers),
+        Part(judged_x, dataset.y[judged_rows], dataset.n_classes, origin, n_numbers),
     )
 
 
@@ -128,7 +119,7 @@ def encode(
     scaling: Scaling,
     policy: str | None,
     indicators: bool,
-) -> tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]:
+) -> tuple[Matrix, Matrix, npt.NDArray[np.int64] | None, int | None]:
     """Impute, scale and encode two tables by what the first of them holds.
 
     Args:
@@ -140,7 +131,8 @@ def encode(
         indicators: likewise.
 
     Returns:
-        Both tables, finite, and the column that each encoded one comes from, int64; None: they are the same.
+        Both tables, finite, the column that each encoded one comes from, int64, and how many of the first encoded ones
+        are numbers; None and None: they are the same.
 
     Raises:
         InputError: policy or scaling do not go with a sparse table.
@@ -157,10 +149,10 @@ def encode(
     if len(numbers):
         tables = scale(scaling, *tables)
     if not added:
-        return tables[0], tables[1], None
+        return tables[0], tables[1], None, None
     origin = np.concatenate([numbers, *(columns for _, columns in added)])
-    fit, judged = (_beside([tables[i], *(blocks[i] for blocks, _ in added)]) for i in (0, 1))
-    return fit, judged, origin
+    fit, judged = (beside([tables[i], *(blocks[i] for blocks, _ in added)]) for i in (0, 1))
+    return fit, judged, origin, len(numbers)
 
 
 Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
@@ -177,8 +169,8 @@ def _categories(fit_x: Matrix, judged_x: Matrix, column: int) -> Added:
     return (fit, judged), np.full(fit.shape[1], column, dtype=np.int64)
 
 
-def _beside(blocks: list[Matrix]) -> Matrix:
-    """Join tables column by column: dense ones to a dense one, else to a sparse one."""
+def beside(blocks: Sequence[Matrix]) -> Matrix:
+    """Return tables of the same rows joined column by column: float32, sparse where one of them is, else dense."""
     from scipy.sparse import csr_array, hstack
 
     arrays = [block for block in blocks if isinstance(block, np.ndarray)]

@@ -46,6 +46,7 @@ class RankerEntry:
             with others on its way.
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
+        reads_labels: whether its scores depend on the labels.
     """
 
     rank: Ranker
@@ -55,6 +56,7 @@ class RankerEntry:
     by_epoch: bool = False
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
+    reads_labels: bool = True
 
 
 RANKERS: dict[str, RankerEntry] = {
@@ -77,8 +79,9 @@ RANKERS: dict[str, RankerEntry] = {
         classifies=False,
         metrics=("neuron_strength",),
         counts_flops=True,
+        reads_labels=False,
     ),
-    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",)),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False),
     "stg": RankerEntry(rank_by_stg, StgConfig, by_epoch=True, metrics=("gate_probability",), counts_flops=True),
 }
 

@@ -13,6 +13,7 @@ from dst.checkpoint import State
 from dst.data.dataset import Matrix, Part, as_array
 from dst.errors import InputError
 from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.column_tests import encoded_blocks, information, share_of_variance
 from dst.rankers.mutual_information import mutual_information
 
 _COLUMNS = 256
@@ -36,7 +37,9 @@ def rank_by_f_score(
 
     The score, named ``f_score``, is the share of a column's variance that lies between the classes, which is ``F / (F +
     (n - c) / (c - 1))`` for n rows and c classes: the same order, but in [0, 1] where F is infinite because a column
-    separates the classes exactly. A constant column has 0. Nothing is drawn.
+    separates the classes exactly. A constant column has 0. Nothing is drawn. A column of categories, or of numbers with
+    an indicator, is tested as a whole and has the share that a number would need to be as unlikely by chance
+    (:func:`dst.rankers.column_tests.share_of_variance`).
     """
     from sklearn.feature_selection import f_classif
 
@@ -50,6 +53,9 @@ def rank_by_f_score(
     finite = np.isfinite(f)
     between[finite] = f[finite] / (f[finite] + (len(train.y) - labels) / (labels - 1))
     between[_constant(train.x)] = 0.0  # whose F is rounding over rounding
+    for encoded, numbers, ones in encoded_blocks(train):
+        between[encoded] = 0.0
+        between[encoded[0]] = share_of_variance(numbers, ones, train.y)
     return FeatureScores({"f_score": between}, "scikit-learn", {"train": time.perf_counter() - started})
 
 
@@ -78,16 +84,19 @@ def rank_by_mutual_info(
 ) -> FeatureScores:
     """Rank by mutual information with the classes, in nats; the metric is named ``mutual_info``.
 
-    Columns of at most two values, such as encodings, are counted exactly; others are estimated from nearest neighbours
-    (:mod:`dst.rankers.mutual_information`), for which ``rng`` draws the noise that parts equal values.
+    Columns of at most two values are counted exactly; others are estimated from nearest neighbours
+    (:mod:`dst.rankers.mutual_information`), for which ``rng`` draws the noise that parts equal values. A column of
+    categories is counted as a whole, less what no effect would give (:func:`dst.rankers.column_tests.information`).
     """
     started = time.perf_counter()
-    n_features = train.x.shape[1]
-    scores = np.zeros(n_features)
-    for first in range(0, n_features, _COLUMNS):
-        block = as_array(train.x[:, first : first + _COLUMNS]).astype(np.float64)
+    scores = np.zeros(train.x.shape[1])
+    n_numbers = len(scores) if train.n_numbers is None else train.n_numbers
+    for first in range(0, n_numbers, _COLUMNS):
+        block = as_array(train.x[:, first : min(first + _COLUMNS, n_numbers)]).astype(np.float64)
         for number, column in enumerate(block.T, start=first):
             scores[number] = mutual_information(column, train.y, config.n_neighbors, rng)
+    for encoded, numbers, ones in encoded_blocks(train):
+        scores[encoded[0]] = information(numbers, ones, train.y, config.n_neighbors, rng)
     return FeatureScores({"mutual_info": scores}, "none", {"train": time.perf_counter() - started})
 
 

@@ -49,6 +49,19 @@ def counted_information(values: Ints, labels: Ints) -> float:
     return max(0.0, float((joint[there] * np.log(joint[there] / expected[there])).sum()))
 
 
+def corrected_information(values: Ints, labels: Ints) -> float:
+    """Return the counted information less its expectation under independence, at least 0.
+
+    The expectation is over all ways to pair the values with the labels, both as often as they are (Vinh, Epps and
+    Bailey, "Information theoretic measures for clusterings comparison", JMLR 2010, equation 24a): about
+    ``(n_values - 1) (n_classes - 1) / (2 n)``, more than what most columns tell where there are many values.
+    """
+    from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
+
+    pairs = contingency_matrix(labels, values, sparse=True)
+    return max(0.0, counted_information(values, labels) - float(expected_mutual_information(pairs, len(labels))))
+
+
 def estimated_information(column: Floats, labels: Ints, n_neighbors: int) -> float:
     """Return Ross's estimate for a column without equal values.
 

@@ -61,7 +61,7 @@ class StgRanking:
     """A ranking by stochastic gates that goes epoch by epoch and can be saved between any two.
 
     Minimised is the mean cross-entropy of a minibatch plus ``lam`` times the expected number of open gates (the paper's
-    equation 6), one draw of the gates a step, by Adam.
+    equation 6; a gate of several inputs counts as the root of their number), one draw of the gates a step, by Adam.
 
     Args:
         train: see :class:`dst.rankers.base.Ranker`, also for the others.
@@ -79,7 +79,7 @@ class StgRanking:
         self._noise = torch.Generator().manual_seed(int(to_noise.integers(2**63)))
         self._config, self._train, self._validation = config, train, validation
         self._column = torch.from_numpy(column_numbers(train))
-        self.gates = StochasticGates(int(self._column.max()) + 1, config.sigma)
+        self.gates = StochasticGates(torch.bincount(self._column), config.sigma)
         widths = [train.x.shape[1], *config.hidden, train.n_classes]
         self._network = _network(widths, torch.Generator().manual_seed(int(to_init.integers(2**63))))
         self._parameters = dict(nn.ModuleDict({"gates": self.gates, "network": self._network}).named_parameters())

@@ -15,17 +15,18 @@ class StochasticGates(nn.Module):
     """One gate a column: ``z_d = max(0, min(1, mu_d + eps_d))`` with ``eps_d ~ N(0, sigma^2)`` (equation 4).
 
     Args:
-        n_gates: columns of the table.
+        sizes: by column of the table how many inputs its gate opens, int64 ``(n_gates,)``.
         sigma: standard deviation of the noise, fixed.
 
     Attributes:
         mu: what is learnt, float32 ``(n_gates,)``; at the start 0.5, where a gate is as often shut as wide open.
     """
 
-    def __init__(self, n_gates: int, sigma: float) -> None:
+    def __init__(self, sizes: torch.Tensor, sigma: float) -> None:
         super().__init__()
-        self.mu = nn.Parameter(torch.full((n_gates,), 0.5))
+        self.mu = nn.Parameter(torch.full(sizes.shape, 0.5))
         self.sigma = sigma
+        self._costs = sizes.float().sqrt()
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
         """Return gates with noise, in [0, 1], as training sees them.
@@ -45,5 +46,9 @@ class StochasticGates(nn.Module):
         return 0.5 * (1.0 + torch.erf(self.mu / (self.sigma * math.sqrt(2.0))))
 
     def penalty(self) -> torch.Tensor:
-        """Return how many gates are expected to be open, ``sum_d Phi(mu_d / sigma)`` (equation 6 without lambda)."""
-        return self.open_probability().sum()
+        """Return how many gates are expected to be open, ``sum_d Phi(mu_d / sigma)`` (equation 6 without lambda).
+
+        A gate of several inputs, which fit more noise than one, counts as the root of their number, as a group does in
+        the group lasso (Yuan and Lin, JRSSB 2006).
+        """
+        return (self._costs * self.open_probability()).sum()

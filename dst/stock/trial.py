@@ -18,7 +18,7 @@ import torch
 
 from dst.data import Dataset, TrialData, trial_data
 from dst.data.dataset import Part
-from dst.data.preparation import raw_scores
+from dst.data.shadows import columns_of
 from dst.scoring import rank_columns, score_columns
 from dst.stock.masked_network import MaskedNetwork
 from dst.stock.settings import MaskedSettings, StockSettings
@@ -67,7 +67,8 @@ def stock_trial(data: Dataset | TrialData, settings: StockSettings) -> Iterator[
         else:
             lowest[-1], scores = _l1(train, validation, settings.ranking, seed)
         for name, values in scores.items():
-            columns = rank_columns(raw_scores(values, train.origin, data.n_features), np.random.default_rng(seed))
+            pooled = columns_of(train, data.n_features).pooled(values, root_mean_square=True)
+            columns = rank_columns(pooled, np.random.default_rng(seed))
             judged = score_columns(train, validation, columns[: settings.k], settings.scorer, seed=settings.seed)
             accuracies.setdefault(name, []).append(judged.accuracy)
     best = max(float(np.mean(values)) for values in accuracies.values())

@@ -163,7 +163,9 @@ def test_the_history_sums_what_counts(history, counted, sampling):
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
         for index in range(3 if sampling == "per_epoch" else 1):
             whole.add_step(StepStart(model, index, 3, lambda: x))
-        whole.add(EpochEnd(epoch, 0.0, 0.0, 0.0, improved, lambda: State({}, {}), model))
+        whole.add(
+            EpochEnd(epoch, 0.0, 0.0, 0.0, improved, lambda: State({}, {}), model, model.linears[0].input_strength)
+        )
         resumed.load_state_dict(whole.state_dict())
     assert set(whole.scores()) == {"neuron_strength", "neuron_attribution"}
     attribution, strength = whole.scores()["neuron_attribution"], whole.scores()["neuron_strength"]

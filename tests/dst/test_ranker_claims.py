@@ -7,6 +7,7 @@ import pytest
 
 from dst.data.dataset import Part
 from dst.rankers import RANKERS, make_config
+from dst.rankers.whole_columns import COLUMN_RULES
 from dst.topology import METHODS
 
 QUICK = {"epochs": 2, "hidden": [6], "batch_size": 16}
@@ -22,6 +23,7 @@ def test_metrics_loss_and_flops_are_as_claimed(method: str) -> None:
     found = entry.rank(train, validation, make_config(method, QUICK), rng, lambda end: None)
     assert set(found.scores) <= set(entry.metrics)
     assert method in METHODS or set(found.scores) == set(entry.metrics)
+    assert set(entry.metrics) <= COLUMN_RULES.keys()
     assert entry.counts_flops == (found.flops is not None)
     if entry.classifies:
         assert found.val_loss is not None

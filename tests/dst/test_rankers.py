@@ -297,7 +297,7 @@ def test_lasso_on_orthogonal_columns_by_hand():
 
 
 def test_the_equations_of_stochastic_gates():
-    gates = StochasticGates(3, sigma=0.5)
+    gates = StochasticGates(torch.ones(3, dtype=torch.int64), sigma=0.5)
     assert gates.mu.tolist() == [0.5, 0.5, 0.5]
     with torch.no_grad():
         gates.mu.copy_(torch.tensor([-0.4, 0.3, 1.7]))
@@ -311,8 +311,13 @@ def test_the_equations_of_stochastic_gates():
     np.testing.assert_allclose(gates.mu.grad, [density(z) / 0.5 for z in (-0.8, 0.6, 3.4)], rtol=1e-4)
 
 
+def test_a_gate_of_several_inputs_costs_the_root_of_their_number():
+    one, four = (StochasticGates(torch.tensor(sizes), sigma=0.5).penalty().item() for sizes in ([1, 1], [1, 4]))
+    assert four == pytest.approx(one / 2 * 3)
+
+
 def test_gates_are_as_often_open_as_they_say():
-    gates = StochasticGates(4, sigma=0.5)
+    gates = StochasticGates(torch.ones(4, dtype=torch.int64), sigma=0.5)
     with torch.no_grad():
         gates.mu.copy_(torch.tensor([-0.5, 0.0, 0.5, 1.0]))
     generator = torch.Generator().manual_seed(0)

@@ -94,7 +94,8 @@ def test_the_cheap_score_is_high_for_the_columns_that_decide(columns, low, high)
     seen, judged = measure._parts[0]
     assert len(seen.y) == CheapScore.ROWS
     assert len(judged.y) <= CheapScore.ROWS
-    one = EpochEnd(5, 0.0, 0.0, 0.0, False, lambda: None, network(columns))
+    model = network(columns)
+    one = EpochEnd(5, 0.0, 0.0, 0.0, False, lambda: None, model, model.linears[0].input_strength)
     assert low <= measure(0, one) <= high
     assert measure(0, end(5)) is None, "no network, no score"
     assert measure(0, one) == CheapScore(trial_data(data, spec.design, keep=True), spec)(0, one), "the same rows"

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from dst.data import Dataset, Split, prepare, prepare_test
 from dst.data.encoding import one_hot
 from dst.data.imputing import POLICIES, check_policy, impute
-from dst.data.preparation import encoded_columns, raw_scores
+from dst.data.preparation import encoded_columns
 from dst.data.readers.table import missing_counts
 from dst.errors import InputError
 from tests.dst.data.tables import dense, prepared_cases, table, values
@@ -124,12 +124,9 @@ def test_one_hot_by_hand() -> None:
     np.testing.assert_array_equal(unknown, [[0, 0]])
 
 
-def test_scores_are_summed_to_the_tables_columns_and_selections_spread_to_the_encoded() -> None:
+def test_selections_spread_to_the_encoded_columns() -> None:
     origin = np.array([0, 2, 2, 1, 1, 1])
-    np.testing.assert_array_equal(raw_scores(np.array([1.0, 2, 3, 4, 5, 6]), origin, 4), [1, 15, 5, 0])
     np.testing.assert_array_equal(encoded_columns(np.array([2, 0]), origin), [0, 1, 2])
-    scores = np.array([3.0, 4.0])
-    assert raw_scores(scores, None, 2) is scores
     np.testing.assert_array_equal(encoded_columns(np.array([1, 0]), None), [1, 0])
 
 
