@@ -18,11 +18,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dst.checkpoint import State, read_state, save_state
-from dst.data.dataset import Matrix, Scaling
+from dst.data.dataset import Scaling, TableMatrix
 from dst.data.entry import default_batch_size, default_k, default_scaling
 from dst.data.imputing import POLICIES
+from dst.data.masked import without_mask
+from dst.data.precision import narrowed
 from dst.data.preparation import raw_scores
-from dst.data.readers.table import missing_counts
+from dst.data.readers.table import check_rows, infinite_columns, missing_counts
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS, make_config, parameters
@@ -133,7 +135,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         """Rank the columns of a table.
 
         Args:
-            X: numbers ``(n_rows, n_features)``: an array, a data frame or a sparse matrix.
+            X: numbers ``(n_rows, n_features)``: an array, a data frame or a sparse matrix; what is masked in a masked
+                array is missing.
             y: one label or number a row; or several numbers, ``(n_rows, n_outputs)``.
             on_epoch: ``on_epoch(repeat, end)`` is called at the end of every epoch; what it raises ends the fit.
 
@@ -144,18 +147,23 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         named = _plain(self.categorical)
         if not isinstance(named, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in named):
             raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
+        _check_target(X, y)
         x, y = validate_data(
             self,
-            X,
+            without_mask(X),
             y,
             accept_sparse="csr",
-            dtype=np.float32,
+            dtype=[np.float64, np.float32],
             multi_output=True,
             ensure_min_samples=2,
             ensure_all_finite="allow-nan" if self.impute is not None or named else True,
         )
-        matrix: Matrix = csr_array(cast("Any", x)) if issparse(x) else x
+        matrix: TableMatrix = csr_array(cast("Any", x)) if issparse(x) else x
         n_rows, n_features = matrix.shape
+        infinite = infinite_columns(matrix)
+        if len(infinite):
+            raise InputError(f"values must be finite and within float32, but X has others in column {infinite[0]}")
+        matrix = narrowed(matrix)
         categorical = self._categorical(named, n_features)
         self._check_complete(matrix, categorical)
         target = make_target(y, self.task)
@@ -188,6 +196,14 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if target.classes is not None:
             self.classes_ = target.classes
         return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the selected columns, in the table's order; what is masked in a masked array is NaN.
+
+        Args:
+            X: a table with the columns of ``fit``.
+        """
+        return super().transform(without_mask(X))
 
     @property
     def stability_(self) -> npt.NDArray[np.float64]:
@@ -295,7 +311,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
         return given
 
-    def _check_complete(self, matrix: Matrix, categorical: list[int]) -> None:
+    def _check_complete(self, matrix: TableMatrix, categorical: list[int]) -> None:
         lacking = missing_counts(matrix)
         lacking[categorical] = 0
         if self.impute is None and lacking.any():
@@ -336,6 +352,19 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
         return make_config(self.method, {**settings, **further})
+
+
+def _check_target(x: Any, y: Any) -> None:
+    """Refuse a target that is masked somewhere, or that has one value a column.
+
+    Raises:
+        InputError: it is so.
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise InputError(f"y must be known in every row, but {np.ma.getmaskarray(y).sum()} of {y.size} are masked")
+    shape = getattr(x, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(y, "__len__") and len(y) == shape[1]:
+        check_rows("label", (shape[0], shape[1]), len(y))
 
 
 def _plain(value: Any) -> Any:

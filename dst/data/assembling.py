@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Matrix
+from dst.data.dataset import Dataset, TableMatrix
 from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
 from dst.data.readers import Table, shorten
 from dst.errors import InputError
@@ -62,7 +62,7 @@ def assemble(
     )
 
 
-def _with_small_indices(x: Matrix) -> Matrix:
+def _with_small_indices(x: TableMatrix) -> TableMatrix:
     """The same table; a sparse one with indices of 32 bits where they suffice: liblinear takes no others."""
     if isinstance(x, np.ndarray) or max(x.nnz, *x.shape) > np.iinfo(np.int32).max:
         return x

@@ -109,11 +109,11 @@ def _share_out(present: npt.NDArray[np.int64], rate: float, rng: np.random.Gener
     return counts
 
 
-def _standardised(values: Floats) -> Floats:
+def _standardised(values: npt.NDArray[np.float32 | np.float64]) -> Floats:
     known = values[~np.isnan(values)].astype(np.float64)
     spread = known.std() if len(known) else 0.0
     if not spread > 0:
-        return np.where(np.isnan(values), values, np.float32(0))
+        return np.where(np.isnan(values), np.float32(np.nan), np.float32(0))
     return np.asarray((values - known.mean()) / spread, dtype=np.float32)
 
 
