@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dst.data.assembling import assemble, safe_name, table_sha256
 from dst.data.dataset import Dataset
-from dst.data.masked import without_mask
+from dst.data.masked import with_gaps, without_mask
 from dst.data.precision import narrowed
 from dst.data.readers import Roles, Table
 from dst.data.readers.columns import check_names, from_columns
@@ -112,8 +112,7 @@ def _array(what: str, values: Any, dtype: Any = None) -> npt.NDArray[Any]:
 
 def _vector(what: str, values: Any) -> npt.NDArray[Any]:
     """Labels, groups or times; what is masked, and NaN among the words of a list, stays missing in NumPy's hands."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        values = values.astype(object).filled(None)
+    values = with_gaps(values)
     array = _array(what, values)
     is_list_of_words = array.dtype.kind in "SU" and not hasattr(values, "dtype")
     return _array(what, values, object) if is_list_of_words else array

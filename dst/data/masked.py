@@ -22,3 +22,12 @@ def without_mask(x: Any) -> Any:
     values = x.data.astype(x.dtype if x.dtype.kind == "O" else float_type(x.dtype))
     values[np.ma.getmaskarray(x)] = np.nan
     return values
+
+
+def with_gaps(values: Any) -> Any:
+    """Return a masked array as an ordinary one of objects with None where it is masked, and anything else as it is."""
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
+        return values
+    objects = values.data.astype(object)
+    objects[np.ma.getmaskarray(values)] = None
+    return objects

@@ -5,11 +5,11 @@ half of the memory, but only while that is lost in what scaling does anyway. Thr
 
 1. **Far from zero, beside a small spread.** What a scaled column shows is its standard deviation s, so the error after
    scaling is ``|x - f(x)| / s``, and ``|x - f(x)|`` grows with ``|x|``. A scaled value z is itself rounded by up to
-   ``2**-24 |z|``: an error of :data:`NEGLIGIBLE` = 2**-19 is what a value of 32 deviations has at any rate. The limit is
-   reached where a column's values are some 32 to 64 times as large as their deviation (1013.2 hPa, Unix seconds, UTM
-   metres). The largest error among the paper's datasets at hand is 2**-19.6 (COIL20; Prostate_GE 2**-19.7), and 2**-20.7
-   among all others and the tables that need no file: all of them stay float32, and a stricter power of two would not
-   keep them.
+   ``2**-24 |z|``: an error of :data:`NEGLIGIBLE` = 2**-19 is what a value of 32 deviations has at any rate. The limit
+   is reached where a column's values are some 32 to 64 times as large as their deviation (1013.2 hPa, Unix seconds,
+   UTM metres). The largest error among the paper's datasets at hand is 2**-19.6 (COIL20; Prostate_GE 2**-19.7), and
+   2**-20.7 among all others and the tables that need no file: all of them stay float32, and a stricter power of two
+   would not keep them.
 2. **Different values that become one.** No two different whole numbers may: identifiers, codes such as 20240115 and
    times are whole. Of other numbers a few meet by chance: of n values of a smooth column at the limit above, about
    ``0.28 n**2 NEGLIGIBLE``. Where more are lost than ``2 n**2 NEGLIGIBLE``, and than one in 64, a far value (a 0 for

@@ -24,7 +24,7 @@ class StochasticGates(nn.Module):
 
     def __init__(self, n_gates: int, sigma: float) -> None:
         super().__init__()
-        self.mu = nn.Parameter(torch.full((n_gates,), 0.5))
+        self.mu = nn.Parameter(torch.full((n_gates,), 0.5, dtype=torch.float32, device="cpu"))
         self.sigma = sigma
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
@@ -33,7 +33,7 @@ class StochasticGates(nn.Module):
         Args:
             generator: draws the noise.
         """
-        noise = torch.randn(self.mu.shape, generator=generator)
+        noise = torch.randn(self.mu.shape, generator=generator, dtype=torch.float32, device="cpu")
         return torch.clamp(self.mu + self.sigma * noise, 0.0, 1.0)
 
     def expected(self) -> torch.Tensor:
