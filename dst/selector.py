@@ -27,6 +27,7 @@ from dst.data.preparation import raw_scores
 from dst.data.readers.table import check_rows, infinite_columns, missing_counts
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
+from dst.plain import plain
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import mean_scores, rank_columns
 from dst.selector_parts import Target, make_parts, make_target
@@ -144,8 +145,10 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
-        named = _plain(self.categorical)
-        if not isinstance(named, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in named):
+        named = plain(self.categorical)
+        if not isinstance(named, list | tuple) or not all(
+            isinstance(one, int) and not isinstance(one, bool) for one in named
+        ):
             raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
         _check_target(X, y)
         x, y = validate_data(
@@ -230,7 +233,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             OSError: the file cannot be written.
         """
         check_is_fitted(self)
-        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        parameters = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         if not isinstance(parameters["random_state"], int | None):
             raise InputError(
                 "random_state must be a whole number or None in a selector that is saved, but is a generator"
@@ -291,7 +294,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.support_[self.order_[:k]] = True
 
     def _k(self, n_features: int) -> int:
-        given = _plain(self.n_features_to_select)
+        given = plain(self.n_features_to_select)
         if given is None:
             return default_k(n_features)
         if isinstance(given, float) and 0 < given < 1:
@@ -306,7 +309,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     def _repeats(self, n_rows: int) -> int:
         if self.n_repeats is None:
             return 5 if n_rows < _SMALL else 1
-        given = _plain(self.n_repeats)
+        given = plain(self.n_repeats)
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
         return given
@@ -320,7 +323,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
                 f"it: impute is one of {', '.join(POLICIES)}"
             )
 
-    def _categorical(self, given: list[int], n_features: int) -> list[int]:
+    def _categorical(self, given: Sequence[int], n_features: int) -> list[int]:
         columns = sorted(set(given))
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
             raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
@@ -338,16 +341,16 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if self.impute is not None and self.impute not in POLICIES:
             raise InputError(unknown_name("missing-data policy", self.impute, POLICIES))
         names = ("sparsity", "l2", "epochs", "patience", "lr", "threads", "hidden", "batch_size")
-        settings = {name: _plain(getattr(self, name)) for name in names}
+        settings = {name: plain(getattr(self, name)) for name in names}
         if self.batch_size is None:
             settings["batch_size"] = default_batch_size(n_rows)
-        if not isinstance(settings["hidden"], list):
+        if not isinstance(settings["hidden"], list | tuple):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if self.method in METHODS:  # a network that grows by attribution takes it too
             grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()
             settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
-        further = {name: _plain(value) for name, value in (self.settings or {}).items()}
+        further = {name: plain(value) for name, value in (self.settings or {}).items()}
         for name in further:
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
@@ -365,12 +368,3 @@ def _check_target(x: Any, y: Any) -> None:
     shape = getattr(x, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 2 and hasattr(y, "__len__") and len(y) == shape[1]:
         check_rows("label", (shape[0], shape[1]), len(y))
-
-
-def _plain(value: Any) -> Any:
-    """Return a number or a list of Python for one of NumPy, as a grid of parameters holds them."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -15,6 +15,7 @@ from dst.checkpoint import State
 from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
 from dst.data.preparation import raw_scores
 from dst.errors import InputError
+from dst.plain import make_plain
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import ScorerResult, capped, check_scorer, mean_scores, rank_columns, score_columns
@@ -24,7 +25,7 @@ from dst.trial_progress import TrialProgress, identity
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """All that decides a trial's result, besides the dataset.
+    """All that decides a trial's result, besides the dataset. NumPy's numbers become Python's.
 
     Attributes:
         method: a name in :data:`dst.rankers.RANKERS`.
@@ -57,6 +58,9 @@ class TrialSpec:
     k_values: tuple[int, ...] = ()
     scorer: str = "svm"
     max_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        make_plain(self)
 
     @property
     def design(self) -> Design:

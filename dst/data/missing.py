@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from dst.data.dataset import Dataset
 from dst.errors import InputError, unknown_name
+from dst.plain import make_plain
 
 SLOPE = 2.0
 """How much a standard deviation adds to the logit of being missing."""
@@ -55,6 +56,7 @@ class Removal:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0 <= self.rate < 1:
             raise InputError(f"0 <= rate < 1 must hold, but got rate={self.rate}")
         if self.mechanism not in MECHANISMS:
