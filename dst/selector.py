@@ -146,9 +146,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             DivergedError: training diverged.
         """
         named = plain(self.categorical)
-        if not isinstance(named, list | tuple) or not all(
-            isinstance(one, int) and not isinstance(one, bool) for one in named
-        ):
+        if not isinstance(named, list | tuple) or any(type(column) is not int for column in named):
             raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
         _check_target(X, y)
         x, y = validate_data(

@@ -11,10 +11,9 @@ half of the memory, but only while that is lost in what scaling does anyway. Thr
    2**-20.7 among all others and the tables that need no file: all of them stay float32, and a stricter power of two
    would not keep them.
 2. **Different values that become one.** No two different whole numbers may: identifiers, codes such as 20240115 and
-   times are whole. Of other numbers a few meet by chance: of n values of a smooth column at the limit above, about
-   ``0.28 n**2 NEGLIGIBLE``. Where more are lost than ``2 n**2 NEGLIGIBLE``, and than one in 64, a far value (a 0 for
-   "unknown") has set the deviation and hides how close the others lie. Values nearer than 2**-40 of their size count as
-   one: that is what sums and differences in float64 leave behind.
+   times are whole, and a far value beside them (a 0 for "unknown") may make their deviation so large that the first
+   rule says nothing. Other numbers meet by chance, two of n smooth ones in about ``0.28 n**2 NEGLIGIBLE`` pairs at the
+   limit above, and a column that varies never becomes constant within it.
 3. **Overflow and underflow**, whose errors are as large as the value, so that the first rule finds them.
 
 A table breaks a rule as soon as a column does, and is float64 as a whole then.
@@ -34,9 +33,7 @@ from dst.data.dataset import TableMatrix
 NEGLIGIBLE = 2.0**-19
 """Error of rounding, in standard deviations of a column, that is lost in the rounding of scaled values."""
 
-_CHANCE = 2 * NEGLIGIBLE
-_FEW = 1 / 64
-_NOISE = 2.0**-40
+_NOISE = 2.0**-46  # of a value's size: a column of a smaller range holds what sums in float64 leave behind
 _BLOCK = 2**22  # values of a dense table that are sorted at a time
 
 Doubles = npt.NDArray[np.float64]
@@ -122,30 +119,18 @@ def _loses(given: _Values) -> bool:
     if (_varies(given) & (largest > NEGLIGIBLE * _deviations(given))).any():
         return True
     lower, upper = values[:-1], values[1:]
-    whole = (lower == np.floor(lower)) & (upper == np.floor(upper))
-    apart = (columns[1:] == columns[:-1]) & _apart(lower, upper)
-    merged = apart & (rounded[1:] == rounded[:-1])
-    if not merged.any():
-        return False
-    distinct, lost = (np.bincount(columns[1:][pairs], minlength=len(largest)) for pairs in (apart, merged))
-    allowed = np.maximum(_FEW * distinct, _CHANCE * np.square(distinct, dtype=np.float64))
-    return bool((merged & whole).any() or (lost > allowed).any())
-
-
-def _apart(lower: Doubles, upper: Doubles) -> npt.NDArray[np.bool_]:
-    """Say of pairs of numbers whether they differ by more than what float64 itself leaves behind."""
-    whole = (lower == np.floor(lower)) & (upper == np.floor(upper))
-    noise = np.where(whole, 0.0, _NOISE * np.maximum(np.abs(lower), np.abs(upper)))
-    return np.asarray(upper - lower > noise)
+    merged = (columns[1:] == columns[:-1]) & (lower < upper) & (rounded[:-1] == rounded[1:])
+    return bool((merged & (lower == np.floor(lower)) & (upper == np.floor(upper))).any())
 
 
 def _varies(given: _Values) -> npt.NDArray[np.bool_]:
-    """Say of each column whether it has different values."""
+    """Say of each column whether it has different values, by more than what float64 itself leaves behind."""
     counts = np.bincount(given.columns, minlength=len(given.zeros))
-    last = np.cumsum(counts) - 1
     varies = (given.zeros > 0) & (counts > 0)
     held = np.flatnonzero(counts)
-    varies[held] |= _apart(given.values[last[held] - counts[held] + 1], given.values[last[held]])
+    ends = np.cumsum(counts)[held]
+    low, high = given.values[ends - counts[held]], given.values[ends - 1]
+    varies[held] |= high - low > _NOISE * np.maximum(np.abs(low), np.abs(high))
     return varies
 
 

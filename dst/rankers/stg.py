@@ -234,9 +234,8 @@ def _network(widths: Sequence[int], generator: torch.Generator) -> nn.Sequential
     """Return a ReLU network with PyTorch's default initialisation, drawn from a generator of its own."""
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
-        linear = nn.Linear(n_in, n_out, device="meta", dtype=torch.float32).to_empty(
-            device="cpu"
-        )  # the global generator is left alone
+        empty = nn.Linear(n_in, n_out, device="meta", dtype=torch.float32)  # the global generator is left alone
+        linear = empty.to_empty(device="cpu")
         bound = 1 / math.sqrt(n_in)
         with torch.no_grad():
             linear.weight.uniform_(-bound, bound, generator=generator)
