@@ -8,6 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_iris, load_wine
+
 from dst.data import DATASETS, check_file, load_dataset, prepare, remove_values
 from dst.data.dataset import Dataset
 from dst.data.imputing import POLICIES
@@ -19,10 +24,6 @@ from dst.data.splits import make_splits
 from dst.errors import InputError
 from dst.rankers import RANKERS
 from dst.selector import SparseFeatureSelector
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.sparse import csr_array
-from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_iris, load_wine
 
 ROWS = 60
 LABELS = np.arange(ROWS) % 2
@@ -254,7 +255,7 @@ def test_what_is_beyond_float32_is_refused(value: float) -> None:
         from_arrays(x, LABELS)
     with pytest.raises(InputError, match="finite and within float32, but these columns have others: 'f1'"):
         from_arrays(csr_array(x), LABELS)
-    with pytest.raises(ValueError, match="within float32|infinity"):
+    with pytest.raises(ValueError, match=r"within float32|infinity"):
         SparseFeatureSelector(1, epochs=1).fit(x, LABELS)
 
 
