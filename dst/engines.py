@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
 import torch
 
@@ -12,6 +14,9 @@ from dst.errors import InputError
 from dst.layers import SparseLinear
 from dst.model import SparseMLP
 from dst.torch_engine import TorchEngine
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 ENGINES = ("auto", "sparse", "dense")
 DEVICES = ("cpu", "cuda")
@@ -93,3 +98,37 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate what trains, so that it does inside a caller's ``torch.no_grad`` or ``torch.inference_mode`` too.
+
+    Tensors that are made in inference mode can never be trained, so that what makes them is decorated as well.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(*args, **kwargs)
+
+    return call
+
+
+@contextlib.contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Let torch make float32 tensors on the CPU inside the context, with gradients, for a package that names neither.
+
+    The default type is the whole process's.
+    """
+    dtype = torch.get_default_dtype()
+    on_cpu = torch.get_default_device().type == "cpu"  # the mode costs time in every call
+    torch.set_default_dtype(torch.float32)
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            contextlib.nullcontext() if on_cpu else torch.device("cpu"),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)

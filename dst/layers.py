@@ -26,7 +26,7 @@ class _SparseProduct(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor, layer: SparseLinear
     ) -> torch.Tensor:
-        y = torch.empty((layer.out_features, x.shape[1]))
+        y = x.new_empty((layer.out_features, x.shape[1]))
         linear.forward(
             layer.indptr.numpy(),
             layer.indices.numpy(),
@@ -97,7 +97,7 @@ class SparseLinear(nn.Module):
         indptr, indices = from_places(sample_ranks(rng, size, nnz), in_features, in_features, out_features)
         self.register_buffer("indptr", torch.from_numpy(indptr))
         self.register_buffer("indices", torch.from_numpy(indices))
-        self.register_buffer("panel_inputs", torch.tensor(in_features))
+        self.register_buffer("panel_inputs", torch.tensor(in_features, device="cpu"))
         bound = in_features**-0.5
         self.values = nn.Parameter(_uniform(rng, bound, nnz))
         self.bias = nn.Parameter(_uniform(rng, bound, out_features))
@@ -116,7 +116,7 @@ class SparseLinear(nn.Module):
         indptr, indices = from_places(positions, layer.in_features, layer.in_features, layer.out_features)
         layer.register_buffer("indptr", torch.from_numpy(indptr))
         layer.register_buffer("indices", torch.from_numpy(indices))
-        layer.register_buffer("panel_inputs", torch.tensor(layer.in_features))
+        layer.register_buffer("panel_inputs", torch.tensor(layer.in_features, device="cpu"))
         layer.values = nn.Parameter(masked.weight.detach().view(-1).cpu()[torch.from_numpy(positions)])
         layer.bias = nn.Parameter(masked.bias.detach().cpu().clone())
         return layer
@@ -140,7 +140,7 @@ class SparseLinear(nn.Module):
         indptr, indices, moved = into_panels(self.indptr.numpy(), self.indices.numpy(), values, tile, *shape)
         self.indptr, self.indices = torch.from_numpy(indptr), torch.from_numpy(indices)
         self.values.data = torch.from_numpy(moved)
-        self.panel_inputs = torch.tensor(tile)
+        self.panel_inputs = torch.tensor(tile, device="cpu")
 
     def csr(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return ``indptr``, ``indices`` and ``values`` of the weight as a CSR matrix, by output neuron; copies."""
@@ -167,7 +167,7 @@ class SparseLinear(nn.Module):
 
     def input_gradient(self, dy: torch.Tensor) -> torch.Tensor:
         """Return ``transpose(W) dy``, ``(n_in, batch)``; ``dy`` is ``(n_out, batch)``, batch a multiple of 16."""
-        dx = torch.empty((self.in_features, dy.shape[1]))
+        dx = dy.new_empty((self.in_features, dy.shape[1]))
         linear.input_gradient(
             self.indptr.numpy(),
             self.indices.numpy(),
@@ -191,7 +191,7 @@ class SparseLinear(nn.Module):
 
     def dense_weight(self) -> torch.Tensor:
         """Return W as a dense ``(n_out, n_in)`` tensor (for tests and small networks)."""
-        weight = torch.zeros(self.out_features * self.in_features)
+        weight = self.values.new_zeros(self.out_features * self.in_features)
         weight[torch.from_numpy(self.positions())] = self.values.detach()
         return weight.view(self.out_features, self.in_features)
 
@@ -224,7 +224,7 @@ class MaskedLinear(nn.Module):
     @classmethod
     def like(cls, layer: SparseLinear) -> MaskedLinear:
         """Return the masked layer that computes what ``layer`` computes."""
-        mask = torch.zeros(layer.out_features * layer.in_features, dtype=torch.bool)
+        mask = torch.zeros(layer.out_features * layer.in_features, dtype=torch.bool, device=layer.values.device)
         mask[torch.from_numpy(layer.positions())] = True
         weight = layer.dense_weight()
         return cls(weight, layer.bias.detach().clone(), mask.view_as(weight))

@@ -18,12 +18,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dst.checkpoint import State, read_state, save_state
-from dst.data.dataset import Matrix, Scaling
+from dst.data.dataset import Scaling, TableMatrix
 from dst.data.entry import default_batch_size, default_k, default_scaling
 from dst.data.imputing import POLICIES
-from dst.data.readers.table import missing_counts
+from dst.data.masked import without_mask
+from dst.data.precision import narrowed
+from dst.data.readers.table import check_rows, infinite_columns, missing_counts
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
+from dst.plain import plain
 from dst.rankers import RANKERS, make_config, parameters
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
@@ -133,7 +136,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         """Rank the columns of a table.
 
         Args:
-            X: numbers ``(n_rows, n_features)``: an array, a data frame or a sparse matrix.
+            X: numbers ``(n_rows, n_features)``: an array, a data frame or a sparse matrix; what is masked in a masked
+                array is missing.
             y: one label or number a row; or several numbers, ``(n_rows, n_outputs)``.
             on_epoch: ``on_epoch(repeat, end)`` is called at the end of every epoch; what it raises ends the fit.
 
@@ -141,21 +145,26 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
-        named = _plain(self.categorical)
-        if not isinstance(named, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in named):
+        named = plain(self.categorical)
+        if not isinstance(named, list | tuple) or any(type(column) is not int for column in named):
             raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
+        _check_target(X, y)
         x, y = validate_data(
             self,
-            X,
+            without_mask(X),
             y,
             accept_sparse="csr",
-            dtype=np.float32,
+            dtype=[np.float64, np.float32],
             multi_output=True,
             ensure_min_samples=2,
             ensure_all_finite="allow-nan" if self.impute is not None or named else True,
         )
-        matrix: Matrix = csr_array(cast("Any", x)) if issparse(x) else x
+        matrix: TableMatrix = csr_array(cast("Any", x)) if issparse(x) else x
         n_rows, n_features = matrix.shape
+        infinite = infinite_columns(matrix)
+        if len(infinite):
+            raise InputError(f"values must be finite and within float32, but X has others in column {infinite[0]}")
+        matrix = narrowed(matrix)
         categorical = self._categorical(named, n_features)
         self._check_complete(matrix, categorical)
         target = make_target(y, self.task)
@@ -190,6 +199,14 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             self.classes_ = target.classes
         return self
 
+    def transform(self, X: Any) -> Any:
+        """Return the selected columns, in the table's order; what is masked in a masked array is NaN.
+
+        Args:
+            X: a table with the columns of ``fit``.
+        """
+        return super().transform(without_mask(X))
+
     @property
     def stability_(self) -> npt.NDArray[np.float64]:
         """The share of repeats that would select each column, float64 ``(n_features,)``."""
@@ -215,7 +232,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             OSError: the file cannot be written.
         """
         check_is_fitted(self)
-        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        parameters = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         if not isinstance(parameters["random_state"], int | None):
             raise InputError(
                 "random_state must be a whole number or None in a selector that is saved, but is a generator"
@@ -276,7 +293,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.support_[self.order_[:k]] = True
 
     def _k(self, n_features: int) -> int:
-        given = _plain(self.n_features_to_select)
+        given = plain(self.n_features_to_select)
         if given is None:
             return default_k(n_features)
         if isinstance(given, float) and 0 < given < 1:
@@ -291,12 +308,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     def _repeats(self, n_rows: int) -> int:
         if self.n_repeats is None:
             return 5 if n_rows < _SMALL else 1
-        given = _plain(self.n_repeats)
+        given = plain(self.n_repeats)
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
         return given
 
-    def _check_complete(self, matrix: Matrix, categorical: list[int]) -> None:
+    def _check_complete(self, matrix: TableMatrix, categorical: list[int]) -> None:
         lacking = missing_counts(matrix)
         lacking[categorical] = 0
         if self.impute is None and lacking.any():
@@ -305,7 +322,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
                 f"it: impute is one of {', '.join(POLICIES)}"
             )
 
-    def _categorical(self, given: list[int], n_features: int) -> list[int]:
+    def _categorical(self, given: Sequence[int], n_features: int) -> list[int]:
         columns = sorted(set(given))
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
             raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
@@ -323,26 +340,30 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if self.impute is not None and self.impute not in POLICIES:
             raise InputError(unknown_name("missing-data policy", self.impute, POLICIES))
         names = ("sparsity", "l2", "epochs", "patience", "lr", "threads", "hidden", "batch_size")
-        settings = {name: _plain(getattr(self, name)) for name in names}
+        settings = {name: plain(getattr(self, name)) for name in names}
         if self.batch_size is None:
             settings["batch_size"] = default_batch_size(n_rows)
-        if not isinstance(settings["hidden"], list):
+        if not isinstance(settings["hidden"], list | tuple):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if self.method in METHODS:  # a network that grows by attribution takes it too
             grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()
             settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
-        further = {name: _plain(value) for name, value in (self.settings or {}).items()}
+        further = {name: plain(value) for name, value in (self.settings or {}).items()}
         for name in further:
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
         return make_config(self.method, {**settings, **further})
 
 
-def _plain(value: Any) -> Any:
-    """Return a number or a list of Python for one of NumPy, as a grid of parameters holds them."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+def _check_target(x: Any, y: Any) -> None:
+    """Refuse a target that is masked somewhere, or that has one value a column.
+
+    Raises:
+        InputError: it is so.
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise InputError(f"y must be known in every row, but {np.ma.getmaskarray(y).sum()} of {y.size} are masked")
+    shape = getattr(x, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(y, "__len__") and len(y) == shape[1]:
+        check_rows("label", (shape[0], shape[1]), len(y))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix, Part, Scaling
+from dst.data.dataset import Part, Scaling, TableMatrix
 from dst.data.preparation import encode
 from dst.errors import InputError, unknown_name
 
@@ -74,7 +74,7 @@ def make_target(y: Any, task: str) -> Target:
 
 
 def make_parts(
-    x: Matrix,
+    x: TableMatrix,
     target: Target,
     rng: np.random.Generator,
     *,
@@ -90,7 +90,7 @@ def make_parts(
     each class, or each stretch of values, has its share, whatever its size.
 
     Args:
-        x: float32 ``(n_rows, n_features)``, two rows or more.
+        x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
         target: of the same rows.
         rng: draws.
         repeats: how many draws.

@@ -115,7 +115,7 @@ def grow_by_gradient(update: Update, count: int) -> Growth:
     indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
     n_in, n_out, tile = layer.in_features, layer.out_features, layer.tile
     rows = min(max(1, GRADIENT_BLOCK_BYTES // (4 * tile)), n_out)
-    block = torch.empty(rows * tile)
+    block = dy.new_empty(rows * tile)
     scores = np.empty(count + count // 2 + 1024, np.float32)
     found = np.empty(scores.size, np.int64)
     size = 0

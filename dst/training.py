@@ -18,7 +18,7 @@ from dst.batches import Batches, HeldOut, output_width
 from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.engine import StepConfig
-from dst.engines import check_device, choose_engine, make_engine, torch_threads
+from dst.engines import check_device, choose_engine, make_engine, torch_threads, with_gradients
 from dst.errors import DivergedError
 from dst.model import SparseMLP
 from dst.schedules import SCHEDULES, share
@@ -154,6 +154,7 @@ class Trainer:
         InputError: the targets are not what the loss compares with, or the device is not there.
     """
 
+    @with_gradients
     def __init__(
         self,
         train: Part,
@@ -209,6 +210,7 @@ class Trainer:
         config = self._config
         return self.epoch >= config.epochs or self.epoch - self._best_epoch >= config.patience
 
+    @with_gradients
     def run_epoch(self) -> EpochEnd:
         """Train one epoch and evaluate on the validation rows.
 
@@ -237,6 +239,7 @@ class Trainer:
         strength = self.model.linears[0].input_strength
         return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model, strength)
 
+    @with_gradients
     def result(self) -> FitResult:
         """Return what was trained, with the network as it was at its best epoch; training is over then."""
         memory = self._engine.memory()
@@ -276,6 +279,7 @@ class Trainer:
         }
         return State(arrays, progress)
 
+    @with_gradients
     def load_state_dict(self, state: State) -> None:
         """Go on from a state.
 

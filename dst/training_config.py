@@ -10,6 +10,7 @@ from dst.engine import OPTIMIZERS
 from dst.engines import DEVICES, ENGINES
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
+from dst.plain import make_plain
 from dst.schedules import SCHEDULES
 from dst.sparsity import DISTRIBUTIONS
 from dst.topology import METHODS
@@ -88,6 +89,7 @@ class TrainingConfig:
     importance_rows: int = 16
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for kind, name, valid in (
             ("method", self.method, METHODS.keys()),
             ("distribution", self.distribution, DISTRIBUTIONS.keys()),

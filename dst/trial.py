@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dst.checkpoint import State
 from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
 from dst.errors import InputError
+from dst.plain import make_plain
 from dst.rankers import RANKERS, FeatureScores, make_config
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.resources import peak_rss_bytes, reset_peak_rss
@@ -24,7 +25,7 @@ from dst.trial_progress import TrialProgress, identity
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """All that decides a trial's result, besides the dataset.
+    """All that decides a trial's result, besides the dataset. NumPy's numbers become Python's.
 
     Attributes:
         method: a name in :data:`dst.rankers.RANKERS`.
@@ -57,6 +58,9 @@ class TrialSpec:
     k_values: tuple[int, ...] = ()
     scorer: str = "svm"
     max_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        make_plain(self)
 
     @property
     def design(self) -> Design:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -25,6 +26,15 @@ _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 _LARGEST_INTEGER = 2**53
 """Samplers compute in floats of 64 bits, which hold no larger integer exactly."""
+
+
+def _plain(given: object) -> object:
+    """Return NumPy's numbers and arrays, also within a mapping or list, as Python's."""
+    if isinstance(given, np.generic | np.ndarray):
+        return given.tolist()
+    if isinstance(given, Mapping):
+        return {key: _plain(value) for key, value in given.items()}
+    return [_plain(value) for value in given] if isinstance(given, list | tuple) else given
 
 
 def _scalar(given: object) -> Value:
@@ -133,11 +143,12 @@ def parse_parameter(path: str, given: object) -> Declared:
 
     Args:
         path: where it stands, for messages, e.g. ``"space.l2"``.
-        given: a scalar, or a mapping with ``value``, ``values`` or ``low`` and ``high``.
+        given: a scalar, or a mapping with ``value``, ``values`` or ``low`` and ``high``; numbers of Python or NumPy.
 
     Raises:
         SpaceError: the mapping has unknown or missing keys, or its values break a rule.
     """
+    given = _plain(given)
     if not isinstance(given, Mapping):
         given = {"value": given}
     if "values" in given:

@@ -12,12 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, Removal, load_dataset
 from dst.data.dataset import Scaling
 from dst.errors import unknown_name
+from dst.plain import plain
 
 
 class Section(BaseModel):
-    """A part of a spec: immutable, and every key must be known."""
+    """A part of a spec: immutable, and every key must be known. NumPy's numbers become Python's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, given: Any) -> Any:
+        return plain(given)
 
 
 PositiveInt = Annotated[int, Field(ge=1)]

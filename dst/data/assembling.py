@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Matrix
+from dst.data.dataset import Dataset, TableMatrix
 from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
 from dst.data.readers import Table, shorten
 from dst.errors import InputError
+from dst.plain import plain
 
 
 def assemble(
@@ -31,7 +32,7 @@ def assemble(
         InputError: ``k`` or ``batch_size`` is out of range, there are fewer than two classes, a class has a single row,
             or the table is not what the entry says.
     """
-    check_numbers(k, batch_size)
+    k, batch_size = check_numbers(k, batch_size)
     n_samples, n_features = table.x.shape
     if k is not None and k > n_features:
         raise InputError(f"{name}: k must be at most the number of features, {n_features}, but got {k}")
@@ -62,7 +63,7 @@ def assemble(
     )
 
 
-def _with_small_indices(x: Matrix) -> Matrix:
+def _with_small_indices(x: TableMatrix) -> TableMatrix:
     """The same table; a sparse one with indices of 32 bits where they suffice: liblinear takes no others."""
     if isinstance(x, np.ndarray) or max(x.nnz, *x.shape) > np.iinfo(np.int32).max:
         return x
@@ -72,12 +73,19 @@ def _with_small_indices(x: Matrix) -> Matrix:
     return csr_array((x.data, indices, indptr), shape=x.shape)
 
 
-def check_numbers(k: int | None, batch_size: int | None) -> None:
-    """Raise an InputError if a number is out of range whatever the table."""
-    if k is not None and k < 1:
-        raise InputError(f"k must be at least 1, but got {k}")
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, but got {batch_size}")
+def check_numbers(k: int | None, batch_size: int | None) -> tuple[int | None, int | None]:
+    """Return both as numbers of Python.
+
+    Raises:
+        InputError: one is no whole number, or out of range whatever the table.
+    """
+    numbers = {"k": plain(k), "batch_size": plain(batch_size)}
+    for name, number in numbers.items():
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+            raise InputError(f"{name} must be a whole number, but got {number!r}")
+        if number is not None and number < 1:
+            raise InputError(f"{name} must be at least 1, but got {number}")
+    return numbers["k"], numbers["batch_size"]
 
 
 def class_problems(labels: npt.NDArray[Any]) -> list[str]:

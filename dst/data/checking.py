@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.assembling import class_problems
-from dst.data.dataset import Matrix
+from dst.data.dataset import TableMatrix
 from dst.data.loading import file_sha256, path_name
 from dst.data.readers import Table, read_table, shorten
 from dst.data.readers.table import missing_counts
@@ -83,7 +83,7 @@ def _feature_problems(table: Table) -> list[str]:
     return problems
 
 
-def _constant(x: Matrix) -> npt.NDArray[np.bool_]:
+def _constant(x: TableMatrix) -> npt.NDArray[np.bool_]:
     """Whether the values that a column has are all the same."""
     if isinstance(x, np.ndarray):
         return np.asarray(np.nanmin(x, axis=0) == np.nanmax(x, axis=0))
@@ -91,7 +91,7 @@ def _constant(x: Matrix) -> npt.NDArray[np.bool_]:
     return np.asarray(low == high)
 
 
-def _rows(x: Matrix) -> set[bytes]:
+def _rows(x: TableMatrix) -> set[bytes]:
     """What tells the rows apart."""
     if isinstance(x, np.ndarray):
         return {hashlib.sha256(row + 0).digest() for row in x}  # + 0: -0.0 becomes 0.0

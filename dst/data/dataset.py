@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 Scaling = Literal["standard", "minmax", "maxabs"]
 Matrix: TypeAlias = "npt.NDArray[np.float32] | csr_array"
+"""Scaled rows, as rankers take them."""
+
+TableMatrix: TypeAlias = "npt.NDArray[np.float32 | np.float64] | csr_array"
+"""A table before it is scaled, in float32 or float64 (:mod:`dst.data.precision`)."""
 
 
 def as_array(x: Matrix) -> npt.NDArray[np.float32]:
-    """Return a table as a dense array; a dense one is not copied."""
+    """Return a table as a dense array of its type; a dense one is not copied."""
     return x if isinstance(x, np.ndarray) else x.toarray()
 
 
@@ -30,8 +34,9 @@ class Dataset:
 
     Attributes:
         name: the registry's name, or the file's stem; letters, digits, ``_``, ``-`` and ``.`` only.
-        x: features, float32 of shape ``(n_samples, n_features)``, finite or NaN where a value is missing: an array in C
-            order, or a sparse CSR array. A categorical column holds the codes ``0 .. n - 1`` of its categories.
+        x: features of shape ``(n_samples, n_features)``, finite and within float32, or NaN where a value is missing: an
+            array in C order, or a sparse CSR array; float32, or float64 where float32 would lose what scaling shows
+            (:mod:`dst.data.precision`). A categorical column holds the codes ``0 .. n - 1`` of its categories.
         y: class codes, int64 of shape ``(n_samples,)``, ``0 .. n_classes - 1``; every code occurs at least twice.
         feature_names: one name a column.
         class_names: one name a class, in the order of the codes.
@@ -48,7 +53,7 @@ class Dataset:
     """
 
     name: str
-    x: Matrix
+    x: TableMatrix
     y: npt.NDArray[np.int64]
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]

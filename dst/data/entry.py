@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix, Scaling
+from dst.data.dataset import Scaling, TableMatrix
 from dst.data.readers import Table
 from dst.errors import InputError
 
@@ -83,6 +83,6 @@ def default_batch_size(n_samples: int) -> int:
     return 32 if n_samples < 200 else 100
 
 
-def default_scaling(x: Matrix) -> Scaling:
+def default_scaling(x: TableMatrix) -> Scaling:
     """How columns are scaled where nobody says it: ``standard``, but ``maxabs`` where the table is to stay sparse."""
     return "standard" if isinstance(x, np.ndarray) else "maxabs"

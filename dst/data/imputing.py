@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dst.data.dataset import Dataset, Matrix
+from dst.data.dataset import Dataset, TableMatrix
 from dst.data.readers.table import missing_counts, shorten
 from dst.errors import InputError, unknown_name
 
@@ -14,7 +14,7 @@ NEIGHBOURS = 5
 """Rows of which ``knn`` takes the mean."""
 
 
-def impute(policy: str, fit_rows_x: Matrix, *others: Matrix) -> tuple[Matrix, ...]:
+def impute(policy: str, fit_rows_x: TableMatrix, *others: TableMatrix) -> tuple[TableMatrix, ...]:
     """Fill in what is missing (NaN), by what the first table holds.
 
     Args:
@@ -22,12 +22,12 @@ def impute(policy: str, fit_rows_x: Matrix, *others: Matrix) -> tuple[Matrix, ..
             column over the 5 nearest rows of the first table that have it, by the Euclidean distance over the columns
             that two rows share, each divided by its standard deviation (Troyanskaya et al. 2001). A column that the
             first table lacks altogether becomes 0.
-        fit_rows_x: ``(n_rows, n_columns)``, float32, NaN where a value is missing: what the policy is fitted on. The
-            zeros that a sparse table does not store are values.
+        fit_rows_x: float32 or float64 ``(n_rows, n_columns)``, NaN where a value is missing: what the policy is fitted
+            on. The zeros that a sparse table does not store are values.
         others: tables with the same columns.
 
     Returns:
-        The filled tables in the order given; those that lack nothing are passed through.
+        The filled tables in the order given, of their type; those that lack nothing are passed through.
 
     Raises:
         InputError: the policy is unknown, or does not go with a sparse table.
@@ -63,17 +63,18 @@ def check_policy(dataset: Dataset, policy: str | None) -> None:
         )
 
 
-def _lacks(x: Matrix) -> bool:
+def _lacks(x: TableMatrix) -> bool:
     values = x if isinstance(x, np.ndarray) else x.data
     return bool(np.isnan(values).any())
 
 
-def _simple(strategy: str) -> Callable[[tuple[Matrix, ...]], tuple[Matrix, ...]]:
-    def fill(tables: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
+def _simple(strategy: str) -> Callable[[tuple[TableMatrix, ...]], tuple[TableMatrix, ...]]:
+    def fill(tables: tuple[TableMatrix, ...]) -> tuple[TableMatrix, ...]:
         from scipy.sparse import csc_array, csr_array
         from sklearn.impute import SimpleImputer
 
         imputer = SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)
+        imputer.set_output(transform="default")
         if isinstance(tables[0], np.ndarray):
             imputer.fit(tables[0])
             return tuple(imputer.transform(x) for x in tables)
@@ -83,7 +84,7 @@ def _simple(strategy: str) -> Callable[[tuple[Matrix, ...]], tuple[Matrix, ...]]
     return fill
 
 
-def _knn(tables: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
+def _knn(tables: tuple[TableMatrix, ...]) -> tuple[TableMatrix, ...]:
     from sklearn.impute import KNNImputer
 
     dense = [x for x in tables if isinstance(x, np.ndarray)]
@@ -95,17 +96,18 @@ def _knn(tables: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
     mean = np.where(known, fit, 0).sum(axis=0, dtype=np.float64) / count
     spread = np.sqrt(np.square(np.where(known, fit - mean, 0)).sum(axis=0) / count)
     spread[spread == 0] = 1.0
-    imputer = KNNImputer(n_neighbors=NEIGHBOURS, keep_empty_features=True).fit((fit - mean) / spread)
+    imputer = KNNImputer(n_neighbors=NEIGHBOURS, keep_empty_features=True).set_output(transform="default")
+    imputer.fit((fit - mean) / spread)
     empty = ~known.any(axis=0)
-    filled: list[Matrix] = []
+    filled: list[TableMatrix] = []
     for x in dense:
-        guess = np.asarray(imputer.transform((x - mean) / spread) * spread + mean, dtype=np.float32)
+        guess = np.asarray(imputer.transform((x - mean) / spread) * spread + mean, dtype=fit.dtype)
         guess[:, empty] = 0.0
         filled.append(np.where(np.isnan(x), guess, x))
     return tuple(filled)
 
 
-POLICIES: dict[str, Callable[[tuple[Matrix, ...]], tuple[Matrix, ...]]] = {
+POLICIES: dict[str, Callable[[tuple[TableMatrix, ...]], tuple[TableMatrix, ...]]] = {
     "mean": _simple("mean"),
     "median": _simple("median"),
     "zero": _simple("constant"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 from dst.data.assembling import assemble, safe_name, table_sha256
 from dst.data.dataset import Dataset
+from dst.data.masked import with_gaps, without_mask
+from dst.data.precision import narrowed
 from dst.data.readers import Roles, Table
 from dst.data.readers.columns import check_names, from_columns
 from dst.data.readers.table import check_table
@@ -75,8 +78,9 @@ def from_arrays(
     """The dataset of a matrix and its labels; a sparse matrix stays sparse, no array is changed.
 
     Args:
-        x: numbers of shape ``(n_samples, n_features)``, an array or a scipy.sparse matrix; NaN is a missing value.
-        y: one label a row, words or whole numbers.
+        x: numbers of shape ``(n_samples, n_features)``, an array or a scipy.sparse matrix; what is NaN, or masked in a
+            masked array, is a missing value.
+        y: one label a row, words or whole numbers; none may be masked.
         feature_names: one name a column; None: ``f0``, ``f1``, ... .
         name: what the dataset is called; letters, digits, ``_``, ``-`` and ``.`` only.
         k: see ``load_dataset``, as ``batch_size``.
@@ -91,7 +95,7 @@ def from_arrays(
     beside = {"target": ("y", y), "group": ("groups", groups), "time": ("times", times)}
     names = None if feature_names is None else [str(column) for column in feature_names]
     try:
-        matrix = x if hasattr(x, "toarray") else _array("x", x)
+        matrix = x if hasattr(x, "toarray") else _array("x", without_mask(x))
         vectors = {role: (what, _vector(what, values)) for role, (what, values) in beside.items() if values is not None}
         table = from_variables("x", matrix, vectors, Roles(categorical=tuple(categorical)), names)
     except InputError as error:
@@ -107,7 +111,8 @@ def _array(what: str, values: Any, dtype: Any = None) -> npt.NDArray[Any]:
 
 
 def _vector(what: str, values: Any) -> npt.NDArray[Any]:
-    """Labels, groups or times; NaN among the words of a list stays NaN, where NumPy would make a word of it."""
+    """Labels, groups or times; what is masked, and NaN among the words of a list, stays missing in NumPy's hands."""
+    values = with_gaps(values)
     array = _array(what, values)
     is_list_of_words = array.dtype.kind in "SU" and not hasattr(values, "dtype")
     return _array(what, values, object) if is_list_of_words else array
@@ -122,4 +127,5 @@ def _dataset(table: Table, name: str, source: str, k: int | None, batch_size: in
         check_table(table)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error.__cause__
+    table = replace(table, x=narrowed(table.x))
     return assemble(table, name=name, sha256=table_sha256(table), source=source, k=k, batch_size=batch_size)

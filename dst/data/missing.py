@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from dst.data.dataset import Dataset
 from dst.errors import InputError, unknown_name
+from dst.plain import make_plain
 
 SLOPE = 2.0
 """How much a standard deviation adds to the logit of being missing."""
@@ -55,6 +56,7 @@ class Removal:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0 <= self.rate < 1:
             raise InputError(f"0 <= rate < 1 must hold, but got rate={self.rate}")
         if self.mechanism not in MECHANISMS:
@@ -109,11 +111,11 @@ def _share_out(present: npt.NDArray[np.int64], rate: float, rng: np.random.Gener
     return counts
 
 
-def _standardised(values: Floats) -> Floats:
+def _standardised(values: npt.NDArray[np.float32 | np.float64]) -> Floats:
     known = values[~np.isnan(values)].astype(np.float64)
     spread = known.std() if len(known) else 0.0
     if not spread > 0:
-        return np.where(np.isnan(values), values, np.float32(0))
+        return np.where(np.isnan(values), np.float32(np.nan), np.float32(0))
     return np.asarray((values - known.mean()) / spread, dtype=np.float32)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Dataset, Matrix, Part, Scaling, as_array
+from dst.data.dataset import Dataset, Matrix, Part, Scaling, TableMatrix, as_array
 from dst.data.encoding import one_hot
 from dst.data.imputing import check_policy, impute
 from dst.data.readers.table import missing_counts
@@ -112,8 +112,8 @@ def _parts(
 
 
 def encode(
-    fit_x: Matrix,
-    judged_x: Matrix,
+    fit_x: TableMatrix,
+    judged_x: TableMatrix,
     *,
     categorical: Sequence[int],
     scaling: Scaling,
@@ -123,7 +123,7 @@ def encode(
     """Impute, scale and encode two tables by what the first of them holds.
 
     Args:
-        fit_x: float32 ``(n_rows, n_features)``, NaN where a value is missing.
+        fit_x: float32 or float64 ``(n_rows, n_features)``, NaN where a value is missing.
         judged_x: other rows of the same columns.
         categorical: columns that hold category codes, rising.
         scaling: how numbers are scaled, a name in :data:`dst.data.scaling.SCALINGS`.
@@ -131,15 +131,15 @@ def encode(
         indicators: likewise.
 
     Returns:
-        Both tables, finite, the column that each encoded one comes from, int64, and how many of the first encoded ones
-        are numbers; None and None: they are the same.
+        Both tables, float32 and finite, the column that each encoded one comes from, int64, and how many of the first
+        encoded ones are numbers; None and None: they are the same.
 
     Raises:
         InputError: policy or scaling do not go with a sparse table.
     """
     n_features = int(fit_x.shape[1])
     numbers = np.setdiff1d(np.arange(n_features), np.array(categorical, dtype=np.int64))
-    tables: tuple[Matrix, ...] = (fit_x, judged_x)
+    tables: tuple[TableMatrix, ...] = (fit_x, judged_x)
     if len(numbers) < n_features:
         tables = tuple(x[:, numbers] for x in tables)
     added = [_indicators(tables, numbers)] if indicators else []
@@ -158,13 +158,13 @@ def encode(
 Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
 
 
-def _indicators(tables: tuple[Matrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
+def _indicators(tables: tuple[TableMatrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
     lacking = np.flatnonzero(missing_counts(tables[0]))
     fit, judged = (np.isnan(as_array(x[:, lacking])).astype(np.float32) for x in tables)
     return (fit, judged), numbers[lacking]
 
 
-def _categories(fit_x: Matrix, judged_x: Matrix, column: int) -> Added:
+def _categories(fit_x: TableMatrix, judged_x: TableMatrix, column: int) -> Added:
     fit, judged = one_hot(*(as_array(x[:, [column]])[:, 0] for x in (fit_x, judged_x)))
     return (fit, judged), np.full(fit.shape[1], column, dtype=np.int64)
 

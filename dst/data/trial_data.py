@@ -13,6 +13,7 @@ from dst.data.dataset import Dataset, Part
 from dst.data.preparation import prepare
 from dst.data.readers.table import missing_counts
 from dst.data.splits import Split, default_count, make_splits, split_sha256
+from dst.plain import make_plain
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Design:
     count: int | None = None
     policy: str | None = None
     indicators: bool = False
+
+    def __post_init__(self) -> None:
+        make_plain(self)
 
     def splits(self, dataset: Dataset) -> tuple[Split, ...]:
         """Return the rows.

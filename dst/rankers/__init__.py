@@ -11,6 +11,7 @@ from typing import Any
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS
 from dst.importance import METRICS as MODEL_METRICS
+from dst.plain import plain
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
 from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
@@ -106,7 +107,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     Raises:
         InputError: no such method, or a value of a wrong type or that breaks a rule.
     """
-    taken = {name: value for name, value in settings.items() if name in parameters(method)}
+    taken = {name: plain(value) for name, value in settings.items() if name in parameters(method)}
     config = RANKERS[method].config
     kinds = typing.get_type_hints(config)
     for name, value in taken.items():
@@ -118,7 +119,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
-    """Refuse a value that its setting cannot hold; what YAML and JSON make of numbers and lists passes."""
+    """Refuse a value that its setting cannot hold; what YAML, JSON and :func:`dst.plain.plain` give passes."""
     expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
         kind, "a list of whole numbers"
     )

@@ -23,7 +23,7 @@ from scipy.stats import rankdata
 from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers, encodings_of
-from dst.engines import DEVICES, check_device
+from dst.engines import DEVICES, check_device, torch_defaults
 from dst.errors import DivergedError, InputError, check_rules, unknown_name
 from dst.rankers.base import FeatureScores, OnEpoch, same_settings
 from dst.training import Curves, EpochReport, training_flops
@@ -141,7 +141,7 @@ class LassoNetPath:
         penalties = (config.lambda_start * config.path_multiplier**number for number in itertools.count(done))
         # the package seeds the global generators, those of all GPUs too, also of a process that computes on the CPU
         on_gpu = self._device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else []):
+        with torch_defaults(), torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else []):
             try:
                 classifier.path(
                     self._train.x,

@@ -17,6 +17,7 @@ from torch import nn
 from dst.checkpoint import State
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import at_first_encoding, column_numbers
+from dst.engines import with_gradients
 from dst.errors import DivergedError, check_rules
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end, same_settings
 from dst.rankers.stochastic_gates import StochasticGates
@@ -74,14 +75,15 @@ class StgRanking:
         epoch: how many epochs were trained.
     """
 
+    @with_gradients
     def __init__(self, train: Part, validation: Part, config: StgConfig, rng: np.random.Generator) -> None:
         to_init, to_noise, self._to_shuffle = rng.spawn(3)
-        self._noise = torch.Generator().manual_seed(int(to_noise.integers(2**63)))
+        self._noise = torch.Generator("cpu").manual_seed(int(to_noise.integers(2**63)))
         self._config, self._train, self._validation = config, train, validation
         self._column = torch.from_numpy(column_numbers(train))
         self.gates = StochasticGates(torch.bincount(self._column), config.sigma)
         widths = [train.x.shape[1], *config.hidden, train.n_classes]
-        self._network = _network(widths, torch.Generator().manual_seed(int(to_init.integers(2**63))))
+        self._network = _network(widths, torch.Generator("cpu").manual_seed(int(to_init.integers(2**63))))
         self._parameters = dict(nn.ModuleDict({"gates": self.gates, "network": self._network}).named_parameters())
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=config.lr, fused=True)
         self._weights = sum(a * b for a, b in itertools.pairwise(widths))
@@ -94,6 +96,7 @@ class StgRanking:
         """Whether the epochs are used up."""
         return self.epoch >= self._config.epochs
 
+    @with_gradients
     def run_epoch(self) -> EpochReport:
         """Train one epoch and evaluate on the validation rows.
 
@@ -153,6 +156,7 @@ class StgRanking:
         }
         return State(arrays, progress)
 
+    @with_gradients
     def load_state_dict(self, state: State) -> None:
         """Go on from a state, to end bitwise equal (on the same machine, with the same number of threads).
 
@@ -230,7 +234,8 @@ def _network(widths: Sequence[int], generator: torch.Generator) -> nn.Sequential
     """Return a ReLU network with PyTorch's default initialisation, drawn from a generator of its own."""
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
-        linear = nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")  # the global generator is left alone
+        empty = nn.Linear(n_in, n_out, device="meta", dtype=torch.float32)  # the global generator is left alone
+        linear = empty.to_empty(device="cpu")
         bound = 1 / math.sqrt(n_in)
         with torch.no_grad():
             linear.weight.uniform_(-bound, bound, generator=generator)

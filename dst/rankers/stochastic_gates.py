@@ -24,9 +24,9 @@ class StochasticGates(nn.Module):
 
     def __init__(self, sizes: torch.Tensor, sigma: float) -> None:
         super().__init__()
-        self.mu = nn.Parameter(torch.full(sizes.shape, 0.5))
+        self.mu = nn.Parameter(torch.full(sizes.shape, 0.5, dtype=torch.float32, device="cpu"))
         self.sigma = sigma
-        self._costs = sizes.float().sqrt()
+        self._costs = sizes.to(torch.float32).sqrt()
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
         """Return gates with noise, in [0, 1], as training sees them.
@@ -34,7 +34,7 @@ class StochasticGates(nn.Module):
         Args:
             generator: draws the noise.
         """
-        noise = torch.randn(self.mu.shape, generator=generator)
+        noise = torch.randn(self.mu.shape, generator=generator, dtype=torch.float32, device="cpu")
         return torch.clamp(self.mu + self.sigma * noise, 0.0, 1.0)
 
     def expected(self) -> torch.Tensor:

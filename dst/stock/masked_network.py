@@ -93,7 +93,7 @@ class MaskedNetwork:
         self._objective = objective
         self._to_draw = to_draw
         shapes = list(itertools.pairwise((n_in, *config.hidden, n_out)))
-        linears = [nn.Linear(*shape, device="meta").to_empty(device="cpu") for shape in shapes]
+        linears = [nn.Linear(*shape, device="meta", dtype=torch.float32).to_empty(device="cpu") for shape in shapes]
         for linear in linears:  # as nn.Linear does it, from our generator
             bound = linear.in_features**-0.5
             for parameter in linear.parameters():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given
@@ -211,3 +214,19 @@ def test_a_range_without_steps_has_no_grid():
     space = load_space({"lr": {"low": 0.1, "high": 0.3}}, methods=["set"], allowed={"lr"})
     with pytest.raises(SpaceError, match=r"space.lr: a grid needs 'values' or a 'step', got a range without either"):
         space.grid()
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ({"values": np.array([0.25, 0.5])}, {"values": [0.25, 0.5]}),
+        ({"values": [np.int64(8), np.int64(4)]}, {"values": [8, 4]}),
+        ({"low": np.float32(0.25), "high": np.float64(0.5)}, {"low": 0.25, "high": 0.5}),
+        ({"low": np.int64(2), "high": np.uint8(8), "step": np.int16(2)}, {"low": 2, "high": 8, "step": 2}),
+        (np.float32(0.5), 0.5),
+        (np.array(3), 3),
+    ],
+)  # fmt: skip
+def test_numbers_of_numpy_are_those_of_python(declared: object, expected: object) -> None:
+    spaces = [load_space({"lr": one}, methods=["set"], allowed=["lr"]) for one in (declared, expected)]
+    assert json.dumps(spaces[0].describe()) == json.dumps(spaces[1].describe())

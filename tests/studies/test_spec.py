@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import yaml
 
@@ -168,3 +169,22 @@ def test_names_of_removals_are_all_different():
 def test_what_is_wrong_with_missing_is_said(missing, message):
     with pytest.raises(SpecError, match=message):
         parse_spec({"name": "s", "datasets": [{"path": "wine", "missing": missing}]})
+
+
+def test_numbers_of_numpy_are_written_as_pythons():
+    document = {
+        "name": "numpy",
+        "seed": np.int64(3),
+        "datasets": [{"path": "wine", "k": np.int16(4), "missing": {"rate": np.array([0.0, 0.25]), "policy": "mean"}}],
+        "space": {"sparsity": {"values": np.array([0.5, 0.75])}, "lr": np.float32(0.5)},
+        "training": {"hidden": np.array([8, 4]), "dropout": np.float32(0.5)},
+        "search": {"sampler": {"name": "tpe", "n_startup_trials": np.int64(5)}, "trials": np.array(2)},
+        "scoring": {"k_values": np.array([2, 3])},
+        "resources": {"gpus": np.float64(0)},
+    }
+    spec = parse_spec(document)
+    written = yaml.safe_load(yaml.safe_dump(spec.model_dump(mode="json")))
+    assert parse_spec(written) == spec
+    assert written["space"] == {"sparsity": {"values": [0.5, 0.75]}, "lr": 0.5}
+    assert written["search"]["sampler"]["options"] == {"n_startup_trials": 5}
+    assert [dataset["missing"]["rate"] for dataset in written["datasets"]] == [0.0, 0.25]

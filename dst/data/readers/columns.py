@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dst.data.precision import float_type, merged_integers
 from dst.data.readers.table import Roles, Table, shorten, to_labels
 from dst.errors import InputError
 from dst.limits import check_columns
@@ -84,11 +85,31 @@ def find_column(name: str, columns: Sequence[str]) -> int:
     return columns.index(name)
 
 
-def number_categories(name: str, values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Codes and names of the categories of a column of numbers, ``(n_rows,)``; NaN is a missing value."""
-    present = ~np.isnan(values)
-    found, codes = np.unique(values[present], return_inverse=True)
+def number_categories(
+    name: str, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Codes and names of the categories of a column of numbers.
+
+    Args:
+        name: the column's.
+        values: the numbers as they were read, of any type: ``(n_rows,)``, or those of the rows that have one.
+        present: bool ``(n_rows,)``, which rows have one; None: those whose number is not NaN.
+    """
+    if present is None:
+        present = ~np.isnan(values)
+        values = values[present]
+    found, codes = np.unique(values, return_inverse=True)
     return _codes(name, present, codes), tuple(number_name(value) for value in found)
+
+
+def check_integers(name: str, values: npt.NDArray[Any]) -> None:
+    """Raise an InputError if a column of integers holds some that become one as floats."""
+    merged = merged_integers(values)
+    if merged is not None:
+        raise InputError(
+            f"whole numbers beyond 2**53 must differ as floats, but {merged[0]} and {merged[1]} in column {name!r} "
+            f"become one: name it as categorical, subtract what they share, or leave it out"
+        )
 
 
 def to_groups(name: str, values: pd.Series) -> npt.NDArray[np.int64]:
@@ -136,18 +157,23 @@ def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
 
 def _features(
     frame: pd.DataFrame, categorical: frozenset[str]
-) -> tuple[npt.NDArray[np.float32], dict[int, tuple[str, ...]]]:
-    """The features, float32 ``(n_rows, n_columns)``, and the categories of those that have some."""
+) -> tuple[npt.NDArray[np.float32 | np.float64], dict[int, tuple[str, ...]]]:
+    """The features, float32 or float64 ``(n_rows, n_columns)``, and the categories of those that have some."""
     plain = [
         dtype.kind in "biuf" and not hasattr(dtype, "categories") and name not in categorical
         for name, dtype in frame.dtypes.items()
     ]
     numeric = frame.loc[:, plain]
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite: check_table says so
-        x = numeric.to_numpy(dtype=np.float32, na_value=np.nan)
+    for name, dtype in numeric.dtypes.items():
+        if dtype.kind in "iu":
+            check_integers(str(name), numeric[name].dropna().to_numpy(dtype=f"{dtype.kind}8"))
+    kind = max(
+        (float_type(dtype) for dtype in numeric.dtypes), key=lambda one: np.dtype(one).itemsize, default=np.float32
+    )
+    x = numeric.to_numpy(dtype=kind, na_value=np.nan)
     if all(plain):
         return np.ascontiguousarray(x), {}
-    features = np.empty(frame.shape, dtype=np.float32)
+    features = np.empty(frame.shape, dtype=np.float64)
     features[:, plain] = x
     categories = {}
     for column in (number for number, is_plain in enumerate(plain) if not is_plain):
@@ -158,14 +184,28 @@ def _features(
     return features, categories
 
 
-def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArray[np.float32], tuple[str, ...] | None]:
+def _pandas_categories(name: str, values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Codes and names of the categories that occur in a column of pandas categories, whatever their type."""
+    import pandas as pd
+
+    codes = values.cat.codes.to_numpy()  # -1 where the value is missing
+    present = codes >= 0
+    categories = values.cat.categories
+    if categories.dtype.kind in "biuf":
+        return number_categories(name, categories.to_numpy()[codes[present]], present)
+    texts = np.array([str(category) for category in categories], dtype=object)
+    codes, names = pd.factorize(texts[codes[present]], sort=True)
+    return _codes(name, present, codes), tuple(map(str, names))
+
+
+def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None]:
     """A column that is not plainly numeric, and its categories if it has some."""
     import pandas as pd
 
     if isinstance(values.dtype, pd.CategoricalDtype):
-        categorical, values = True, values.astype(values.dtype.categories.dtype)
+        return _pandas_categories(name, values)
     if values.dtype.kind in "biuf":
-        return number_categories(name, values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return number_categories(name, values.dropna().to_numpy(), values.notna().to_numpy())
     if values.dtype.kind in "mM":
         raise InputError(f"column {name!r} holds dates: name it as time, or replace it by numbers")
     present = values.notna().to_numpy()
@@ -176,9 +216,8 @@ def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArra
     numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
     words = np.isnan(numbers)
     if not categorical and not words.any():
-        column = np.full(len(values), np.nan, dtype=np.float32)
-        with np.errstate(over="ignore"):
-            column[present] = numbers
+        column = np.full(len(values), np.nan)
+        column[present] = numbers
         return column, None
     if not categorical and not words.all():
         rows = np.flatnonzero(present)[words]
@@ -194,7 +233,7 @@ def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArra
     return _codes(name, present, codes), tuple(map(str, found))
 
 
-def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Codes at the rows that have a value, NaN at the others, if there are not too many categories."""
     count = int(codes.max()) + 1 if len(codes) else 0
     if count > MAX_CATEGORIES or (count > FEW_CATEGORIES and count > len(codes) / 2):
@@ -202,7 +241,7 @@ def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int6
             f"column {name!r} has {count} categories in {len(codes)} rows, like an identifier: a column may have "
             f"{MAX_CATEGORIES}, and above {FEW_CATEGORIES} no more than half as many as rows; leave the column out"
         )
-    column = np.full(len(present), np.nan, dtype=np.float32)
+    column = np.full(len(present), np.nan)
     column[present] = codes
     return column
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix
+from dst.data.dataset import TableMatrix
 from dst.errors import InputError
 
 _LARGEST_LABEL = 2**53  # beyond it a float is not every whole number
@@ -20,9 +20,9 @@ class Table:
     """A labelled table as its file gives it.
 
     Attributes:
-        x: features, float32 of shape ``(n_samples, n_features)``, at least one row and one column, finite or NaN where
-            a value is missing: an array in C order, or a sparse CSR array. A categorical column holds the codes
-            ``0 .. n - 1`` of its categories.
+        x: features, float32 or float64 of shape ``(n_samples, n_features)``, at least one row and one column, finite or
+            NaN where a value is missing: an array in C order, or a sparse CSR array. A categorical column holds the
+            codes ``0 .. n - 1`` of its categories.
         labels: one label a row, int64 or str of shape ``(n_samples,)``.
         feature_names: one name a column, no two alike.
         categories: the names of the categories of each categorical column, by column number.
@@ -30,7 +30,7 @@ class Table:
         times: float64 ``(n_samples,)``, where a time column was named, else None.
     """
 
-    x: Matrix
+    x: TableMatrix
     labels: npt.NDArray[Any]
     feature_names: tuple[str, ...]
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -63,15 +63,19 @@ class Roles:
 
 
 def check_table(table: Table) -> None:
-    """Raise an InputError if the table is empty, ragged, infinite somewhere or has a column without any value."""
+    """Raise an InputError if the table is empty, ragged, infinite somewhere or has a column without any value.
+
+    Values beyond float32 are refused though a table may be float64: what rankers get is float32, and a column that is
+    constant in the training rows is only shifted, whatever other rows hold.
+    """
     rows, columns = table.x.shape
     if columns == 0:
         raise InputError("there are no feature columns")
     if rows == 0:
         raise InputError("there are no rows")
     for what, values in (("label", table.labels), ("group", table.groups), ("time", table.times)):
-        if values is not None and len(values) != rows:
-            raise InputError(f"every row needs one {what}, but there are {rows} rows and {len(values)} {what}s")
+        if values is not None:
+            check_rows(what, (rows, columns), len(values))
     infinite = infinite_columns(table.x)
     if len(infinite):
         names = [table.feature_names[column] for column in infinite]
@@ -82,16 +86,31 @@ def check_table(table: Table) -> None:
         raise InputError(f"every column needs a value in some row, but these have none: {shorten(names)}")
 
 
-def infinite_columns(x: Matrix) -> npt.NDArray[np.int64]:
-    """The numbers of the columns that hold an infinite value."""
+def check_rows(what: str, shape: tuple[int, int], count: int) -> None:
+    """Raise an InputError unless there are as many labels, groups or times as rows.
+
+    Args:
+        what: ``label``, ``group`` or ``time``.
+        shape: rows and columns of the features.
+        count: how many there are.
+    """
+    rows, columns = shape
+    if count != rows:
+        transposed = ": is X transposed (features x samples)? It needs one row a sample" if count == columns else ""
+        raise InputError(f"every row needs one {what}, but there are {rows} rows and {count} {what}s{transposed}")
+
+
+def infinite_columns(x: TableMatrix) -> npt.NDArray[np.int64]:
+    """The numbers of the columns that hold a value beyond float32, or an infinite one."""
     if isinstance(x, np.ndarray):
-        with np.errstate(invalid="ignore"):  # inf - inf; a sum in float64 is finite where every float32 is
-            suspects = np.flatnonzero(~np.isfinite(x.sum(axis=0, dtype=np.float64)))
-        return suspects[np.isinf(x[:, suspects]).any(axis=0)]
-    return np.unique(x.indices[np.isinf(x.data)]).astype(np.int64)
+        with np.errstate(over="ignore"):
+            low, high = (side(x, axis=0).astype(np.float32) for side in (np.fmin.reduce, np.fmax.reduce))
+        return np.flatnonzero(np.isinf(low) | np.isinf(high))
+    with np.errstate(over="ignore"):
+        return np.unique(x.indices[np.isinf(x.data.astype(np.float32))]).astype(np.int64)
 
 
-def missing_counts(x: Matrix) -> npt.NDArray[np.int64]:
+def missing_counts(x: TableMatrix) -> npt.NDArray[np.int64]:
     """How many values of each column are missing, int64 ``(n_features,)``."""
     if isinstance(x, np.ndarray):
         with np.errstate(invalid="ignore"):

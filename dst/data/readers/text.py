@@ -61,7 +61,7 @@ def read_svmlight(path: Path, roles: Roles) -> Table:
     if named is not None:
         raise InputError(f"an .svmlight file has its label first in each line and no column names, so not {named!r}")
     with unreadable():
-        x, labels = load_svmlight_file(path, dtype=np.float32)
+        x, labels = load_svmlight_file(path, dtype=np.float64)
         check_columns(x.shape[1])
         x = csr_array(x)
         x.sum_duplicates()

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Matrix
-from dst.data.readers.columns import check_unique, find_column, number_categories, to_groups, to_times
-from dst.data.readers.table import Roles, Table, numbered, shorten, to_labels
+from dst.data.dataset import TableMatrix
+from dst.data.precision import float_type
+from dst.data.readers.columns import check_integers, check_unique, find_column, number_categories, to_groups, to_times
+from dst.data.readers.table import Roles, Table, check_rows, numbered, shorten, to_labels
 from dst.errors import InputError
 from dst.limits import check_columns
 
@@ -63,7 +64,8 @@ def from_variables(
     Raises:
         InputError: the matrix is none or not numeric, a vector is none, the labels are not classes.
     """
-    matrix = _matrix(features, x)
+    _check_numeric(features, x)
+    matrix = _floats(x)
     columns: dict[str, Any] = {}
     for role, (name, values) in vectors.items():
         try:
@@ -81,7 +83,8 @@ def from_variables(
         column = find_column(name, names)
         if not isinstance(matrix, np.ndarray):
             raise InputError(f"a categorical column must be in a table that is not sparse, but {name!r} is")
-        matrix[:, column], categories[column] = number_categories(name, matrix[:, column])
+        matrix[:, column], categories[column] = number_categories(name, x[:, column])
+    _check_integers(x, names, categories)
     return Table(
         matrix,
         columns["target"],
@@ -115,7 +118,8 @@ def sparse_matrix(layout: str, shape: Any, data: Any, indices: Any, indptr: Any,
     if size.dtype.kind not in "iu" or len(size) != 2 or (size < 0).any():
         raise InputError(f"a sparse matrix must have rows and columns, but its shape is {shape}")
     rows, columns = map(int, size)
-    _check_rows(rows, n_rows)
+    if n_rows is not None:
+        check_rows("label", (rows, columns), n_rows)
     check_columns(columns)
     major, minor = (rows, columns) if layout == "csr" else (columns, rows)
     _check_parts(data, indices, indptr, major, minor)
@@ -149,21 +153,38 @@ def _check_parts(data: Any, indices: Any, indptr: Any, major: int, minor: int) -
     raise InputError(f"the parts of the sparse matrix do not fit together: {problem}")
 
 
-def _matrix(name: str, x: Any) -> Matrix:
-    """The features as float32: an array in C order of its own, or a CSR array without repeated entries."""
-    from scipy import sparse
-
+def _check_numeric(name: str, x: Any) -> None:
     if x.ndim != 2:
         raise InputError(f"{name} must be a table of shape (rows, columns), but its shape is {x.shape}")
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} must be numeric, but its type is {x.dtype}")
     check_columns(x.shape[1])
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite: check_table says so
+
+
+def _floats(x: Any) -> TableMatrix:
+    """The features as floats: an array in C order of its own, or a CSR array without repeated entries."""
+    from scipy import sparse
+
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite: check_table says so
         if isinstance(x, np.ndarray):
-            return np.array(x, dtype=np.float32, order="C")
-        matrix = sparse.csr_array(x).astype(np.float32)
+            return np.array(x, dtype=float_type(x.dtype), order="C")
+        matrix = sparse.csr_array(x).astype(float_type(x.dtype))
     matrix.sum_duplicates()
     return matrix
+
+
+def _check_integers(x: Any, names: Sequence[str], categories: Mapping[int, Any]) -> None:
+    """Raise an InputError if a column of numbers holds integers that become one as floats."""
+    if x.dtype.kind not in "iu" or not x.size:
+        return
+    stored = x if isinstance(x, np.ndarray) else x.data
+    if not len(stored) or max(abs(int(stored.min())), abs(int(stored.max()))) <= 2**53:
+        return
+    by_column = x if isinstance(x, np.ndarray) else x.tocsc()
+    for column, name in enumerate(names):
+        if column not in categories:
+            values = by_column[:, [column]]
+            check_integers(name, values[:, 0] if isinstance(values, np.ndarray) else values.data)
 
 
 def _vector(values: Any) -> npt.NDArray[Any]:
@@ -182,11 +203,6 @@ def _vector(values: Any) -> npt.NDArray[Any]:
             words[missing] = None
         return words
     return array.reshape(-1)
-
-
-def _check_rows(rows: int, n_rows: int | None) -> None:
-    if n_rows is not None and rows != n_rows:
-        raise InputError(f"every row needs one label, but there are {rows} rows and {n_rows} labels")
 
 
 def _first(names: list[str], wanted: tuple[str, ...]) -> str:

@@ -68,7 +68,7 @@ def main(folder: Path, seed: int, count: int, limit: int) -> None:
             try:
                 table = read_table(case, "label" if ".csv" in path.name or path.suffix == ".parquet" else None)
                 assert table.x.shape == (len(table.labels), len(table.feature_names))
-                assert table.x.dtype == np.float32
+                assert table.x.dtype in (np.float32, np.float64)
                 assert not np.isinf(table.x if isinstance(table.x, np.ndarray) else table.x.data).any()
                 assert (missing_counts(table.x) < table.x.shape[0]).all()
                 outcomes["table"] += 1
