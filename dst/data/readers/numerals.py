@@ -34,6 +34,8 @@ _MARKS = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
 _SIGN = "[+\\-\u2212]"
 _CURRENCY = "[$¢£¤¥₠-⃀]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|BRL|SEK|NOK|DKK|PLN)(?![A-Za-z])"
 _PARTS = re.compile(rf"({_SIGN}?)\s*({_CURRENCY})?\s*(.*?)\s*({_CURRENCY}|[%‰])?")
+_SIGNS = ("+", "-", "\u2212")
+_DIGIT = re.compile("[0-9]")
 _PADDED = re.compile(rf"{_SIGN}?0\d.*")
 _CANONICAL = re.compile(r"-?(0|[1-9]\d*)(\.\d*)?|-?\d\.\d+[eE][+-]?\d+|-?\d[eE]-\d+")
 
@@ -63,16 +65,30 @@ class Numeral:
 
 def numeral(cell: str, given: Convention) -> Numeral | None:
     """Return what a cell without spaces around it is as a number, in the given or a known convention; None: nothing."""
-    if not any(letter.isdigit() for letter in cell):
+    if _DIGIT.search(cell) is None:
         return None
+    if conventions := _conventions(_shape(cell), given):
+        return Numeral("", cell, "", conventions)
     parts = _PARTS.fullmatch(cell)
     if parts is None:
         return None
     sign, before, body, after = (part or "" for part in parts.groups())
-    if sign and re.match(_SIGN, body):
+    if (sign and body[:1] in _SIGNS) or not (conventions := _conventions(_shape(body), given)):
         return None
-    fitting = frozenset(one for one in (given, *CONVENTIONS) if _pattern(one).fullmatch(body))
-    return Numeral(sign, body, before + after, fitting) if fitting else None
+    return Numeral(sign, body, before + after, conventions)
+
+
+def _shape(body: str) -> str:
+    """A number with 9 for each digit but for a 0 in front: which other digits it has makes no difference."""
+    shape = _DIGIT.sub("9", body)
+    first = 1 if body[:1] in _SIGNS else 0
+    return f"{shape[:first]}0{shape[first + 1 :]}" if body[first : first + 1] == "0" else shape
+
+
+@lru_cache(maxsize=4096)
+def _conventions(shape: str, given: Convention) -> frozenset[Convention]:
+    """The conventions in which a shape is a number."""
+    return frozenset(one for one in (given, *CONVENTIONS) if _pattern(one).fullmatch(shape))
 
 
 def common_conventions(numerals: Sequence[Numeral]) -> list[Convention]:

@@ -94,7 +94,11 @@ class Words:
             return self._numbers(plain, self._padded(plain))
         convention = roles.convention
         numerals = {number: found for number, word in enumerate(self.words) if (found := numeral(word, convention))}
-        layouts = {number: kind for number, word in enumerate(self.words) if (kind := layout(word))}
+        layouts = {
+            number: kind
+            for number, word in enumerate(self.words)
+            if number not in numerals and (kind := layout(word)) is not None
+        }
         rest = [number for number in range(len(self.words)) if number not in numerals and number not in layouts]
         if not numerals and not layouts:
             return self.as_categories()
@@ -106,7 +110,7 @@ class Words:
         has_plain = any((".", None) in found.conventions and not found.unit for found in numerals.values())
         if words and not has_plain and self._rows(words) > self._rows([*numerals, *layouts]):
             return self.as_categories()
-        if words or (numerals and layouts and set(numerals) != set(layouts)):
+        if words or (numerals and layouts):
             return self._mixed(words or list(layouts), numerals, layouts)
         problems = self._dates(layouts) if layouts else self._units(numerals, convention)
         if stand_in:
