@@ -31,7 +31,9 @@ from studies.terminal import (
     as_percent,
     print_json,
     print_table,
+    reads_tables,
     say,
+    warn_of,
 )
 
 app = typer.Typer(
@@ -153,6 +155,7 @@ def track(
 
 
 @app.command()
+@reads_tables
 def trial(
     data: Annotated[str, typer.Option(help="A dataset's name, or the path of a file.")],
     target: Target = None,
@@ -184,6 +187,8 @@ def trial(
     threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1,
     test: Annotated[bool, typer.Option("--test", help="Open the test rows and score the selection on them.")] = False,
     as_json: AsJson = False,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Run one trial in this process: train, rank the features, score the best K."""
     import torch
@@ -200,9 +205,9 @@ def trial(
     TrainingConfig(**settings)  # a wrong value is refused though the method does not take it
     check_device(device)
     removal = Removal(missing_rate, mechanism, seed=0)
-    dataset = load_dataset(
-        data, target=target, k=k, batch_size=batch_size, group=group, time=time, categorical=categorical or ()
-    )
+    roles: dict[str, Any] = {"target": target, "group": group, "time": time, "categorical": categorical or ()}
+    dataset = load_dataset(data, k=k, batch_size=batch_size, **roles, **reading)
+    warn_of(dataset.notes)
     dataset = remove_values(dataset, removal)
     spec = TrialSpec(
         method, settings, split=split, seed=seed, inner_splits=inner_splits, impute=impute, indicators=indicators

@@ -7,10 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, Removal, load_dataset
+from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, ReadOptions, Removal, load_dataset
 from dst.data.dataset import Scaling
+from dst.data.readers import Roles
 from dst.errors import unknown_name
 from dst.plain import plain
 
@@ -27,6 +37,15 @@ class Section(BaseModel):
 
 
 PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _words(given: Any) -> Any:
+    """One word, or a number such as -999, as a list of words."""
+    items = given if is_list(given) else [given]
+    return [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in items]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 class MissingSpec(Section):
@@ -98,6 +117,13 @@ class DatasetSpec(Section):
         categorical: columns whose values are categories, besides those that hold words.
         missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
         scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
+        drop: columns that are left out; like the following, see :class:`dst.data.ReadOptions`.
+        index_column: the column of a saved row index, which is left out.
+        dates: columns of dates that become numbers.
+        decimal: the decimal mark of numbers in text.
+        thousands: what stands between thousands in them.
+        missing_values: further words that mean "no value".
+        separator: what stands between the fields of a ``.csv`` file.
     """
 
     path: str
@@ -111,6 +137,23 @@ class DatasetSpec(Section):
     categorical: tuple[str, ...] | None = None
     missing: MissingSpec | None = None
     scaling: Scaling | None = None
+    drop: Words | None = None
+    index_column: str | None = None
+    dates: Words | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    missing_values: Words | None = None
+    separator: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> DatasetSpec:
+        Roles.of(self.target, self.group, self.time, self.categorical or (), **self._reading())
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_reading(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out how a table is read where nothing is said: studies from before these keys go on."""
+        return {key: value for key, value in serialize(self).items() if value is not None or key not in _READING_KEYS}
 
     @field_validator("split")
     @classmethod
@@ -142,6 +185,9 @@ class DatasetSpec(Section):
         )
         return dataset if self.scaling is None else replace(dataset, scaling=self.scaling)
 
+    def _reading(self) -> dict[str, Any]:
+        return {key: given for key in _READING_KEYS if (given := getattr(self, key)) is not None}
+
     def search_design(self, seed: int) -> Design:
         """Return how the search splits and prepares the rows: all its trials alike, by the study's seed."""
         return Design(
@@ -154,7 +200,8 @@ class DatasetSpec(Section):
         )
 
 
-_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical")
+_READING_KEYS = tuple(ReadOptions.__annotations__)
+_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical", *_READING_KEYS)
 
 
 def each_combination(dataset: Any) -> Iterator[Any]:

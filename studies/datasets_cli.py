@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studies.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, say
+from studies.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, reads_tables, say
 
 if TYPE_CHECKING:
     from dst.data.fetch import Fetched
@@ -18,6 +19,8 @@ datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file
 
 ALL = "all"
 """What ``fetch`` takes for the names of all datasets."""
+
+_KINDS = 4  # reasons for a refusal that fit into a line
 
 _STEP = 2**20  # bytes between two words on a download
 
@@ -64,6 +67,7 @@ def fetch(
 
 
 @datasets_app.command()
+@reads_tables
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
     target: Target = None,
@@ -71,11 +75,19 @@ def check(
     time: Annotated[str | None, typer.Option(help="Column that says when each row was taken.")] = None,
     categorical: Categorical = None,
     as_json: AsJson = False,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Read a file and say what is in it and what would not work."""
     from dst.data import check_file
+    from dst.data.readers.notes import REFUSED
 
-    document = check_file(file, target, group=group, time=time, categorical=categorical or ())
+    document = check_file(file, target, group=group, time=time, categorical=categorical or (), **reading)
+    refused = [problem.removeprefix(REFUSED) for problem in document["problems"] if problem.startswith(REFUSED)]
+    if refused:
+        kinds = list(dict.fromkeys(re.split(r", | \(|: ", problem)[0] for problem in refused))
+        more = f" and {len(kinds) - _KINDS} more" if len(kinds) > _KINDS else ""
+        say(f"refused as it is: {', '.join(kinds[:_KINDS])}{more}")
     if as_json:
         print_json(document)
         return
@@ -88,6 +100,10 @@ def check(
         typer.echo(f"problem: {problem}")
     if not document["problems"]:
         typer.echo("no problems found")
+    elif any(" --" in problem for problem in document["problems"]):
+        typer.echo(
+            "(options of the command line; the keys of a spec and of Python are called alike: index_column, ...)"
+        )
 
 
 def _document(fetched: Fetched) -> dict[str, Any]:

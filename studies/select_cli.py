@@ -19,12 +19,15 @@ from studies.terminal import (
     as_percent,
     print_json,
     print_table,
+    reads_tables,
     say,
+    warn_of,
 )
 
 _SHOWN = 10
 
 
+@reads_tables
 def select(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table, or a dataset's name.")],
     target: Target = None,
@@ -46,6 +49,8 @@ def select(
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1,
     as_json: AsJson = False,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Rank the columns of your own table: a CSV, and a bar chart beside it."""
     import torch
@@ -62,10 +67,11 @@ def select(
         raise InputError(f"--importance is for networks, but method {method} has a metric of its own")
     if out is not None:
         check_out(out, file)
-    dataset = load_dataset(file, target=target, k=k, categorical=categorical or ())
+    dataset = load_dataset(file, target=target, k=k, categorical=categorical or (), **reading)
     out = out or Path(f"{dataset.name}-features.csv")
     check_out(out, file)
     check_policy(dataset, impute)
+    warn_of(dataset.notes)
     selector = SparseFeatureSelector(
         dataset.k,
         method=method,

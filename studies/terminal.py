@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,49 @@ Categorical = Annotated[
 Impute = Annotated[str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")]
 Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for where a number is missing.")]
 """The option of every command that has results."""
+
+
+READING: dict[str, Any] = {
+    "drop": Annotated[list[str] | None, typer.Option(metavar="COL", help="A column to leave out; repeatable.")],
+    "index_column": Annotated[str | None, typer.Option(metavar="COL", help="The column of a saved row index.")],
+    "dates": Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="A column of dates: days since the first, month, weekday, hour; repeatable."),
+    ],
+    "decimal": Annotated[str | None, typer.Option(help="Decimal mark of numbers: . or ,  [default: .]")],
+    "thousands": Annotated[str | None, typer.Option(help="What stands between thousands: , . ' _ or a blank.")],
+    "missing_values": Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="A further word that means no value; repeatable.")
+    ],
+    "separator": Annotated[str | None, typer.Option(help="What stands between the fields of a .csv file.")],
+}
+"""The options that say how a table's columns and cells are read, by the keywords of :class:`dst.data.ReadOptions`."""
+
+
+def reads_tables(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :data:`READING`; its argument ``reading`` gets those that are given."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "reading"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in READING.items()
+    ]
+
+    @functools.wraps(command)
+    def with_reading(**given: Any) -> None:
+        options = {name: given.pop(name) for name in READING}
+        command(**given, reading={name: value for name, value in options.items() if value not in (None, [])})
+
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
+    with_reading.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_reading
+
+
+def warn_of(notes: Sequence[str]) -> None:
+    """Write what was noticed while a table was read to stderr."""
+    for note in notes:
+        say(f"warning: {note}")
 
 
 def say(message: str) -> None:

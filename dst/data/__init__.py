@@ -11,7 +11,7 @@ from dst.data.in_memory import from_arrays, from_frame
 from dst.data.loading import DATA_DIR_VARIABLE, list_datasets, load_dataset
 from dst.data.missing import MECHANISMS, Removal, remove_values
 from dst.data.preparation import prepare, prepare_test
-from dst.data.readers import READERS, Table, read_table
+from dst.data.readers import READERS, ReadOptions, Table, read_table
 from dst.data.registry import DATASETS
 from dst.data.scaling import SCALINGS, scale
 from dst.data.splits import SPLITS, Split, default_count, make_splits, split_sha256
@@ -30,6 +30,7 @@ __all__ = [
     "Entry",
     "FetchError",
     "Part",
+    "ReadOptions",
     "Removal",
     "Scaling",
     "Split",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dst.data.dataset import Dataset, TableMatrix
 from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
 from dst.data.readers import Table, shorten
+from dst.data.readers.notes import note_lines
 from dst.errors import InputError
 from dst.plain import plain
 
@@ -60,6 +61,7 @@ def assemble(
         categories=table.categories,
         groups=table.groups,
         times=table.times,
+        notes=tuple(note_lines(table.notes)) if entry is None else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ import numpy.typing as npt
 from dst.data.assembling import class_problems
 from dst.data.dataset import TableMatrix
 from dst.data.loading import file_sha256, path_name
-from dst.data.readers import Table, read_table, shorten
+from dst.data.readers import ReadOptions, Table, shorten, survey_table
+from dst.data.readers.notes import note_lines
 from dst.data.readers.table import missing_counts
 from dst.data.registry import find_sha256
 
@@ -27,6 +28,7 @@ def check_file(
     group: str | None = None,
     time: str | None = None,
     categorical: Sequence[str] = (),
+    **options: Unpack[ReadOptions],
 ) -> dict[str, Any]:
     """Look over a table before a study is run on it.
 
@@ -36,27 +38,37 @@ def check_file(
         group: the column that says which rows belong together.
         time: the column that says when each row was taken.
         categorical: columns that hold categories though they look like numbers.
+        options: how columns and cells are read, see ``ReadOptions``.
 
     Returns:
         A dict with the keys ``name`` (what ``load_dataset`` would call it), ``samples``, ``features``, ``classes``,
         ``sha256``, ``known`` (the registry's name for these bytes, or None) and ``problems`` (a list of sentences:
-        classes that cannot be learnt or are small, missing values, constant columns, repeated rows).
+        what no command reads as it is, beginning with ``REFUSED``, each with what would read it; what was read though
+        it may mean something else; classes that cannot be learnt or are small, missing values, constant columns,
+        repeated rows). ``features`` counts the columns that are refused, which the other sentences leave out.
 
     Raises:
-        InputError: the file cannot be read, see ``read_table``.
+        InputError: the file is broken or has no such columns, or no column of it can be read, see ``read_table``.
     """
     path = Path(path).expanduser()
-    table = read_table(path, target, group=group, time=time, categorical=categorical)
+    table = survey_table(path, target, group=group, time=time, categorical=categorical, **options)
     sha256 = file_sha256(path)
     entry = find_sha256(sha256)
     return {
         "name": entry.name if entry else path_name(path),
         "samples": table.x.shape[0],
-        "features": table.x.shape[1],
+        "features": len(
+            {*table.feature_names, *(note.column for note in table.notes if note.refused)} - {target, None}
+        ),
         "classes": len(np.unique(table.labels)),
         "sha256": sha256,
         "known": entry.name if entry else None,
-        "problems": [*class_problems(table.labels), *_small_classes(table.labels), *_feature_problems(table)],
+        "problems": [
+            *note_lines(table.notes),
+            *class_problems(table.labels),
+            *_small_classes(table.labels),
+            *_feature_problems(table),
+        ],
     }
 
 
@@ -68,6 +80,8 @@ def _small_classes(labels: npt.NDArray[Any]) -> list[str]:
 
 def _feature_problems(table: Table) -> list[str]:
     """What is odd about the features, though a study can run on them."""
+    if not table.feature_names:
+        return []
     problems = []
     missing = missing_counts(table.x)
     if missing.any():

@@ -50,6 +50,8 @@ class Dataset:
         categories: the names of the categories of each categorical column, by column number.
         groups: a code a row, int64 ``(n_samples,)``: rows of one group stay in one part; None: no groups.
         times: when each row was taken, float64 ``(n_samples,)``, in any unit; None: unknown.
+        notes: what was noticed while the table was read: what may mean something else than it was read as, and what
+            would say so.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Dataset:
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     groups: npt.NDArray[np.int64] | None = None
     times: npt.NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_samples(self) -> int:

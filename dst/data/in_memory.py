@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from dst.data.assembling import assemble, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.masked import with_gaps, without_mask
 from dst.data.precision import narrowed
-from dst.data.readers import Roles, Table
-from dst.data.readers.columns import check_names, from_columns
+from dst.data.readers import ReadOptions, Roles, Table
+from dst.data.readers.columns import check_names, from_frame_columns
 from dst.data.readers.table import check_table
 from dst.data.readers.variables import from_variables
 from dst.errors import InputError
@@ -33,6 +33,7 @@ def from_frame(
     group: str | None = None,
     time: str | None = None,
     categorical: Sequence[str] = (),
+    **options: Unpack[ReadOptions],
 ) -> Dataset:
     """The dataset of a DataFrame, whose index plays no part.
 
@@ -45,19 +46,20 @@ def from_frame(
         group: the column that says which rows belong together; no feature.
         time: the column that says when each row was taken; no feature.
         categorical: columns that hold categories though they look like numbers.
+        options: how columns and cells are read, see ``ReadOptions``; numbers in text may be written in any way.
 
     Raises:
         InputError: what ``load_dataset`` raises on such a table.
     """
-    roles = Roles(target, group, time, tuple(categorical))
     from pandas import DataFrame
 
     if not isinstance(frame, DataFrame):
         raise InputError(f"{name}: frame must be a pandas DataFrame, but is a {type(frame).__name__}")
     named = frame.set_axis([str(column) for column in frame.columns], axis=1)
     try:
+        roles = Roles.of(target, group, time, categorical, **options)
         check_names(list(named.columns), roles)
-        table = from_columns(named.reset_index(drop=True), roles)
+        table = from_frame_columns(named.reset_index(drop=True), roles)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error.__cause__
     return _dataset(table, name, "a pandas DataFrame", k, batch_size)

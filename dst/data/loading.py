@@ -6,17 +6,19 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from dst.data.assembling import assemble, check_numbers, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.entry import Entry
-from dst.data.readers import READERS, Table, read_table, table_suffix
+from dst.data.readers import READERS, ReadOptions, Table, read_table, table_suffix
 from dst.data.registry import DATASETS, find_name, find_sha256
 from dst.errors import AbsentDataError, InputError, unknown_name
 
 DATA_DIR_VARIABLE = "DST_DATA_DIR"
 """The environment variable that names the folder with the registry's files."""
+
+_SPELLING = ("decimal", "thousands", "missing_values", "separator")
 
 
 def load_dataset(
@@ -29,6 +31,7 @@ def load_dataset(
     time: str | None = None,
     categorical: Sequence[str] = (),
     data_dir: str | Path | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Dataset:
     """Load a dataset by its registry name or from a file.
 
@@ -45,6 +48,7 @@ def load_dataset(
         time: the column of a file that says when each row was taken, see ``read_table``.
         categorical: columns of a file that hold categories though they look like numbers, see ``read_table``.
         data_dir: the folder of the registry's files; None: see ``data_folder``.
+        options: how columns and cells of a file are read, see ``ReadOptions``.
 
     Raises:
         InputError: there is no such name or file, the file is not the one that the registry knows, it breaks a rule of
@@ -55,11 +59,12 @@ def load_dataset(
     entry = None if _is_path(ref) else _entry(str(ref))
     if entry is None:
         path = Path(ref).expanduser()
-        table, source = read_table(path, target, group=group, time=time, categorical=categorical), str(path)
+        table = read_table(path, target, group=group, time=time, categorical=categorical, **options)
+        source = str(path)
         sha256 = file_sha256(path)
         entry = find_sha256(sha256)
     else:
-        _check_no_roles(entry, {"target": target, "group": group, "time": time, "categorical": categorical or None})
+        _check_no_roles(entry, {"target": target, "group": group, "time": time, "categorical": categorical, **options})
         table, sha256 = _registry_table(entry, data_dir)
         source = entry.source
     name = path_name(Path(ref)) if entry is None else entry.name
@@ -154,11 +159,12 @@ def _entry(ref: str) -> Entry | None:
 
 
 def _check_no_roles(entry: Entry, roles: dict[str, Any]) -> None:
-    named = next((role for role, given in roles.items() if given is not None), None)
+    named = next((role for role, given in roles.items() if given), None)
     if named == "target":
         raise InputError(f"target names the label column of a file, but {entry.name} knows its own labels")
     if named is not None:
-        raise InputError(f"{named} names columns of a file, but {entry.name} has a name, and no such columns")
+        what = "says how a file is read" if named in _SPELLING else "names columns of a file"
+        raise InputError(f"{named} {what}, but {entry.name} has a name, and no such columns")
 
 
 def _registry_table(entry: Entry, data_dir: str | Path | None) -> tuple[Table, str]:

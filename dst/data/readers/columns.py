@@ -4,54 +4,81 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dst.data.precision import float_type, merged_integers
+from dst.data.readers.counters import counter_notes
+from dst.data.readers.levels import levels_problem
+from dst.data.readers.notes import Note, refuse
 from dst.data.readers.table import Roles, Table, shorten, to_labels
+from dst.data.readers.tidy import decoded, tidied
 from dst.errors import InputError
 from dst.limits import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CATEGORIES = 1000
-"""Categories of a column."""
 
-FEW_CATEGORIES = 20
-"""Above this many categories, a column with more of them than half of its rows is taken for an identifier."""
+def from_frame_columns(frame: pd.DataFrame, roles: Roles) -> Table:
+    """The table in a frame that holds all columns, see ``from_columns``."""
+    beside = {name: frame[name] for name in (roles.target, roles.group, roles.time) if name is not None}
+    apart = {*beside, *roles.left_out}
+    return from_columns(frame[[name for name in frame.columns if name not in apart]], beside, roles)
 
 
-def from_columns(frame: pd.DataFrame, roles: Roles) -> Table:
-    """The table in a frame whose column names are known to be good, see ``check_names``.
+def from_columns(
+    features: pd.DataFrame, beside: Mapping[str, pd.Series], roles: Roles, notes: Sequence[Note] = ()
+) -> Table:
+    """The table of columns whose names are known to be good, see ``check_names``.
 
     A column of numbers or truth values is numeric, also where the numbers are saved as text; a column of words, and any
-    that ``roles`` calls categorical, becomes the codes of its categories in sorted order. Missing values stay missing.
+    that ``roles`` calls categorical, becomes the codes of its categories in sorted order; a column that ``roles`` calls
+    dates becomes several. Missing values stay missing.
+
+    Args:
+        features: the columns that are features.
+        beside: the label, group and time columns.
+        roles: how they are read.
+        notes: what was noticed before.
 
     Raises:
-        InputError: a column mixes numbers and words, holds neither, or has too many categories; a label, group or time
-            is missing, or is none.
+        InputError: columns mix numbers and words, hold neither, or have too many categories; a label, group or time
+            is missing, or is none. All columns that cannot be features are named at once.
     """
     target = str(roles.target)
-    names = [name for name in frame.columns if name not in (target, roles.group, roles.time)]
-    unlabelled = int(frame[target].isna().sum())
-    if unlabelled:
-        raise InputError(f"{unlabelled} of {len(frame)} rows have no label in column {target!r}")
+    beside = {name: decoded(values) for name, values in beside.items()}
+    if beside[target].dtype.kind == "M":
+        kind = beside[target].dtype
+        raise InputError(f"column {target!r}: labels must be classes, words or whole numbers, but their type is {kind}")
+    features, found = tidied(features, roles)
+    notes = [*notes, *found]
+    labelled = beside[target].notna().to_numpy()
+    if not labelled.all():
+        unlabelled = len(labelled) - int(labelled.sum())
+        says = f"{unlabelled} of {len(labelled)} rows have no label in column {target!r}"
+        notes.append(Note("rows without a label", says, "leave them out", target, str(unlabelled), refused=True))
+        features = features[labelled]
+        beside = {name: values[labelled] for name, values in beside.items()}
+    if not roles.survey:
+        refuse(notes)
+    check_unique(list(features.columns))
     try:
-        labels = to_labels(frame[target].to_numpy())
+        labels = to_labels(beside[target].to_numpy())
     except InputError as error:
         raise InputError(f"column {target!r}: {error}") from error
-    x, categories = _features(frame[names], frozenset(roles.categorical))
+    x, categories = _features(features, frozenset(roles.categorical))
     return Table(
         x,
         labels,
-        tuple(names),
+        tuple(map(str, features.columns)),
         categories,
-        groups=None if roles.group is None else to_groups(roles.group, frame[roles.group]),
-        times=None if roles.time is None else to_times(roles.time, frame[roles.time]),
+        groups=None if roles.group is None else to_groups(roles.group, beside[roles.group]),
+        times=None if roles.time is None else to_times(roles.time, beside[roles.time]),
+        notes=(*notes, *counter_notes(x, features, categories)),
     )
 
 
@@ -60,7 +87,7 @@ def check_names(columns: Sequence[str], roles: Roles) -> None:
     check_unique(columns)
     if roles.target is None:
         raise InputError(f"the label column must be named (target); the columns are {shorten(columns)}")
-    for name in (roles.target, roles.group, roles.time, *roles.categorical):
+    for name in (roles.target, roles.group, roles.time, *roles.categorical, *roles.dates, *roles.left_out):
         if name is not None:
             find_column(name, columns)
     check_columns(len(columns))
@@ -178,9 +205,7 @@ def _features(
     categories = {}
     for column in (number for number, is_plain in enumerate(plain) if not is_plain):
         name = str(frame.columns[column])
-        features[:, column], found = _worded(name, frame[name], name in categorical)
-        if found is not None:
-            categories[column] = found
+        features[:, column], categories[column] = _worded(name, frame[name])
     return features, categories
 
 
@@ -198,49 +223,25 @@ def _pandas_categories(name: str, values: pd.Series) -> tuple[npt.NDArray[np.flo
     return _codes(name, present, codes), tuple(map(str, names))
 
 
-def _worded(name: str, values: pd.Series, categorical: bool) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None]:
-    """A column that is not plainly numeric, and its categories if it has some."""
+def _worded(name: str, values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """The codes and names of a column of categories, which are words or numbers."""
     import pandas as pd
 
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _pandas_categories(name, values)
     if values.dtype.kind in "biuf":
         return number_categories(name, values.dropna().to_numpy(), values.notna().to_numpy())
-    if values.dtype.kind in "mM":
-        raise InputError(f"column {name!r} holds dates: name it as time, or replace it by numbers")
     present = values.notna().to_numpy()
-    cells = values.to_numpy(dtype=object)[present]
-    others = [type(cell).__name__ for cell in cells if not isinstance(cell, str | int | float | np.number | np.bool_)]
-    if others:
-        raise InputError(f"a column holds numbers or words, but column {name!r} holds {shorten(sorted(set(others)))}")
-    numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-    words = np.isnan(numbers)
-    if not categorical and not words.any():
-        column = np.full(len(values), np.nan)
-        column[present] = numbers
-        return column, None
-    if not categorical and not words.all():
-        rows = np.flatnonzero(present)[words]
-        shown = ", ".join(
-            f"{str(cell)[:40]!r} in row {row + 1}" for row, cell in zip(rows[:3], cells[words], strict=False)
-        )
-        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-        raise InputError(
-            f"column {name!r} mixes numbers and words: {shown}{more}; mend them, or name the column as categorical"
-        )
-    texts = np.array([str(cell) for cell in cells], dtype=object)  # a NumPy text array is as wide as its longest cell
-    codes, found = pd.factorize(texts, sort=True)
+    codes, found = pd.factorize(values.to_numpy(dtype=object)[present], sort=True)
     return _codes(name, present, codes), tuple(map(str, found))
 
 
 def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Codes at the rows that have a value, NaN at the others, if there are not too many categories."""
     count = int(codes.max()) + 1 if len(codes) else 0
-    if count > MAX_CATEGORIES or (count > FEW_CATEGORIES and count > len(codes) / 2):
-        raise InputError(
-            f"column {name!r} has {count} categories in {len(codes)} rows, like an identifier: a column may have "
-            f"{MAX_CATEGORIES}, and above {FEW_CATEGORIES} no more than half as many as rows; leave the column out"
-        )
+    problem = levels_problem(name, count, len(codes))
+    if problem:
+        raise InputError(f"{problem}; leave the column out (--drop)")
     column = np.full(len(present), np.nan)
     column[present] = codes
     return column

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dst.data.readers.columns import check_names, from_columns
+from dst.data.readers.columns import check_names, from_frame_columns
 from dst.data.readers.table import Roles, Table, shorten
 from dst.errors import InputError
 from dst.limits import check_bytes, unreadable
 
 
 def read_parquet(path: Path, roles: Roles) -> Table:
-    """Read the named columns of a Parquet file: numbers, truth values, text, categories, and dates as times."""
+    """Read the named columns of a Parquet file: numbers, truth values, text (or its bytes), categories and dates.
+
+    Decimals are read as float64, durations as seconds.
+    """
     from pyarrow import parquet
 
     with unreadable(), path.open("rb") as opened:  # an open file: a path such as year=2024/t.parquet adds a column
@@ -24,10 +27,13 @@ def read_parquet(path: Path, roles: Roles) -> Table:
         check_names(names, roles)
         _check_types(file.schema_arrow, names)
         rows, groups = file.metadata.num_rows, range(file.metadata.num_row_groups)
-        claimed = max(rows * len(names) * 4, sum(file.metadata.row_group(group).total_byte_size for group in groups))
+        claimed = max(
+            rows * sum(_width(file.schema_arrow.field(name).type) for name in names),
+            sum(file.metadata.row_group(group).total_byte_size for group in groups),
+        )
         check_bytes(claimed, path.stat().st_size)
         frame = _read(opened, file.schema_arrow).to_pandas(ignore_metadata=True)
-    return from_columns(frame[names], roles)
+    return from_frame_columns(frame[names], roles)
 
 
 def _read(opened: Any, schema: Any) -> Any:
@@ -35,6 +41,7 @@ def _read(opened: Any, schema: Any) -> Any:
 
     A text that many rows share is in the file once, and would be in memory as often as there are rows.
     """
+    import pyarrow as pa
     from pyarrow import compute, parquet, types
 
     kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
@@ -47,7 +54,26 @@ def _read(opened: Any, schema: Any) -> Any:
             lengths = compute.binary_length(chunk.dictionary)
             claimed += compute.sum(compute.take(lengths, chunk.indices)).as_py() or 0
     check_bytes(claimed, size)
-    return table.cast(schema)
+    return table.cast(pa.schema([field.with_type(_plain_type(field.type)) for field in schema]))
+
+
+def _width(kind: Any) -> int:
+    """The bytes that a value takes at least."""
+    from pyarrow import types
+
+    return int(kind.byte_width) if types.is_fixed_size_binary(kind) else 4
+
+
+def _plain_type(kind: Any) -> Any:
+    """The type without decimals, which pandas would keep as an object a cell."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_decimal(kind):
+        return pa.float64()
+    if types.is_dictionary(kind) and types.is_decimal(kind.value_type):
+        return pa.dictionary(kind.index_type, pa.float64())
+    return kind
 
 
 def _check_types(schema: Any, names: list[str]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import TableMatrix
+from dst.data.readers.notes import Note
+from dst.data.readers.numerals import THOUSANDS, Convention
 from dst.errors import InputError
 
 _LARGEST_LABEL = 2**53  # beyond it a float is not every whole number
@@ -28,6 +30,7 @@ class Table:
         categories: the names of the categories of each categorical column, by column number.
         groups: a code a row, int64 ``(n_samples,)``, where a group column was named, else None.
         times: float64 ``(n_samples,)``, where a time column was named, else None.
+        notes: what was noticed while it was read.
     """
 
     x: TableMatrix
@@ -36,30 +39,138 @@ class Table:
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     groups: npt.NDArray[np.int64] | None = None
     times: npt.NDArray[np.float64] | None = None
+    notes: tuple[Note, ...] = ()
+
+
+class ReadOptions(TypedDict, total=False):
+    """How the columns and cells of a table are read, as keywords of what reads one; all may be left out.
+
+    Attributes:
+        drop: columns that are left out.
+        index_column: the column of a saved row index, which is left out.
+        dates: columns of dates that become numbers, see :func:`dst.data.readers.dates.date_parts`.
+        decimal: the decimal mark of numbers in text, ``.`` or ``,``.
+        thousands: what stands between thousands in them, one of ``, . ' _`` or a blank; None: nothing.
+        missing_values: further words that mean "no value", in every column.
+        separator: what stands between the fields of a text file, ``,``, ``;``, ``|`` or a tab; None: a comma, or what a
+            first line such as ``sep=;`` says.
+    """
+
+    drop: Sequence[str] | str
+    index_column: str | None
+    dates: Sequence[str] | str
+    decimal: str
+    thousands: str | None
+    missing_values: Sequence[str] | str
+    separator: str | None
+
+
+SEPARATORS = (",", ";", "\t", "|")
+"""What may stand between the fields of a text file."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns are no plain features.
+    """How a file is read: which columns are no plain features, and how cells are written.
 
     Attributes:
         target: holds the labels; None: the format's own rule finds them.
         group: says which rows belong together, if any does.
         time: says when each row was taken, if any does.
         categorical: columns that are categories though they may hold numbers.
+        survey: whether what would be refused is noted and left out instead, for a look over the table.
+
+    The others are those of :class:`ReadOptions`.
     """
 
     target: str | None = None
     group: str | None = None
     time: str | None = None
     categorical: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    index_column: str | None = None
+    dates: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str | None = None
+    missing_values: tuple[str, ...] = ()
+    separator: str | None = None
+    survey: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        target: str | None = None,
+        group: str | None = None,
+        time: str | None = None,
+        categorical: Sequence[str] | str = (),
+        *,
+        survey: bool = False,
+        **options: Unpack[ReadOptions],
+    ) -> Roles:
+        """The roles that a caller names, where one name will do for a list of one.
+
+        Raises:
+            InputError: a column has two roles, or a mark is none that numbers or fields are written with.
+        """
+        given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        for key in ("drop", "dates", "missing_values"):
+            given[key] = _words(given.get(key, ()))
+        return cls(target, group, time, _words(categorical), survey=survey, **given)
 
     def __post_init__(self) -> None:
-        """Raise an InputError if a column has two roles."""
-        named = [name for name in (self.target, self.group, self.time, *self.categorical) if name is not None]
-        twice = [name for name in dict.fromkeys(named) if named.count(name) > 1]
+        """Raise an InputError if a column has two roles, or a mark is none."""
+        named = [self.target, self.group, self.time, self.index_column, *self.categorical, *self.dates, *self.drop]
+        twice = [name for name in dict.fromkeys(named) if name is not None and named.count(name) > 1]
         if twice:
-            raise InputError(f"a column has one role (target, group, time or categorical), but {twice[0]!r} has two")
+            raise InputError(
+                "a column has one role (target, group, time, categorical, dates, index_column or drop), but "
+                f"{twice[0]!r} has two"
+            )
+        if self.decimal not in (".", ","):
+            raise InputError(f"decimal must be '.' or ',', but got {self.decimal!r}")
+        if self.thousands is not None and (self.thousands not in THOUSANDS or self.thousands == self.decimal):
+            valid = ", ".join(repr(mark) for mark in THOUSANDS if mark != self.decimal)
+            raise InputError(
+                f"thousands must be one of {valid} beside decimal {self.decimal!r}, but got {self.thousands!r}"
+            )
+        if self.separator is not None and self.separator not in SEPARATORS:
+            raise InputError(f"separator must be one of {', '.join(map(repr, SEPARATORS))}, but got {self.separator!r}")
+
+    @property
+    def convention(self) -> Convention:
+        """How numbers in text are written."""
+        return self.decimal, self.thousands
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The columns that are no part of the table."""
+        return self.drop if self.index_column is None else (*self.drop, self.index_column)
+
+    @property
+    def of_columns(self) -> tuple[str, ...]:
+        """What was named that is there in tables of named columns only, ``drop`` apart."""
+        given = {key: getattr(self, key) for key in ReadOptions.__annotations__ if key != "drop"}
+        plain = Roles()
+        return tuple(key for key, value in given.items() if value != getattr(plain, key))
+
+
+def _words(given: Sequence[str] | str) -> tuple[str, ...]:
+    """One word, or several."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given))
+
+
+def select_columns(table: Table, left_out: Collection[int]) -> Table:
+    """The table without these features."""
+    if not left_out:
+        return table
+    kept = [column for column in range(len(table.feature_names)) if column not in left_out]
+    x = table.x[:, kept]
+    return replace(
+        table,
+        x=np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x,
+        feature_names=tuple(table.feature_names[column] for column in kept),
+        categories={new: table.categories[old] for new, old in enumerate(kept) if old in table.categories},
+    )
 
 
 def check_table(table: Table) -> None:

@@ -280,7 +280,7 @@ BAD: dict[str, Bad] = {
     # values
     "numbers and words": csv(
         "a,b,y\n1,1,0\nx,2,1\n3,3,0\nz,4,1\n",
-        "column 'a' mixes numbers and words: 'x' in row 2, 'z' in row 4; .* categorical",
+        "column 'a' mixes numbers and words: 'x' in row 2, 'z' in row 4; .* --categorical a",
     ),
     "many words": csv(
         "a,y\n1,0\nu,1\nv,0\nw,1\nx,1\n", "mixes numbers and words: 'u' in row 2, 'v' in row 3, 'w' in row 4 and 1 more"
@@ -296,8 +296,8 @@ BAD: dict[str, Bad] = {
     "nested": Bad("t.parquet", parquet(NESTED), "one value a row, but these are nested: 'a'", {"target": "y"}),
     "bytes": Bad(
         "t.parquet",
-        parquet(frame().assign(b=b"x")),
-        "numbers or words, but column 'b' holds 'bytes'",
+        parquet(frame().assign(b=b"\xff")),
+        "column 'b' holds 'bytes', where a column holds numbers or words",
         {"target": "label"},
     ),
     "an empty column": csv("a,b,y\n1,?,0\n2,,1\n3,NA,1\n", "a value in some row, but these have none: 'b'"),
@@ -319,7 +319,9 @@ BAD: dict[str, Bad] = {
     "unlabelled row": csv("a,y\n1,0\n2,\n", "1 of 2 rows have no label in column 'y'"),
     "fractions": csv("a,y\n1,0.5\n2,1\n", r"column 'y': labels must be classes.* 0\.5"),
     "infinite label": csv("a,y\n1,inf\n2,1\n", r"column 'y': labels must be classes.* inf"),
-    "huge label": csv("a,y\n1,1e17\n2,1\n", r"column 'y': labels that are numbers must be within 2\*\*53"),
+    "huge label": csv(
+        "a,y\n1,100000000000000000\n2,1\n", r"column 'y': labels that are numbers must be within 2\*\*53"
+    ),
     "one class": csv("a,y\n1,u\n2,u\n", "t: at least two classes are needed, but every label is 'u'"),
     "one row": csv("a,y\n1,u\n", "t: at least two classes are needed, but every label is 'u'"),
     "a class of one row": csv("a,y\n1,u\n2,u\n3,v\n", "t: every class needs two rows or more, but these have one: 'v'"),

@@ -1,0 +1,67 @@
+"""Columns of numbers that seem to say something else: the number of the row, or a date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.readers.dates import compact_dates
+from dst.data.readers.notes import Note
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.floating[Any]]
+
+_FEWEST_ROWS = 5
+_INDEX_NAME = re.compile(
+    r"unnamed: \d+(_level_\d+)?|index|level_0|row[._ ]?(names?|id|index|number|nr|no)|rn", re.IGNORECASE
+)
+
+
+def counter_notes(x: Floats, frame: pd.DataFrame, categories: Container[int]) -> list[Note]:
+    """Notes on columns of whole numbers that count rows, or whose digits are dates such as 20240131.
+
+    A column counts rows if it rises by 1 from row to row, or holds each of 0 to n - 1, or of 1 to n, once. One with the
+    name that programs give to a saved index need only hold each number once.
+
+    Args:
+        x: the features ``(n_rows, n_columns)``.
+        frame: the columns that they were made of.
+        categories: the numbers of the columns that hold codes.
+    """
+    if len(x) < _FEWEST_ROWS:
+        return []
+    with np.errstate(invalid="ignore"):
+        low, high = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
+        whole = (np.isnan(x[:_FEWEST_ROWS]) | (x[:_FEWEST_ROWS] % 1 == 0)).all(axis=0)
+        spans = whole & (high - low == len(x) - 1)
+        like_dates = whole & (low >= 1800_01_01) & (high <= 2200_01_01)
+    named = [number for number, name in enumerate(frame.columns) if _INDEX_NAME.fullmatch(str(name))]
+    notes = []
+    for column in sorted({*np.flatnonzero(spans | like_dates), *named}):
+        if column in categories:
+            continue
+        name, values = str(frame.columns[column]), frame.iloc[:, column].to_numpy(dtype=np.float64, na_value=np.nan)
+        if _counts_rows(values) or (column in named and _all_differ(values)):
+            remedy = "a saved row index? --index-column COL or --drop COL"
+            notes.append(Note("row numbers", "", remedy, name, f"{values[0]:g}, {values[1]:g}, ..."))
+        elif (dates := compact_dates(values)) is not None and dates.nunique() > 2:
+            example = f"{values[~np.isnan(values)][0]:.0f}"
+            notes.append(Note("numbers that look like dates", "", "read as numbers; or --dates COL", name, example))
+    return notes
+
+
+def _counts_rows(values: npt.NDArray[np.float64]) -> bool:
+    if (np.diff(values) == 1).all():
+        return True
+    start = values.min()
+    return bool(start in (0, 1) and (np.sort(values) == np.arange(len(values)) + start).all())
+
+
+def _all_differ(values: npt.NDArray[np.float64]) -> bool:
+    return not (values % 1).any() and len(np.unique(values)) == len(values)
