@@ -100,7 +100,7 @@ def test_parts_show_what_is_far_from_zero_as_if_it_were_near(kind: str, tmp_path
 
 def test_a_column_of_seconds_is_not_called_constant(tmp_path: Path) -> None:
     _csv(FAR["Unix seconds"], tmp_path)
-    assert check_file(tmp_path / "t.csv", "y")["problems"] == []
+    assert not any("constant" in line for line in check_file(tmp_path / "t.csv", "y")["problems"])
 
 
 @settings(max_examples=150, deadline=None)
