@@ -97,7 +97,9 @@ def test_rows_are_written_as_they_are_committed(trials, tmp_path):
     assert main(["--only", "Madelon", "--out", str(tmp_path / "rows.csv")]) == 0
     table = pd.read_csv(tmp_path / "rows.csv")
     assert list(table) == list(committed())
-    assert "| Madelon (K = 20) | 0.95 | 90.0 ± 0.0 | 90.0 ± 0.0 | 78.40 ± 1.71 | 76.69 | reached |" in readme_table(table)
+    assert "| Madelon (K = 20) | 0.95 | 90.0 ± 0.0 | 90.0 ± 0.0 | 78.40 ± 1.71 | 76.69 | reached |" in readme_table(
+        table
+    )
 
 
 def test_wrong_calls(monkeypatch, capsys):

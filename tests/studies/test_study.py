@@ -596,3 +596,26 @@ def test_classes_that_training_rows_lack_are_reported(tmp_path):
     study = run_study(spec, out=tmp_path / "out", in_process=True)
     (warning,) = study.warnings
     assert re.fullmatch(r"rare: the training rows of \d+ trials lack a class \(rare\)", warning)
+
+
+def test_records_and_tables_say_what_a_trial_had_not_what_the_space_varied(tmp_path):
+    """SET at its default sparsity is a network of density 0.1, in every table and figure."""
+    methods = ["set", "dense", "l1_logistic"]
+    spec = spec_of(tmp_path, methods=methods, space={"lr": {"values": [0.01, 0.02], "when": {"method": methods[:2]}}})
+    spec = spec.model_copy(update={"datasets": spec.datasets[:1]})
+    study = run_study(spec, out=tmp_path / "out", in_process=True)
+    assert set(study.trials["method"]) == set(methods)
+    for record in iter_records(StudyFolder(study.folder)):
+        expected = {"set": 0.9, "dense": 0.0, "l1_logistic": None}[record["method"]]
+        assert record["sparsity"] == record["settings"].get("sparsity") == expected
+        assert record["l2"] == (None if expected is None else 1e-4)
+        assert "sparsity" not in record["params"]
+        if expected is not None:
+            assert record["settings"]["lr"] == record["params"]["lr"]
+            assert record["settings"]["hidden"] == [20, 10]
+            assert record["settings"]["drop_fraction"] == 0.3
+    sparsity = {method: set(rows["sparsity"].dropna()) for method, rows in study.trials.groupby("method")}
+    assert sparsity == {"set": {0.9}, "dense": {0.0}, "l1_logistic": set()}
+    best = study.best_by_method.set_index("method")["sparsity"].dropna()
+    assert best.to_dict() == {"set": 0.9, "dense": 0.0}
+    assert "10%" in (study.folder / "plots" / "score_by_density.svg").read_text()
