@@ -162,11 +162,11 @@ class JobTrainable(tune.Trainable):
         self._end()
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Save nothing: a job that was interrupted starts over."""
+        """Save nothing: what a job goes on from when its process dies is for its work function to write and read."""
         return {}
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Load nothing."""
+        """Load nothing: see :meth:`save_checkpoint`."""
 
     def _fetch(self, name: str) -> Any:
         if self._fetched is None or self._fetched[0] != name:

@@ -30,8 +30,31 @@ class ScorerResult:
     macro_auc: float | None
 
 
+def mean_result(results: Sequence[ScorerResult]) -> ScorerResult:
+    """Return the mean of several results; of ``macro_auc`` where all have one, else None."""
+    areas = [one.macro_auc for one in results if one.macro_auc is not None]
+    return ScorerResult(
+        accuracy=float(np.mean([one.accuracy for one in results])),
+        balanced_accuracy=float(np.mean([one.balanced_accuracy for one in results])),
+        macro_auc=float(np.mean(areas)) if len(areas) == len(results) else None,
+    )
+
+
+_TIES = 1  # the stream of a seed that orders equal scores
+
+
+def tie_order(seed: int, inner_split: int = 0) -> np.random.Generator:
+    """Return what draws the order of equal scores (:func:`rank_columns`) in a trial, or in a mean of several.
+
+    Args:
+        seed: of the trial; of a mean, that of its first.
+        inner_split: whose ranking it is.
+    """
+    return np.random.default_rng([seed, inner_split, _TIES])
+
+
 def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return column numbers by falling score, int64 ``(n_features,)``.
+    """Return column numbers by falling score, int64 ``(n_features,)``: the order of every ranking and feature list.
 
     Equal scores come in random order: a ranker that says nothing about many columns (an L1 model without coefficients,
     inputs without connections) must not gain from where a table's author put the informative ones.

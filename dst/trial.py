@@ -15,10 +15,19 @@ from dst.checkpoint import State
 from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
 from dst.errors import InputError
 from dst.plain import make_plain
-from dst.rankers import RANKERS, FeatureScores, make_config
+from dst.rankers import RANKERS, FeatureScores, make_config, used_settings
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.resources import peak_rss_bytes, reset_peak_rss
-from dst.scoring import ScorerResult, capped, check_scorer, mean_scores, rank_columns, score_columns
+from dst.scoring import (
+    ScorerResult,
+    capped,
+    check_scorer,
+    mean_result,
+    mean_scores,
+    rank_columns,
+    score_columns,
+    tie_order,
+)
 from dst.training import EpochReport
 from dst.trial_progress import TrialProgress, identity
 
@@ -73,6 +82,19 @@ class TrialSpec:
             policy=self.impute,
             indicators=self.indicators,
         )
+
+    def described(self, batch_size: int) -> dict[str, Any]:
+        """Return what the trial is run with, as a record and ``dst trial --json`` say it.
+
+        Args:
+            batch_size: the dataset's, which holds where ``settings`` has none.
+
+        Returns:
+            ``method``, ``settings`` (all that the ranker works with, :func:`dst.rankers.used_settings`), and of these
+            ``sparsity`` and ``l2``, None where the ranker has none.
+        """
+        used = used_settings(self.method, {"batch_size": batch_size, **self.settings})
+        return {"method": self.method, "sparsity": used.get("sparsity"), "l2": used.get("l2"), "settings": used}
 
 
 @dataclass(frozen=True)
@@ -172,7 +194,6 @@ class TrialResult:
         }
 
 
-_TIES = 1  # the stream that orders equal scores
 _ROWS = 2  # the stream that draws the rows that a capped scorer sees
 
 OnTrialEpoch = Callable[[int, EpochReport], None]
@@ -243,7 +264,7 @@ def run_trial(
         seen, judged = (capped(part, spec.max_rows, to_draw) for part in (train, validation))
         results = {}
         for name, scores in ranking.scores.items():
-            columns = rank_columns(scores, np.random.default_rng([spec.seed, number, _TIES]))
+            columns = rank_columns(scores, tie_order(spec.seed, number))
             results[name] = {
                 one: score_columns(seen, judged, columns[:one], spec.scorer, seed=spec.seed) for one in every_k
             }
@@ -253,8 +274,8 @@ def run_trial(
     rankings = tuple(progress.rankings)
     for name, values in progress.results.items():
         scores = mean_scores([ranking.scores[name] for ranking in rankings])
-        ranked = rank_columns(scores, np.random.default_rng([spec.seed, 0, _TIES]))
-        by_k = {one: _mean_result([value[one] for value in values]) for one in every_k}
+        ranked = rank_columns(scores, tie_order(spec.seed))
+        by_k = {one: mean_result([value[one] for value in values]) for one in every_k}
         importances[name] = Importance(scores, tuple(ranked[: every_k[-1]].tolist()), by_k, k)
     return TrialResult(
         importances=importances,
@@ -303,12 +324,6 @@ def score_every_k_on_test(
         }
         for name, (columns, every_k) in ranked.items()
     }
-
-
-def _mean_result(results: list[ScorerResult]) -> ScorerResult:
-    accuracies = float(np.mean([one.accuracy for one in results]))
-    balanced = float(np.mean([one.balanced_accuracy for one in results]))
-    return ScorerResult(accuracies, balanced, _mean([one.macro_auc for one in results]))
 
 
 def _mean(values: list[float] | list[int] | list[float | None]) -> float | None:

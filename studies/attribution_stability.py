@@ -22,6 +22,7 @@ from dst.data import Design, load_dataset, trial_data
 from dst.data.dataset import Part, as_array
 from dst.errors import InputError
 from dst.importance import neuron_attribution
+from dst.scoring import rank_columns, tie_order
 from dst.stability import as_selected, nogueira
 from dst.training import EpochEnd, TrainingConfig, fit
 from studies.small_tables import print_and_keep
@@ -131,7 +132,7 @@ def _spearman(one: Scores, other: Scores) -> float:
 
 
 def _top(scores: Scores, k: int) -> set[int]:
-    return set(np.argsort(-scores, kind="stable")[:k].tolist())
+    return set(rank_columns(scores, tie_order(0))[:k].tolist())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

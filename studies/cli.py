@@ -116,7 +116,7 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
 
 @app.command()
 def best(folder: StudyDir, as_json: AsJson = False) -> None:
-    """Show the best configuration per dataset, with its confirmed test score."""
+    """Show the best configuration per dataset, with its confirmed test score and that of its feature list."""
     from studies.folder import StudyFolder
     from studies.results import collect, read_study
 
@@ -195,7 +195,6 @@ def trial(
 
     from dst.data import Removal, load_dataset, remove_values
     from dst.engines import check_device
-    from dst.rankers import parameters
     from dst.training import TrainingConfig
     from dst.trial import TrialSpec, run_trial, score_on_test
 
@@ -218,9 +217,7 @@ def trial(
     only_in_records = ("data_sha256", "split_sha256", "absent_classes")
     document: dict[str, Any] = {
         "dataset": dataset.name,
-        "method": method,
-        "sparsity": 0.0 if method == "dense" else sparsity if "sparsity" in parameters(method) else None,
-        "l2": l2 if "l2" in parameters(method) else None,
+        **spec.described(dataset.batch_size),
         "seed": seed,
         "split": split,
         **{key: value for key, value in result.to_json().items() if key not in only_in_records},
@@ -292,5 +289,13 @@ def _print_best(rows: Sequence[dict[str, Any]]) -> None:
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
         test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
         score = as_number(row["val_score"])
-        table.append([row["dataset"], row["method"], row["importance"], str(row["k"]), score, test, settings])
-    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "settings"], table)
+        place = [row["dataset"], row["method"], row["importance"], str(row["k"])]
+        table.append([*place, score, test, _list_scores(row), settings])
+    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "list", "settings"], table)
+
+
+def _list_scores(row: dict[str, Any]) -> str:
+    """Return what the feature list is worth: its score on validation rows, its accuracy on test rows."""
+    if row["list_val_score"] is None or row["list_test_score"] is None:
+        return "not measured"
+    return f"{as_number(row['list_val_score'])}, {as_percent(row['list_test_score'])} %"

@@ -18,7 +18,7 @@ import pandas as pd
 from dst.errors import InputError
 from studies.findings import beside_rivals, common_datasets, mean_ranks, paired_differences
 from studies.intervals import t_interval, welch_interval
-from studies.paper_reference import SINGLE, paper_accuracy, paper_coverage, paper_flops, paper_k
+from studies.paper_reference import SINGLE, bound, paper_accuracy, paper_coverage, paper_flops, paper_k
 
 _ENTRY = ["dataset", "method", "importance"]
 
@@ -95,7 +95,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     accuracy["difference"] = accuracy["mean"] - accuracy["paper_mean"]
     within = accuracy["paper_mean"].between(accuracy["low"], accuracy["high"])
     accuracy["within"] = within.astype("boolean").where(known & accuracy["low"].notna())
-    reached = accuracy["mean"] >= accuracy["paper_mean"] - accuracy["paper_std"]
+    reached = accuracy["mean"] >= bound(accuracy["paper_mean"], accuracy["paper_std"])
     accuracy["reached"] = reached.astype("boolean").where(known)
     there = set(accuracy["dataset"])
     others = scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]

@@ -9,7 +9,7 @@ from typing import Any
 
 from studies.folder import StudyFolder
 from studies.lock import owner_lives
-from studies.records import iter_records, read_test
+from studies.records import iter_lists, iter_records, read_test
 from studies.spent import read_spent
 
 
@@ -18,7 +18,7 @@ class Cost:
     """Core-seconds: the time of a worker times the cores that it had to itself.
 
     Attributes:
-        useful: of trials that finished, and of opening test rows.
+        useful: of trials that finished, and of opening test rows, for feature lists as well.
         stopped: of trials that were stopped early.
         failed: of trials and openings that failed.
         repeated: that were lost with a process that died, and had to be, or have to be, spent again. What a checkpoint
@@ -91,6 +91,9 @@ def study_cost(folder: StudyFolder, datasets: Iterable[str], *, cpus: float) -> 
             if test is not None:
                 settled.add(f"{key}.test")
                 cost += _cost_of(test, "failed" if test.get("error") else "useful", cpus)
+        for measured in iter_lists(folder, dataset):
+            settled.add(f"{dataset}/{measured['number']}.list-{measured['seeds']}")
+            cost += _cost_of(measured, "failed" if measured.get("error") else "useful", cpus)
         again = sum(seconds for key, seconds in lost.items() if _dataset(key) == dataset and key not in settled)
         costs[dataset] = cost + Cost(repeated=again * cpus)
     return costs

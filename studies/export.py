@@ -25,6 +25,10 @@ from studies.spec import StudySpec
 _OWN = ("sparsity", "l2", "hidden", "epochs", "patience", "batch_size", "lr", "threads")
 """Settings that the selector has as parameters of their own."""
 
+_SCORES = ("val_score", "test_mean", "list_val_score", "list_test_score")
+_OF_THE_STUDY = ("number", "method", "importance", "params", *_SCORES)
+"""What ``export.json`` says of the winner. The study measured its own list, not the one of the refitted selector."""
+
 
 def export_best(
     folder: StudyFolder, name: str, to: Path, progress: Callable[[int, int], FitProgress]
@@ -73,7 +77,7 @@ def export_best(
         "k": row["k"],
         "repeats": row["seeds"],
         "selected": [dataset.feature_names[column] for column in selector.order_[: row["k"]]],
-        "study": {key: row[key] for key in ("number", "method", "importance", "params", "val_score", "test_mean")},
+        "study": {key: row[key] for key in _OF_THE_STUDY},
         "versions": read_resolved(folder).get("versions", {}),
     }
     to = to.expanduser().resolve()

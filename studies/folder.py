@@ -142,6 +142,10 @@ class StudyFolder:
         """``records/DATASET/NUMBER.test.json``: the test accuracy of a confirming trial whose test rows were opened."""
         return self.records / _checked(dataset) / f"{number}.test.json"
 
+    def list_scores(self, dataset: str, number: int, seeds: int) -> Path:
+        """``records/DATASET/NUMBER.list-SEEDS.json``: what a list over so many seeds is worth on a trial's splits."""
+        return self.records / _checked(dataset) / f"{number}.list-{seeds}.json"
+
 
 def _checked(dataset: str) -> str:
     """Return the name if it can name a file and nothing outside the folder."""

@@ -22,6 +22,7 @@ from dst.data import load_dataset
 from dst.data.trial_data import Design, trial_data
 from dst.errors import InputError
 from dst.importance_history import ImportanceHistory, train_and_follow
+from dst.scoring import rank_columns, tie_order
 from dst.training_config import TrainingConfig
 from studies.files import write_text
 
@@ -56,7 +57,7 @@ def agreement(name: str, seed: int, sparsity: float) -> Iterator[dict[str, Any]]
     best_epoch = train_and_follow(train, validation, config, to_train, histories.values()).best_epoch
     ours, theirs = (history.scores() for history in histories.values())
     for metric in config.importances:
-        tops = [set(np.argsort(-scores[metric])[: data.k].tolist()) for scores in (ours, theirs)]
+        tops = [set(rank_columns(scores[metric], tie_order(seed))[: data.k].tolist()) for scores in (ours, theirs)]
         yield {
             "dataset": name,
             "metric": metric,

@@ -10,7 +10,7 @@ import yaml
 from studies.dataset_spec import DatasetSpec
 from studies.files import write_text
 from studies.folder import StudyFolder
-from studies.records import iter_records, read_test
+from studies.records import iter_lists, iter_records, read_test
 from studies.report import write_report
 from studies.results import Results, collect, read_resolved
 from studies.spec import StudySpec
@@ -41,8 +41,24 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
     )
     uses = dict(zip(datasets, spec.datasets, strict=True))
     for row in results.best:
-        write_text(folder.best_spec(row["dataset"]), winner_spec(spec, uses[row["dataset"]], row))
+        document = winner_spec(spec, uses[row["dataset"]], row)
+        write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
     return results, trials
+
+
+def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
+    """Return comments that say what the configuration and its feature list came to."""
+    known = {key: "not measured" if row[key] is None else f"{row[key]:.4f}" for key in _HEADING}
+    return (
+        f"# The winner of {row['dataset']} in the study {spec.name}, over {row['seeds']} seeds.\n"
+        f"# Each seed's own {row['k']} columns: validation score {known['val_score']}, "
+        f"test accuracy {known['test_mean']}.\n"
+        f"# The feature list, the first {row['k']} of features/{row['dataset']}.csv: "
+        f"validation score (optimistic) {known['list_val_score']}, test accuracy {known['list_test_score']}.\n"
+    )
+
+
+_HEADING = ("val_score", "test_mean", "list_val_score", "list_test_score")
 
 
 def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
@@ -122,6 +138,11 @@ def study_warnings(
             for row in results.best_by_method
             if row["dataset"] == dataset and row["test_mean"] is None
         )
+        lines.extend(
+            f"{dataset}: the feature list of {row['method']} could not be measured"
+            for row in results.best_by_method
+            if row["dataset"] == dataset and row["list_test_score"] is None
+        )
     return lines
 
 
@@ -164,5 +185,17 @@ def _remarks(folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.
         remarks["Earlier choices"] = (
             f"Before the study was extended, test rows were also opened for {len(earlier)} configurations that were "
             "chosen then. They are not shown; whoever looked at them knows more of the test rows than this search."
+        )
+    seeds = {(row["dataset"], row["number"]): row["seeds"] for row in results.best_by_method}
+    shorter = {
+        (one["dataset"], one["source"], one["seeds"])
+        for name in results.feature_names
+        for one in iter_lists(folder, name)
+        if one["seeds"] < seeds.get((one["dataset"], one["source"]), 0)
+    }
+    if shorter:
+        remarks["Earlier lists"] = (
+            "Before the study was extended, test rows were also opened for feature lists of the same configurations "
+            f"over fewer seeds, {len(shorter)} in all. They are not shown."
         )
     return remarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from importlib import resources
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -31,6 +32,17 @@ def paper_sparsity(dataset: str) -> float:
     if dataset not in found:
         raise InputError(f"a dataset must be of the paper: {', '.join(found)}, but got {dataset}")
     return float(found[dataset])
+
+
+Level = TypeVar("Level", float, "pd.Series[Any]")
+
+
+def bound(mean: Level, std: Level) -> Level:
+    """Return what an accuracy must reach to be at the level of a mean of the paper's: that less a standard deviation.
+
+    Another draw of seeds would give such a difference. Shares or percent, as they are given.
+    """
+    return mean - std
 
 
 def paper_accuracy() -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """What a study still has to do on one dataset.
 
 A dataset goes through *search* (trials proposed in batches), *confirm* (its best configurations over fresh seeds) and
-*test* (the test rows of the winner and of the best of each method are opened). A record is written before its trial is
+*test* (the test rows of the winner and of the best of each method are opened, for what each seed selected and for the
+feature list). A record is written before its trial is
 told to the storage, so whatever dies, a trial that the storage calls ended has its record, and a record without a tell
 is told at the next start instead of being computed again.
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from cluster.ledger import Ledger
 from dst.rankers import RANKERS
 from dst.trial import TrialSpec
 from studies.datasets import StudyDataset
+from studies.feature_list import columns_of, to_measure
 from studies.folder import StudyFolder
+from studies.openings import Opening, PendingTest
 from studies.progress import DatasetProgress
 from studies.records import SCHEMA, RecordError, read_record, read_test
 from studies.results import CONFIRM
@@ -46,19 +49,6 @@ def trial_seed(seed: int, dataset: str, place: int) -> int:
     return int(np.random.SeedSequence([seed, name, place]).generate_state(1)[0])
 
 
-@dataclass(frozen=True)
-class PendingTest:
-    """Test rows to be opened for a confirming trial.
-
-    Attributes:
-        record: the trial's record.
-        importances: the metrics whose selections are scored: the one that the objective names, or all.
-    """
-
-    record: Mapping[str, Any]
-    importances: tuple[str, ...]
-
-
 class DatasetPlan:
     """One dataset of a study.
 
@@ -70,7 +60,7 @@ class DatasetPlan:
 
     Attributes:
         stage: ``search``, ``confirm``, ``test`` or ``done``.
-        tests_waiting: test rows that may be opened now.
+        tests_waiting: what may be opened now: test rows for a seed, or a feature list to be measured.
         tests_running: how many are being opened.
     """
 
@@ -79,7 +69,7 @@ class DatasetPlan:
         self.dataset = dataset
         self.folder = folder
         self.ledger = ledger
-        self.tests_waiting: list[PendingTest] = []
+        self.tests_waiting: list[Opening] = []
         self.tests_running = 0
         self.stage = SEARCH
         self._best: float | None = None
@@ -100,7 +90,7 @@ class DatasetPlan:
             self._add_confirming()
             self.stage = CONFIRM
         if self.stage == CONFIRM and not self._open(CONFIRM):
-            self.tests_waiting = self._missing_tests()
+            self.tests_waiting = self._to_open()
             self.stage = TEST
         if self.stage == TEST and not self.tests_waiting and not self.tests_running:
             self.stage = DONE
@@ -155,7 +145,7 @@ class DatasetPlan:
             impute=design.policy,
             indicators=design.indicators,
             k=k,
-            k_values=tuple(k for k in scoring.k_values if k <= len(self.dataset.feature_names)),
+            k_values=self._k_values(),
             scorer=scoring.scorer,
             max_rows=scoring.max_rows if seed_index is None else None,
         )
@@ -184,20 +174,17 @@ class DatasetPlan:
         on = self.spec.search.pruner.on
         return on if on == "val_score" or RANKERS[method].by_epoch else None
 
-    def test_job(self, test: PendingTest) -> Job:
-        """Return the job that opens the test rows for one seed of a configuration."""
-        record = test.record
+    def opening_job(self, opening: Opening) -> Job:
+        """Return the job that opens test rows for one seed of a configuration."""
+        record = opening.record
         trial = self.trial_spec(record["params"], place=None, seed_index=record["seed_index"])
-        found = {name: record["importances"][name] for name in test.importances}
-        ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
         payload = {
-            "kind": "test",
+            "kind": opening.kind,
             "trial": asdict(trial),
             "removal": self._removal(),
-            "ranked": ranked,
-            "k": record["k"],
+            **opening.payload(),
         }
-        return Job(f"{self.name}/{record['number']}.test", self.dataset.table, payload)
+        return Job(opening.key, self.dataset.table, payload)
 
     def tell_from_record(self, ticket: Ticket) -> bool:
         """Tell the storage of a trial whose record was written by a run that died before it could.
@@ -275,9 +262,7 @@ class DatasetPlan:
             "source": ticket.attrs.get("source"),
             "seed": trial.seed,
             "seed_index": seed_index,
-            "method": trial.method,
-            "sparsity": ticket.params.get("sparsity", 0.0 if trial.method == "dense" else None),
-            "l2": ticket.params.get("l2"),
+            **trial.described(self.dataset.batch_size),
             "params": dict(ticket.params),
             "cpus": self.spec.resources.cpus,
             "split": trial.split,
@@ -333,7 +318,11 @@ class DatasetPlan:
         search = [self._searched[number] for number in finished]
         return to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
 
-    def _missing_tests(self) -> list[PendingTest]:
+    def _k_values(self) -> tuple[int, ...]:
+        return tuple(k for k in self.spec.scoring.k_values if k <= len(self.dataset.feature_names))
+
+    def _to_open(self) -> list[Opening]:
+        """Return what is still to be opened, for the winner and for the best of each method."""
         chosen = self._chosen()
         records = [
             read_record(self.folder.record(self.name, entry.number))
@@ -341,12 +330,17 @@ class DatasetPlan:
             if entry.state is State.FINISHED and entry.attrs["source"] in chosen
         ]
         ranked = confirmed(records, seeds=self.spec.confirm.seeds, objective=self.spec.objective)
-        return [
+        opened = to_open(ranked)
+        tests: list[Opening] = [
             PendingTest(record, self._opened_metrics(one))
-            for one in to_open(ranked)
+            for one in opened
             for record in one.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]
+        for one in opened:
+            length = max(one.records[0]["k"], *self._k_values(), 1)
+            tests += to_measure(self.folder, one, columns_of(self.folder, one, self.dataset.feature_names, length))
+        return tests
 
     def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:
         """Return the metrics of which test rows are opened: all that compete, at once, though one is the choice."""

@@ -170,8 +170,8 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
         for method, score in others[others["dataset"] == dataset].groupby("method")["val_score"].agg(top).items():
             axes.axhline(score, color=styles[str(method)].colour, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
         low, high = (rows["density"].min(), rows["density"].max()) if len(rows) else (0.02, 1.0)
+        axes.set_xlim(low / 1.3, high * 1.3)  # first: a single density has no range to scale by
         axes.set_xscale("log")
-        axes.set_xlim(low / 1.3, high * 1.3)
         axes.xaxis.set_major_locator(FixedLocator(_DENSITIES))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))

@@ -56,6 +56,7 @@ class Record(TypedDict):
     sparsity: NotRequired[_Number]
     sparsity_actual: NotRequired[_Number]
     l2: NotRequired[_Number]
+    settings: NotRequired[dict[str, Any] | None]
     epochs: NotRequired[_Count | None]
     best_epoch: NotRequired[_Number]
     nnz: NotRequired[list[_Count] | None]
@@ -90,23 +91,59 @@ class OpenedTest(TypedDict):
     cpus: NotRequired[_Cores]
 
 
-_RECORD = TypeAdapter(Record)
-_TEST = TypeAdapter(OpenedTest)
+@with_config(_OPEN)
+class Judged(TypedDict):
+    """How well a scorer does on a number of columns."""
+
+    accuracy: _Number
+    balanced_accuracy: NotRequired[_Number]
+    macro_auc: NotRequired[_Number]
 
 
-def problem_of(record: Mapping[str, Any], *, test: bool = False) -> str | None:
+@with_config(_OPEN)
+class MeasuredList(TypedDict):
+    """What a feature list is worth under the design of a confirming trial; nothing by K where that failed."""
+
+    dataset: _Dataset
+    number: _Count
+    source: _Count
+    seeds: _Count
+    importance: _Text
+    columns: list[_Count]
+    validation: dict[_Step, Judged]
+    test: dict[_Step, Judged]
+    error: NotRequired[_Text | None]
+    seconds: NotRequired[dict[str, _Number] | None]
+    cpus: NotRequired[_Cores]
+
+
+Kind = Literal["record", "test", "list"]
+"""What a document is."""
+
+RECORD: Kind = "record"
+TEST: Kind = "test"
+LIST: Kind = "list"
+
+_ADAPTERS: dict[Kind, TypeAdapter[Any]] = {
+    RECORD: TypeAdapter(Record),
+    TEST: TypeAdapter(OpenedTest),
+    LIST: TypeAdapter(MeasuredList),
+}
+
+
+def problem_of(record: Mapping[str, Any], kind: Kind = RECORD) -> str | None:
     """Return in one line what is wrong with a document's types, or None.
 
     Args:
-        record: a trial's record.
-        test: it is what opening test rows gave.
+        record: a trial's record, or what stands beside it.
+        kind: which of them.
     """
     try:
-        (_TEST if test else _RECORD).validate_python(dict(record))
+        _ADAPTERS[kind].validate_python(dict(record))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{where}: {' '.join(first['msg'].split())}"[:300]
-    if not test and record["state"] == "finished" and record["val_score"] is None:
+    if kind == RECORD and record["state"] == "finished" and record["val_score"] is None:
         return "val_score: a finished trial has one"
     return None

@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from dst.archive import read_arrays
 from dst.errors import InputError
+from dst.rankers import RANKERS, used_settings
 from studies.documents import read_json
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
-from studies.record_schema import problem_of
+from studies.record_schema import LIST, RECORD, TEST, Kind, problem_of
 
 SCHEMA = 1
 """Version of the layout of records; a reader refuses any other."""
@@ -31,6 +32,7 @@ STAGES = ("search", "confirm")
 STATES = ("finished", "stopped", "failed")
 
 _RECORD_NAME = re.compile(r"(0|[1-9][0-9]*)\.json")
+_LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
 
 
 class RecordError(ValueError):
@@ -78,8 +80,26 @@ def write_test(folder: StudyFolder, test: Mapping[str, Any]) -> None:
     write_text(target, text)
 
 
+def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
+    """Write what a feature list is worth under the design of a confirming trial beside its record.
+
+    Args:
+        folder: the study's folder.
+        measured: plain data with at least ``schema``, ``dataset``, ``number``, ``seeds``, ``importance``, ``columns``,
+            ``validation`` and ``test``.
+
+    Raises:
+        RecordError: the document breaks the layout; nothing has been written.
+        OSError: the file cannot be written.
+    """
+    target = folder.list_scores(*_identity(measured), measured["seeds"])
+    text = _to_json(measured, target)
+    _check_identity(measured, target)
+    write_text(target, text)
+
+
 def read_record(path: Path) -> dict[str, Any]:
-    """Read one record.
+    """Read one record, as it would be written today (:func:`_as_of_today`).
 
     Raises:
         RecordError: the file is missing, is not JSON, or does not hold the record that its name says.
@@ -87,7 +107,7 @@ def read_record(path: Path) -> dict[str, Any]:
     record = _read_json(path)
     _check(record, path)
     _check_types(record, path)
-    return record
+    return _as_of_today(record)
 
 
 def read_test(folder: StudyFolder, dataset: str, number: int) -> dict[str, Any] | None:
@@ -96,13 +116,30 @@ def read_test(folder: StudyFolder, dataset: str, number: int) -> dict[str, Any] 
     Raises:
         RecordError: the file is there but damaged.
     """
-    path = folder.test(dataset, number)
-    if not path.exists():
-        return None
-    test = _read_json(path)
-    _check_identity(test, path)
-    _check_types(test, path, test=True)
-    return test
+    return _read_beside(folder.test(dataset, number), TEST)
+
+
+def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> dict[str, Any] | None:
+    """Read what the feature list of so many seeds is worth under a confirming trial's design; None: not measured.
+
+    Raises:
+        RecordError: the file is there but damaged.
+    """
+    return _read_beside(folder.list_scores(dataset, number, seeds), LIST)
+
+
+def iter_lists(folder: StudyFolder, dataset: str) -> Iterator[dict[str, Any]]:
+    """Read all that was measured of a dataset's feature lists, earlier ones over fewer seeds included.
+
+    Raises:
+        RecordError: a file is damaged.
+    """
+    part = folder.record(dataset, 0).parent
+    matches = (_LIST_NAME.fullmatch(path.name) for path in part.iterdir()) if part.is_dir() else ()
+    for number, seeds in sorted((int(match[1]), int(match[2])) for match in matches if match is not None):
+        document = read_list(folder, dataset, number, seeds)
+        if document is not None:
+            yield document
 
 
 def read_scores(folder: StudyFolder, dataset: str, number: int) -> dict[str, npt.NDArray[np.float64]]:
@@ -145,6 +182,24 @@ def iter_records(folder: StudyFolder, dataset: str | None = None) -> Iterator[di
             yield read_record(part / f"{number}.json")
 
 
+def _as_of_today(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with what those lack that were written before ``settings`` were recorded.
+
+    They have ``sparsity`` and ``l2`` only where the search space varied them. Nothing else in a spec sets these two,
+    and their defaults have never changed, so that they are the ranker's defaults; of other settings that cannot be
+    said, so ``settings`` is None.
+    """
+    if "settings" in record:
+        return record
+    record["settings"] = None
+    if record["method"] in RANKERS:
+        defaults = used_settings(record["method"], {})
+        for name in ("sparsity", "l2"):
+            if record.get(name) is None and name not in record["params"]:
+                record[name] = defaults.get(name)
+    return record
+
+
 def _numbers(part: Path) -> list[int]:
     if not part.is_dir():
         return []
@@ -177,8 +232,18 @@ def _check(record: Mapping[str, Any], path: Path) -> None:
         raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")
 
 
-def _check_types(document: Mapping[str, Any], path: Path, *, test: bool = False) -> None:
-    problem = problem_of(document, test=test)
+def _read_beside(path: Path, kind: Kind) -> dict[str, Any] | None:
+    """Read what stands beside a record, or return None where there is nothing."""
+    if not path.exists():
+        return None
+    document = _read_json(path)
+    _check_identity(document, path)
+    _check_types(document, path, kind)
+    return document
+
+
+def _check_types(document: Mapping[str, Any], path: Path, kind: Kind = RECORD) -> None:
+    problem = problem_of(document, kind)
     if problem is not None:
         raise RecordError(f"{path}: {problem}")
 
@@ -193,7 +258,7 @@ def _identity(document: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def _check_identity(document: Mapping[str, Any], path: Path) -> None:
-    """Check that a document is what its path says: ``records/DATASET/NUMBER.json`` or ``.test.json``."""
+    """Check that a document is what its path says: ``records/DATASET/NUMBER.json``, or what stands beside it."""
     if document.get("schema") != SCHEMA:
         raise RecordError(f"{path}: schema {SCHEMA} is what can be read, but got {document.get('schema')!r}")
     expected = (path.parent.name, path.name.split(".")[0])

@@ -20,6 +20,7 @@ from studies.trade_offs import TradeOff
 Row = Mapping[str, Any]
 
 _ABSENT = "—"
+_NOT_MEASURED = "not measured"
 _MAX_FAILURES = 50
 _MAX_TRADE_OFFS = 50
 _TRADE_OFFS_NOTE = (
@@ -70,7 +71,7 @@ def write_report(
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
     sections = [
-        section("Best configuration per dataset", _best_table(best), _baselines_note(best)),
+        section("Best configuration per dataset", _best_table(best) + _lists_note(best), _baselines_note(best)),
         section(
             "Best of each method, on test rows",
             _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
@@ -120,6 +121,10 @@ def _best_table(best: Sequence[Row]) -> str:
         "Method",
         "#Test accuracy, %",
         "#Validation score",
+        "#Balanced",
+        "#AUC",
+        "#List: test accuracy, %",
+        "#List: validation",
         "#Features",
         "#Stability",
         "#Density",
@@ -132,6 +137,9 @@ def _best_table(best: Sequence[Row]) -> str:
                 cell(choice["method"], tag="baseline" if is_baseline(choice) else ""),
                 cell(_accuracy(choice), "number chosen"),
                 cell(f"{choice['val_score']:.4f}", "number"),
+                *(cell(_share(choice[key], _ABSENT), "number") for key in ("val_balanced_accuracy", "val_macro_auc")),
+                cell(_list_accuracy(choice), "number"),
+                cell(_share(choice["list_val_score"], _NOT_MEASURED), "number"),
                 cell(str(choice["k"]), "number"),
                 cell(_ABSENT if choice["stability"] is None else f"{choice['stability']:.2f}", "number"),
                 cell(_ABSENT if choice["sparsity"] is None else f"{100 * (1 - choice['sparsity']):.3g}%", "number"),
@@ -142,6 +150,22 @@ def _best_table(best: Sequence[Row]) -> str:
         for choice in best
     ]
     return table([*head, "Settings"], rows)
+
+
+def _lists_note(best: Sequence[Row]) -> str:
+    """Say where lists were not measured, and what measures them."""
+    lacking = sorted(choice["dataset"] for choice in best if choice["list_test_score"] is None)
+    if not lacking:
+        return ""
+    return paragraph(f"The feature list of {listed(lacking, 'and')} was not measured: run the study again to do so.")
+
+
+def _share(share: float | None, absent: str) -> str:
+    return absent if share is None else f"{share:.4f}"
+
+
+def _list_accuracy(choice: Row) -> str:
+    return _NOT_MEASURED if choice["list_test_score"] is None else f"{100 * choice['list_test_score']:.1f}"
 
 
 def _baselines_note(best: Sequence[Row]) -> str:
@@ -232,7 +256,7 @@ def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) ->
                 cell(one.method),
                 *(cell(_objective(metric, value), "number") for metric, value in one.objectives.items()),
                 cell(_objective(first, one.confirmed[first]) if one.confirmed else _ABSENT, "number"),
-                cell(_ABSENT if one.params.get("sparsity") is None else f"{one.params['sparsity']:g}", "number"),
+                cell(_ABSENT if one.sparsity is None else f"{one.sparsity:g}", "number"),
                 code_cell(_settings(one.params)),
             ]
         )
@@ -269,6 +293,15 @@ def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, st
         "each method, with a classifier fitted on training and validation rows."
         if opened
         else "The test rows have not been opened.",
+        "Feature list": "Test accuracy and validation score are those of the columns that each seed selected. What "
+        "you get is one list, the ranking averaged over the seeds (features/), so its top columns are scored by "
+        "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows, and one "
+        "fitted on both and judged on the test rows. The list's validation score is optimistic: rows that validated "
+        "one seed trained another's ranking. Its test accuracy is not: no ranking has seen a test row.",
+        "Balanced, AUC": "Balanced accuracy and mean area under the ROC curve of each class against the others, on the "
+        "validation rows, of each seed's own columns: the mean over seeds.",
+        "Settings": "What the search varied. All that a trial was trained with, defaults included, is in the column "
+        "settings of trials.csv; density is that of the network whether or not the search varied it.",
         "±": "Standard deviation over seeds on one fixed set of test rows: the spread of training, not of the data.",
         "Stability": "How far the seeds select the same columns: 1 for the same ones, 0 for what chance would give "
         "(Nogueira et al. 2018); its 95% interval is in best.csv.",

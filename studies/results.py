@@ -12,12 +12,12 @@ from typing import Any
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
 from studies.documents import DocumentError, parse_yaml, read_json, read_text
+from studies.feature_list import columns_of, list_scores
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
 from studies.selection import Confirmed, best_row, confirmed, to_confirm, to_open
 from studies.spec import StudySpec, parse_spec
-from studies.tables import winner_features
 from studies.trade_offs import TradeOff, trade_offs
 
 SEARCH, CONFIRM = "search", "confirm"
@@ -158,18 +158,22 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
             continue
         names = results.feature_names[dataset] = read_columns(folder, dataset)
         with _fitting_together(folder, dataset):
-            rows = [_row(folder, one, names) for one in to_open(ranked)]
+            rows = [_row(folder, spec, one, names) for one in to_open(ranked)]
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results
 
 
-def _row(folder: StudyFolder, one: Confirmed, names: Sequence[str]) -> dict[str, Any]:
-    dataset, k = one.records[0]["dataset"], one.records[0]["k"]
-    identity = {"dataset": dataset, "number": one.number, "importance": one.importance, "k": k}
-    ranking = winner_features(folder, identity, names)
-    tests = [read_test(folder, dataset, record["number"]) for record in one.records]
-    return {**best_row(one, ranking["column"].tolist()[:k], tests), **_stability(one, len(names))}
+def _row(folder: StudyFolder, spec: StudySpec, one: Confirmed, names: Sequence[str]) -> dict[str, Any]:
+    columns = columns_of(folder, one, names, one.records[0]["k"])
+    tests = [read_test(folder, record["dataset"], record["number"]) for record in one.records]
+    scores = list_scores(folder, one, columns, spec.objective)
+    return {
+        **best_row(one, columns, tests),
+        **_stability(one, len(names)),
+        "list_val_score": scores.validation,
+        "list_test_score": scores.test,
+    }
 
 
 def _stability(one: Confirmed, n_features: int) -> dict[str, float | None]:

@@ -49,11 +49,13 @@ class Confirmed:
         """The ranker."""
         return str(self.records[0]["method"])
 
+    def mean_judged(self, key: str) -> float | None:
+        """Return the mean over seeds of a result of the scorer for the configuration's importance, as :meth:`mean`."""
+        return _mean_of_known([record["importances"][self.importance].get(key) for record in self.records])
+
     def mean(self, key: str) -> float | None:
         """Return the mean of a numeric field over seeds, None where a seed lacks it."""
-        values = [record.get(key) for record in self.records]
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if known and len(known) == len(values) else None
+        return _mean_of_known([record.get(key) for record in self.records])
 
 
 def chosen_by(record: Record) -> Record:
@@ -141,7 +143,7 @@ def to_open(ranked: Sequence[Confirmed]) -> list[Confirmed]:
 
 
 def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | None]) -> dict[str, Any]:
-    """Return a row of ``dst best --json`` for a configuration.
+    """Return a row of ``dst best --json`` for a configuration, but for its stability and what its list is worth.
 
     Args:
         one: the configuration.
@@ -168,8 +170,15 @@ def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | N
         "k": first["k"],
         "sparsity": first["sparsity"],
         "flops_ratio": one.mean("flops_ratio"),
+        "val_balanced_accuracy": one.mean_judged("val_balanced_accuracy"),
+        "val_macro_auc": one.mean_judged("val_macro_auc"),
         "features": [int(column) for column in features],
     }
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
 def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:

@@ -13,9 +13,10 @@ from cluster.jobs import Job, Output
 from dst.errors import shortened
 from studies.checkpoints import kept_seconds
 from studies.dealing import Demand, in_turn
-from studies.plan import DONE, TEST, DatasetPlan, PendingTest
+from studies.openings import Opening
+from studies.plan import DONE, TEST, DatasetPlan
 from studies.progress import DatasetProgress
-from studies.records import SCHEMA, write_record, write_test
+from studies.records import write_record
 from studies.spent import Spent
 from studies.tables import last_line
 
@@ -25,11 +26,11 @@ _LONGEST_ERROR = 100_000
 
 @dataclass
 class _Open:
-    """A job that is out: a trial (``ticket``) or the opening of test rows (``test``)."""
+    """A job that a worker has: a trial (``ticket``), or what is opened after the choice (``opening``)."""
 
     plan: DatasetPlan
     ticket: Ticket | None = None
-    test: PendingTest | None = None
+    opening: Opening | None = None
     reports: dict[int, float] = field(default_factory=dict)
     kept: float = 0.0  # seconds of earlier attempts that its checkpoint saves
 
@@ -111,7 +112,7 @@ class StudyPlan:
         """Write what came out, then tell the storage."""
         out, _ = self._close(job)
         if out.ticket is None:
-            self._write_test(job, out, output.document)
+            self._write_opening(job, out, output.document)
         else:
             out.kept = (output.document.get("resumption") or {}).get("seconds", 0.0)  # the worker knows best
             seconds = {**output.document["seconds"], "repeated": self._repeated(job, out)}
@@ -140,11 +141,11 @@ class StudyPlan:
             self._spent.lose(job.key)
         out, seconds = self._close(job, whole=not again)
         plan = out.plan
-        if out.test is not None:
+        if out.opening is not None:
             if again:
-                plan.tests_waiting.append(out.test)
+                plan.tests_waiting.append(out.opening)
             else:
-                self._write_test(job, out, {"importances": {}, "error": error, "seconds": {"total": seconds}})
+                self._write_opening(job, out, {"error": error, "seconds": {"total": seconds}})
         elif out.ticket is not None:
             if again:
                 plan.ledger.retry(out.ticket.number)
@@ -188,18 +189,18 @@ class StudyPlan:
                 out.kept = kept_seconds(plan.folder.checkpoint(plan.name, ticket.number))
             return job
         if plan.tests_waiting:
-            test = plan.tests_waiting.pop(0)
+            opening = plan.tests_waiting.pop(0)
             plan.tests_running += 1
-            job = plan.test_job(test)
-            self._out[job.key] = _Open(plan, test=test)
+            job = plan.opening_job(opening)
+            self._out[job.key] = _Open(plan, opening=opening)
             return job
         return None
 
     def _close(self, job: Job, *, whole: bool = True) -> tuple[_Open, float]:
-        """Return the job that is no longer out, and for how long a worker was at it."""
+        """Return the job that no worker has any more, and for how long one was at it."""
         out = self._out.pop(job.key)
         seconds = self._spent.end(job.key)
-        if out.test is not None:
+        if out.opening is not None:
             out.plan.tests_running -= 1
         elif whole:
             durations = self._durations[self.plans.index(out.plan)]
@@ -216,15 +217,13 @@ class StudyPlan:
         if out.ticket is not None:
             out.plan.folder.checkpoint(out.plan.name, out.ticket.number).unlink(missing_ok=True)
 
-    def _write_test(self, job: Job, out: _Open, document: Mapping[str, Any]) -> None:
-        assert out.test is not None  # noqa: S101 - for the type checker: callers have looked
-        record = out.test.record
-        identity = {key: record[key] for key in ("dataset", "number", "source", "seed_index", "k")}
+    def _write_opening(self, job: Job, out: _Open, document: Mapping[str, Any]) -> None:
+        assert out.opening is not None  # noqa: S101 - for the type checker: callers have looked
         cost = {
             "cpus": out.plan.spec.resources.cpus,
             "seconds": {**document["seconds"], "repeated": self._repeated(job, out)},
         }
-        write_test(out.plan.folder, {"schema": SCHEMA, **identity, **document, **cost})
+        out.opening.write(out.plan.folder, {**document, **cost})
         self._settle(job, out)
 
     def _write_unfinished(self, job: Job, out: _Open, state: State, seconds: float, **known: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
 from studies.opened_scores import opened_scores
@@ -38,8 +39,15 @@ TRIAL_COLUMNS: Mapping[str, str] = {
     "rss": "Int64",
     "seed": "Int64",
     "error": "string",
+    "settings": "string",
+    "val_svm_accuracy": "float64",
+    "val_balanced_accuracy": "float64",
+    "val_macro_auc": "float64",
 }
 """Columns of the trials table and their pandas dtypes; a missing float is NaN, a missing other value ``pd.NA``."""
+
+_JUDGED = ("val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc")
+"""What a record has of the scorer by importance metric."""
 
 BEST_COLUMNS = (
     "dataset",
@@ -57,6 +65,10 @@ BEST_COLUMNS = (
     "stability",
     "stability_low",
     "stability_high",
+    "val_balanced_accuracy",
+    "val_macro_auc",
+    "list_val_score",
+    "list_test_score",
     "features",
 )
 """Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
@@ -71,9 +83,11 @@ def trials_table(folder: StudyFolder) -> pd.DataFrame:
         folder: the study's folder.
 
     Returns:
-        One row per record, columns and dtypes as in :data:`TRIAL_COLUMNS` whatever the records hold. ``params`` is JSON
-        with sorted keys, ``nnz`` the total over layers, ``seconds`` the whole trial's, ``rss`` the peak in bytes,
-        ``error`` the last line of the traceback.
+        One row per record, columns and dtypes as in :data:`TRIAL_COLUMNS` whatever the records hold. ``params`` (what
+        the space varied) and ``settings`` (all that the ranker worked with) are JSON with sorted keys, ``nnz`` is the
+        total over layers, ``seconds`` the whole trial's, ``rss`` the peak in bytes, ``error`` the last line of the
+        traceback; the scorer's ``val_svm_accuracy``, ``val_balanced_accuracy`` and ``val_macro_auc`` are those of the
+        trial's ``importance``.
 
     Raises:
         RecordError: a record is damaged.
@@ -90,21 +104,20 @@ def last_line(error: str | None) -> str | None:
 
 
 def feature_table(
-    scores: Sequence[npt.NDArray[np.float64]], selected: Sequence[Sequence[int]], names: Sequence[str]
+    scores: Sequence[npt.NDArray[np.float64]], selected: Sequence[Sequence[int]], names: Sequence[str], seed: int = 0
 ) -> pd.DataFrame:
     """Rank the columns of a dataset by what several trainings with different seeds say.
 
-    Scores of different trainings live on different scales, so each is divided by its own sum (of magnitudes: most
-    metrics are never negative) before the mean is taken.
-
     Args:
-        scores: per seed the feature scores, each ``(n_features,)``, larger is more important.
+        scores: per seed the feature scores, each ``(n_features,)``, larger is more important; their mean is
+            :func:`dst.scoring.mean_scores`.
         selected: per seed the columns that it selected (its top K).
         names: the columns' names, ``n_features`` of them.
+        seed: draws the order of columns whose means are equal (:func:`dst.scoring.rank_columns`).
 
     Returns:
-        One row per column, best first (ties: the lower column): ``rank`` from 1, ``column`` from 0, ``name``, ``score``
-        and ``stability``, the share of seeds that selected the column.
+        One row per column, best first: ``rank`` from 1, ``column`` from 0, ``name``, ``score`` and ``stability``, the
+        share of seeds that selected the column.
 
     Raises:
         ValueError: the lengths do not fit together, or there is no seed.
@@ -115,15 +128,11 @@ def feature_table(
             "every seed needs one score a column and one selection, but got "
             f"{len(scores)} score vectors of length {sorted(lengths)}, {len(selected)} selections, {len(names)} names"
         )
-    totals = [float(np.abs(vector).sum()) for vector in scores]
-    shares = [
-        vector / total if total > 0 else np.zeros_like(vector) for vector, total in zip(scores, totals, strict=True)
-    ]
-    score = np.mean(shares, axis=0)
+    score = mean_scores(scores)
     hits = np.zeros(len(names))
     for columns in selected:
         hits[list(columns)] += 1.0
-    order = np.argsort(-score, kind="stable")
+    order = rank_columns(score, tie_order(seed))
     return pd.DataFrame(
         {
             "rank": np.arange(1, len(names) + 1),
@@ -152,21 +161,48 @@ def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.D
     finished = [record for record in iter_records(folder, row["dataset"]) if record["state"] == "finished"]
     confirming = [record for record in finished if record.get("source") == row["number"]]
     chosen = confirming or [record for record in finished if record["number"] == row["number"]]
-    metric = row["importance"]
+    if not chosen:
+        path = folder.record(row["dataset"], row["number"])
+        raise RecordError(
+            f"{path}: no trial of this configuration has finished, so that there are 0 score vectors to rank by"
+        )
+    chosen.sort(key=lambda record: record["seed_index"] or 0)
+    return ranked_features(folder, chosen, row["importance"], row["k"], names)
+
+
+def ranked_features(
+    folder: StudyFolder, records: Sequence[Row], importance: str, k: int, names: Sequence[str]
+) -> pd.DataFrame:
+    """Rank a dataset's columns by the finished trials of one configuration: its feature list.
+
+    Args:
+        folder: the study's folder.
+        records: of the trials, by seed; one at least.
+        importance: the metric that ranks.
+        k: how many columns a trial selects.
+        names: the dataset's column names.
+
+    Returns:
+        See :func:`feature_table`; the first trial's seed draws the order of equal means, so that the list of a single
+        trial is the trial's own.
+
+    Raises:
+        RecordError: a trial lacks the metric, or the arrays do not fit the dataset.
+    """
     scores, selected = [], []
-    for record in chosen:
+    for record in records:
         path = folder.scores(record["dataset"], record["number"])
         arrays = read_scores(folder, record["dataset"], record["number"])
         importances = record.get("importances") or {}
-        if metric not in arrays or metric not in importances:
-            raise RecordError(f"{path}: has no scores of {metric!r}; it has {', '.join(sorted(arrays)) or 'none'}")
-        scores.append(arrays[metric])
-        selected.append(importances[metric]["selected"][: row["k"]])
+        if importance not in arrays or importance not in importances:
+            raise RecordError(f"{path}: has no scores of {importance!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+        scores.append(arrays[importance])
+        selected.append(importances[importance]["selected"][:k])
     try:
-        return feature_table(scores, selected, names)
+        return feature_table(scores, selected, names, records[0]["seed"] or 0)
     except (ValueError, IndexError) as error:
-        records = folder.record(row["dataset"], row["number"])
-        raise RecordError(f"{records}: its trials' scores do not fit the dataset ({error})") from error
+        path = folder.record(records[0]["dataset"], records[0]["number"])
+        raise RecordError(f"{path}: its trials' scores do not fit the dataset ({error})") from error
 
 
 def write_tables(
@@ -218,7 +254,7 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
     Returns:
         One row a trial, by dataset and then from the best in the first objective: ``dataset``, ``number``, ``method``,
         a column an objective, a column ``confirmed_...`` an objective with its mean over the confirming seeds (empty
-        where it was not confirmed), and ``params`` as JSON with sorted keys.
+        where it was not confirmed), ``sparsity``, and ``params`` as JSON with sorted keys.
     """
     metrics = list(trade_offs[0].objectives)
     rows = [
@@ -228,6 +264,7 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
             "method": one.method,
             **one.objectives,
             **{f"confirmed_{metric}": one.confirmed.get(metric) for metric in metrics},
+            "sparsity": one.sparsity,
             "params": json.dumps(dict(one.params), sort_keys=True),
         }
         for one in trade_offs
@@ -237,10 +274,13 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
 
 
 def _trial_row(record: Row) -> dict[str, Any]:
-    nnz = record.get("nnz")
+    nnz, settings = record.get("nnz"), record.get("settings")
+    judged = (record.get("importances") or {}).get(record.get("importance")) or {}
     return {
         **{name: record.get(name) for name in TRIAL_COLUMNS},
+        **{name: judged.get(name) for name in _JUDGED},
         "params": json.dumps(record.get("params") or {}, sort_keys=True),
+        "settings": None if settings is None else json.dumps(settings, sort_keys=True),
         "nnz": None if nnz is None else sum(nnz),
         "seconds": (record.get("seconds") or {}).get("total"),
         "rss": record.get("peak_rss_bytes"),

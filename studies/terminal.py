@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+"""The option of every command that has results."""
+
 Target = Annotated[str | None, typer.Option(help="Label column of a .csv or .parquet file.")]
 Categorical = Annotated[
     list[str] | None, typer.Option(help="A column of categories that look like numbers; repeatable.")
 ]
 Impute = Annotated[str | None, typer.Option(help="What stands in for missing numbers: mean, median, zero or knn.")]
 Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for where a number is missing.")]
-"""The option of every command that has results."""
+"""Options of the commands that read a table: the target, categories, and what becomes of missing numbers."""
 
 
 READING: dict[str, Any] = {

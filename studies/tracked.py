@@ -89,7 +89,12 @@ def trial_run(study: str, record: Row, test: Row | None) -> TrackedRun:
         group=dataset,
         job_type=record["stage"],
         tags=(record["state"],),
-        config={"study": study} | dict(record.get("params") or {}) | {key: record.get(key) for key in asked},
+        config={
+            "study": study,
+            **(record.get("settings") or {}),
+            **(record.get("params") or {}),
+            **{key: record.get(key) for key in asked},
+        },
         history=_history(record),
         summary=_summary(record, test),
         failed=record["state"] == "failed",
@@ -113,7 +118,8 @@ def study_run(study: str, records: Iterable[Row], best: Sequence[Row], best_by_m
     summary: dict[str, Any] = {f"trials/{state}": count for state, count in sorted(states.items())}
     summary["seconds/trials"] = seconds
     for row in best:
-        results = {key: row[key] for key in ("method", "val_score", "test_mean", "test_std")}
+        keys = ("method", "val_score", "test_mean", "test_std", "list_val_score", "list_test_score")
+        results = {key: row[key] for key in keys}
         summary |= {f"best/{row['dataset']}/{key}": value for key, value in results.items() if value is not None}
     return TrackedRun(
         id=run_id(study),
@@ -170,8 +176,8 @@ def _summary(record: Row, test: Row | None) -> dict[str, Any]:
         summary |= {f"{key}/{kind}": value for kind, value in (record.get(key) or {}).items()}
     for part in (record, test or {}):
         for metric, result in (part.get("importances") or {}).items():
-            accuracies = {key: value for key, value in result.items() if key.endswith("accuracy")}
-            summary |= {f"{key}/{metric}": value for key, value in accuracies.items()}
+            scores = {key: value for key, value in result.items() if key.endswith(("accuracy", "auc"))}
+            summary |= {f"{key}/{metric}": value for key, value in scores.items()}
     return {key: value for key, value in summary.items() if value is not None}
 
 

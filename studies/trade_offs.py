@@ -27,7 +27,8 @@ class TradeOff:
         dataset: the dataset.
         number: the trial.
         method: its ranker.
-        params: its parameters.
+        params: its parameters, which the space varied.
+        sparsity: of its network; None: it has none.
         objectives: its values by metric.
         best: whether no other trial beats it: none is at least as good in every objective and better in one.
         confirmed: the mean of each objective over the confirming seeds, by metric; empty where it was not confirmed.
@@ -37,6 +38,7 @@ class TradeOff:
     number: int
     method: str
     params: Mapping[str, Any]
+    sparsity: float | None
     objectives: Mapping[str, float]
     best: bool
     confirmed: Mapping[str, float] = field(default_factory=dict)
@@ -132,6 +134,7 @@ def trade_offs(
             number=finished[place]["number"],
             method=finished[place]["method"],
             params=finished[place]["params"],
+            sparsity=finished[place].get("sparsity"),
             objectives=dict(zip(objective.metrics, values_of(finished[place], objective), strict=True)),
             best=place in best,
             confirmed=dict(zip(objective.metrics, confirmed.get(finished[place]["number"], ()), strict=False)),

@@ -1,7 +1,8 @@
-"""What a worker does with a job: one trial, or the opening of test rows. Plain data in, plain data out."""
+"""What a worker does with a job: one trial, or an opening of test rows. Plain data in, plain data out."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import torch
 
 from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
+from dst.list_scores import score_list
 from dst.training import EpochReport
 from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 from studies.checkpoints import Checkpoint, checkpoint_of
@@ -27,18 +29,21 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     """Run a job of a study.
 
     Args:
-        payload: ``kind`` (``trial`` or ``test``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
+        payload: ``kind`` (``trial``, ``test`` or ``list``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
             ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
             :class:`studies.objective_spec.ObjectiveSpec`), ``on`` (what it reports, see
             :class:`studies.spec.PrunerSpec`) and ``checkpoint`` (see :func:`studies.checkpoints.checkpoint_of`), for a
-            test ``ranked`` columns by metric, best first, and ``k``, the number of them that counts.
+            test ``ranked`` columns by metric, best first, and ``k``, the number of them that counts, for a list its
+            ``columns``, best first, and ``k``.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
     Returns:
         For a trial the fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores``
         are all, where there are several), and an array of feature scores per importance metric; for a test
-        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``.
+        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``; for a
+        list ``{"validation": {k: {"accuracy": ..., "balanced_accuracy": ..., "macro_auc": ...}}, "test": {k: ...},
+        "seconds": {"total": ...}}``.
 
     Raises:
         NoScoreError: an objective is not a finite number.
@@ -48,11 +53,14 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     spec = TrialSpec(**payload["trial"])
     if isinstance(shared, Dataset) and payload["removal"] is not None:
         shared = remove_values(shared, Removal(**payload["removal"]))
-    if payload["kind"] == "test":
+    if payload["kind"] in ("test", "list"):
         if not isinstance(shared, Dataset):
             raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
-        importances = _open_test_rows(shared, spec, payload["ranked"], payload["k"])
-        return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
+        if payload["kind"] == "test":
+            opened: dict[str, Any] = {"importances": _open_test_rows(shared, spec, payload["ranked"], payload["k"])}
+        else:
+            opened = _measure_list(shared, spec, payload["columns"], payload["k"])
+        return Output({**opened, "seconds": {"total": time.perf_counter() - began}})
     asked = ObjectiveSpec(**payload["objective"])
     cheap = CheapScore(shared, spec) if payload["on"] == "val_score" and isinstance(shared, TrialData) else None
     rungs = Rungs(
@@ -93,6 +101,15 @@ def _open_test_rows(
     return {
         name: {"test_svm_accuracy": by_k[k], "by_k": {str(one): accuracy for one, accuracy in by_k.items()}}
         for name, by_k in opened.items()
+    }
+
+
+def _measure_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], k: int) -> dict[str, Any]:
+    """Score a feature list on validation and test rows, for every K that trials are scored on."""
+    result = score_list(dataset, spec, columns, sorted({k, *spec.k_values}))
+    return {
+        part: {str(one): dataclasses.asdict(scored) for one, scored in by_k.items()}
+        for part, by_k in (("validation", result.validation), ("test", result.test))
     }
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS
 from dst.importance import METRICS as MODEL_METRICS
@@ -26,7 +28,16 @@ from dst.topology import METHODS
 from dst.training import TrainingConfig
 from dst.warm_up import warm_up
 
-__all__ = ["RANKERS", "FeatureScores", "OnEpoch", "Ranker", "RankerEntry", "make_config", "parameters"]
+__all__ = [
+    "RANKERS",
+    "FeatureScores",
+    "OnEpoch",
+    "Ranker",
+    "RankerEntry",
+    "make_config",
+    "parameters",
+    "used_settings",
+]
 
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -98,6 +109,27 @@ def parameters(method: str) -> frozenset[str]:
     return frozenset(f.name for f in dataclasses.fields(RANKERS[method].config)) - {"method"}
 
 
+def used_settings(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every setting that a ranker works with, defaults included, as plain data by name.
+
+    A method that stores all connections has sparsity 0, whatever is given. Values are not checked: a record also says
+    what a trial was given that failed by them.
+
+    Args:
+        method: a name in :data:`RANKERS`.
+        given: settings by name; what the ranker does not take is left out.
+
+    Raises:
+        InputError: no such method.
+    """
+    taken = parameters(method)
+    defaults = {one.name: one.default for one in dataclasses.fields(RANKERS[method].config) if one.name in taken}
+    used = {name: given.get(name, default) for name, default in defaults.items()}
+    if method in METHODS and not METHODS[method].sparse:
+        used["sparsity"] = 0.0
+    return {name: _plain(value) for name, value in used.items()}
+
+
 def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     """Return a ranker's settings from named values; what the ranker does not take is left out.
 
@@ -116,6 +148,13 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: a list for a tuple, numbers of Python for those of NumPy."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

@@ -39,7 +39,8 @@ def rank_by_l1_logistic(
 ) -> FeatureScores:
     """Rank by the sum over classes of absolute coefficients, one-vs-rest, solved by liblinear.
 
-    The metric is named ``l1_coefficient``. Columns with a zero coefficient in every class follow in column order.
+    The metric is named ``l1_coefficient``. Columns with a zero coefficient in every class have score 0, so that they
+    come last, in random order (:func:`dst.scoring.rank_columns`).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier

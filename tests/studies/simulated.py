@@ -62,11 +62,15 @@ def output(job: Job, seconds: float) -> Output:
     if job.payload["kind"] == "test":
         tests = {name: {"test_svm_accuracy": 0.5} for name in job.payload["ranked"]}
         return Output({"importances": tests, "seconds": {"total": seconds}})
+    if job.payload["kind"] == "list":
+        judged = {str(job.payload["k"]): {"accuracy": 0.5}}
+        return Output({"validation": judged, "test": judged, "seconds": {"total": seconds}})
     trial = job.payload["trial"]
     score = float(np.random.default_rng([trial["seed"], trial["split_seed"]]).random())
     importances = {"neuron_strength": {"val_svm_accuracy": score, "selected": [0, 1]}}
     losses = {"val_score": score, "val_loss": 1 - score, "importance": "neuron_strength", "importances": importances}
-    return Output({**losses, "seconds": {"total": seconds}, "peak_rss_bytes": 1000})
+    ranked = {"neuron_strength": np.arange(6.0, 0.0, -1.0)}
+    return Output({**losses, "seconds": {"total": seconds}, "peak_rss_bytes": 1000}, ranked)
 
 
 @dataclass
@@ -106,7 +110,7 @@ def play(plan: StudyPlan, clock: Clock, workers: int, duration: Callable[[Job], 
             seconds = duration(job)
             dataset, _, number = job.key.rpartition("/")
             seed = job.payload["trial"]["seed"]
-            stage = "test" if number.endswith(".test") else "confirm" if seed < 100 else "search"
+            stage = "test" if "." in number else "confirm" if seed < 100 else "search"
             played.starts[dataset].append((clock.now, stage))
             played.work[dataset] += seconds
             plan.started(job)

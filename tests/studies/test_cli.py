@@ -114,8 +114,8 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
     status, out, _ = call(capsys, "trial", *arguments)
     assert status == 0
     document = json.loads(out)
-    keys = "dataset method sparsity l2 seed split k epochs best_epoch val_loss val_accuracy nnz sparsity_actual flops"
-    keys += " flops_ratio_to_dense engine device bytes seconds peak_rss_bytes importances"
+    keys = "dataset method sparsity l2 settings seed split k epochs best_epoch val_loss val_accuracy nnz"
+    keys += " sparsity_actual flops flops_ratio_to_dense engine device bytes seconds peak_rss_bytes importances"
     assert set(document) == set(keys.split())
     assert set(document["importances"]) == {"neuron_strength", "neuron_attribution"}
     for one in document["importances"].values():
@@ -124,6 +124,9 @@ def test_trial_prints_one_json_object_with_the_keys_of_the_contract(capsys, tabl
         assert len(one["selected"]) == 2
     assert len(document["nnz"]) == 3
     assert document["sparsity_actual"] == pytest.approx(0.9, abs=0.01)
+    assert document["settings"]["epochs"] == 3
+    assert document["settings"]["sparsity"] == document["sparsity"] == 0.9
+    assert document["settings"]["drop_fraction"] == 0.3, "a default"
 
 
 def test_a_trial_names_its_engine_and_counts_its_bytes(capsys, tables):

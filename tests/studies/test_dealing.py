@@ -63,7 +63,7 @@ def simulate(path: Path, seconds: dict[str, float], workers: int) -> Played:
     """Play a study of datasets whose trials take these seconds on average, up to 40% more or less."""
 
     def duration(job: Job) -> float:
-        if job.payload["kind"] == "test":
+        if job.payload["kind"] != "trial":
             return TEST_SECONDS
         trial = job.payload["trial"]
         spread = np.random.default_rng([trial["seed"], trial["split_seed"]]).uniform(0.6, 1.4)

@@ -36,6 +36,7 @@ HEAD = {
     "seed_index": None,
     "method": "set",
     "params": {"method": "set"},
+    "settings": {},
     "k": 4,
     "reports": {},
     "error": None,
@@ -238,3 +239,37 @@ def test_the_names_of_the_contract(tmp_path: Path) -> None:
     assert not folder.records.exists()
     assert folder.create() is folder
     assert folder.records.is_dir()
+
+
+# --- records from before settings were recorded
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "noted", "sparsity", "l2"),
+    [
+        ("set", {}, None, 0.9, 1e-4),
+        ("rigl", {"l2": 0.01}, None, 0.9, 0.01),
+        ("mest", {"sparsity": 0.5}, 0.5, 0.5, 1e-4),
+        ("dense", {}, 0.0, 0.0, 1e-4),
+        ("quickselection", {}, None, None, 1e-5),
+        ("l1_logistic", {"C": 2.0}, None, None, None),
+        ("of_another_version", {}, None, None, None),
+        ("set", {"sparsity": None}, None, None, 1e-4),
+    ],
+)
+def test_an_old_record_is_read_with_the_sparsity_that_its_trial_had(tmp_path, method, params, noted, sparsity, l2):
+    """What the space varied it says itself; the rest are defaults that have never changed. The file stays as it is."""
+    folder = StudyFolder(tmp_path)
+    old = {"method": method, "params": {"method": method, **params}, "sparsity": noted, "l2": params.get("l2")}
+    write_record(folder, {key: value for key, value in {**HEAD, **old}.items() if key != "settings"})
+    before = folder.record("wine", 3).read_bytes()
+    (record,) = iter_records(folder)
+    assert (record["sparsity"], record["l2"], record["settings"]) == (sparsity, l2, None)
+    assert folder.record("wine", 3).read_bytes() == before
+
+
+def test_a_record_that_says_its_settings_is_taken_at_its_word(tmp_path):
+    folder = StudyFolder(tmp_path)
+    write_record(folder, {**HEAD, "sparsity": None, "l2": 0.25, "settings": {"l2": 0.25}})
+    record = read_record(folder.record("wine", 3))
+    assert (record["sparsity"], record["l2"], record["settings"]) == (None, 0.25, {"l2": 0.25})

@@ -96,6 +96,13 @@ def test_winners_and_what_they_beat(study, page: str) -> None:
         assert cells[start + 1] == row["method"] + ("baseline" if is_baseline(row) else "")
         assert cells[start + 2] == accuracy
         assert f'<td class="number chosen">{accuracy}</td>' in page
+        balanced, area, accuracy, score = cells[start + 4 : start + 8]
+        assert (balanced, area) == (f"{row['val_balanced_accuracy']:.4f}", f"{row['val_macro_auc']:.4f}")
+        measured = row["list_test_score"] is not None
+        assert (accuracy, score) == (("77.0", "0.8000") if measured else ("not measured", "not measured"))
+    lacking = [row["dataset"] for row in study.best if row["list_test_score"] is None]
+    assert lacking  # likewise
+    assert f"The feature list of {' and '.join(lacking)} was not measured: run the study again" in page
     baselines = [row["dataset"] for row in study.best if is_baseline(row)]
     assert baselines  # the made-up study has such a dataset, or this test tests nothing
     assert f"A baseline won on {' and '.join(baselines)}:" in page

@@ -83,7 +83,7 @@ def test_pareto_csv_holds_the_trials_that_none_beats(finished):
     front = {record["number"] for record, out in zip(search, dominated, strict=True) if not out}
     written = pd.read_csv(folder.pareto)
     confirmed = [f"confirmed_{metric}" for metric in METRICS]
-    assert list(written.columns) == ["dataset", "number", "method", *METRICS, *confirmed, "params"]
+    assert list(written.columns) == ["dataset", "number", "method", *METRICS, *confirmed, "sparsity", "params"]
     assert set(written["number"]) == front
     assert (written["val_svm_accuracy"].diff().dropna() <= 0).all()
     for row in written.to_dict("records"):

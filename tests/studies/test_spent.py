@@ -87,7 +87,7 @@ def begun(plan: StudyPlan) -> Job:
 
 
 def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
-    """Finished, stopped, failed and lost trials and tests; a run that dies; two cores a trial."""
+    """Finished, stopped, failed and lost trials, tests and lists; a run that dies; two cores a trial."""
     clock, storage = Clock(), InMemoryStorage()
     spec = study_spec("ab", resources={"cpus": 2, "retries": 1})
     plan = study_plan(spec, tmp_path, clock, storage)
@@ -101,7 +101,7 @@ def test_core_seconds_add_up_whatever_happens(tmp_path: Path) -> None:
         plan.started(job)
         seconds = 1.0 + number % 5
         clock.now += seconds
-        test = job.payload["kind"] == "test"
+        test = job.payload["kind"] != "trial"
         kind = "repeated" if number % 6 == 2 else "stopped" if number % 6 == 3 and not test else "useful"
         if number % 6 == 5:
             kind = "failed"

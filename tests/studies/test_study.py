@@ -255,9 +255,11 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
     assert ours == theirs
     hashes = [[record["data_sha256"] for record in iter_records(StudyFolder(one.folder))] for one in results]
     assert not set(hashes[0]) & set(hashes[1]), "the hash of what was read must tell other test labels"
-    untested = [{k: v for k, v in row.items() if not k.startswith("test_")} for row in plain.rows]
-    assert untested == [{k: v for k, v in row.items() if not k.startswith("test_")} for row in permuted.rows]
-    assert plain.rows[0]["test_mean"] > permuted.rows[0]["test_mean"] + 0.1
+    opened = ("test_mean", "test_std", "list_test_score")
+    untested = [{k: v for k, v in row.items() if k not in opened} for row in plain.rows]
+    assert untested == [{k: v for k, v in row.items() if k not in opened} for row in permuted.rows]
+    for key in ("test_mean", "list_test_score"):
+        assert plain.rows[0][key] > permuted.rows[0][key] + 0.1
 
 
 def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
@@ -596,3 +598,26 @@ def test_classes_that_training_rows_lack_are_reported(tmp_path):
     study = run_study(spec, out=tmp_path / "out", in_process=True)
     (warning,) = study.warnings
     assert re.fullmatch(r"rare: the training rows of \d+ trials lack a class \(rare\)", warning)
+
+
+def test_records_and_tables_say_what_a_trial_had_not_what_the_space_varied(tmp_path):
+    """SET at its default sparsity is a network of density 0.1, in every table and figure."""
+    methods = ["set", "dense", "l1_logistic"]
+    spec = spec_of(tmp_path, methods=methods, space={"lr": {"values": [0.01, 0.02], "when": {"method": methods[:2]}}})
+    spec = spec.model_copy(update={"datasets": spec.datasets[:1]})
+    study = run_study(spec, out=tmp_path / "out", in_process=True)
+    assert set(study.trials["method"]) == set(methods)
+    for record in iter_records(StudyFolder(study.folder)):
+        expected = {"set": 0.9, "dense": 0.0, "l1_logistic": None}[record["method"]]
+        assert record["sparsity"] == record["settings"].get("sparsity") == expected
+        assert record["l2"] == (None if expected is None else 1e-4)
+        assert "sparsity" not in record["params"]
+        if expected is not None:
+            assert record["settings"]["lr"] == record["params"]["lr"]
+            assert record["settings"]["hidden"] == [20, 10]
+            assert record["settings"]["drop_fraction"] == 0.3
+    sparsity = {method: set(rows["sparsity"].dropna()) for method, rows in study.trials.groupby("method")}
+    assert sparsity == {"set": {0.9}, "dense": {0.0}, "l1_logistic": set()}
+    best = study.best_by_method.set_index("method")["sparsity"].dropna()
+    assert best.to_dict() == {"set": 0.9, "dense": 0.0}
+    assert "10%" in (study.folder / "plots" / "score_by_density.svg").read_text()

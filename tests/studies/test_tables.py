@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_scores, write_record
 from studies.tables import (
@@ -56,6 +57,7 @@ def test_columns_and_types_do_not_depend_on_the_records(tmp_path: Path, study) -
     assert list(full.columns) == [
         *("dataset", "number", "state", "stage", "method", "sparsity", "l2", "params", "importance", "val_score"),
         *("val_loss", "epochs", "best_epoch", "nnz", "flops", "flops_ratio", "seconds", "rss", "seed", "error"),
+        *("settings", "val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc"),
     ]
 
 
@@ -66,6 +68,10 @@ def test_rows_follow_their_records(study) -> None:
         row = trials[(trials["dataset"] == record["dataset"]) & (trials["number"] == record["number"])].iloc[0]
         assert (row["state"], row["stage"], row["method"]) == (record["state"], record["stage"], record["method"])
         assert json.loads(row["params"]) == record["params"]
+        assert json.loads(row["settings"]) == record["settings"]
+        judged = (record.get("importances") or {}).get(record.get("importance"), {})
+        for name in ("val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc"):
+            assert pd.isna(row[name]) if judged.get(name) is None else row[name] == judged[name]
         assert row["seconds"] == record["seconds"]["total"]
         assert row["seed"] == record["seed"]
         nnz, score = record.get("nnz"), record.get("val_score")
@@ -95,6 +101,18 @@ def test_a_ranking_by_hand() -> None:
         "score": [(0.75 + 0.5) / 2, 0.25, 0.125, 0.0],
         "stability": [1.0, 0.5, 0.5, 0.0],
     }
+
+
+@pytest.mark.parametrize("scores", [[np.zeros(40)], [np.eye(40)[3], np.eye(40)[3]], [np.repeat([2.0, 1.0], 20)]])
+def test_equal_scores_come_in_an_order_that_the_seed_draws_and_nothing_else(scores: list[np.ndarray]) -> None:
+    """As in a trial's own ranking: where a table's author put a column must not count."""
+    selected = [[3]] * len(scores)
+    names = [f"c{column}" for column in range(40)]
+    orders = [feature_table(scores, selected, names, seed)["column"].tolist() for seed in (0, 1, 1)]
+    assert orders[1] == orders[2] == rank_columns(mean_scores(scores), tie_order(1)).tolist()
+    assert orders[0] != orders[1], "chance alone"
+    tied = mean_scores(scores) == mean_scores(scores).min()
+    assert [column for column in orders[0] if tied[column]] != np.flatnonzero(tied).tolist()
 
 
 def test_a_training_that_saw_nothing_does_not_spoil_the_others() -> None:

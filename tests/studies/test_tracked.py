@@ -74,6 +74,10 @@ def test_a_confirming_trial_with_its_test(study) -> None:
     assert news == {
         f"test_svm_accuracy/{metric}": result["test_svm_accuracy"] for metric, result in test["importances"].items()
     }
+    for metric, result in record["importances"].items():
+        for key in ("val_balanced_accuracy", "val_macro_auc"):
+            assert closed.summary.get(f"{key}/{metric}") == result[key]
+    assert opened.config["epochs"] == record["settings"]["epochs"] == 40, "a setting that the space did not vary"
     assert opened.config["source"] == record["source"]
     assert opened.config["study"] == "s"
     assert (opened.group, opened.job_type, opened.name) == ("wine", "confirm", f"wine/{record['number']}")
@@ -101,6 +105,9 @@ def test_the_study_counts_and_tabulates(study) -> None:
         "trials/failed": 3,
     }
     assert run.summary["best/wine/test_mean"] == next(r["test_mean"] for r in study.best if r["dataset"] == "wine")
+    for row in study.best:
+        for key in ("list_val_score", "list_test_score"):
+            assert run.summary.get(f"best/{row['dataset']}/{key}") == row[key]
     assert run.config["datasets"] == ["madelon", "wine", "yale"]
     for name, rows in (("best", study.best), ("best_by_method", study.best_by_method)):
         table = run.tables[name]
