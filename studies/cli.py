@@ -142,6 +142,8 @@ def report(folder: StudyDir) -> None:
 def track(
     folder: StudyDir,
     mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
+    project: Annotated[str | None, typer.Option(help="The W&B project [default: the spec's].")] = None,
+    entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.folder import StudyFolder
@@ -149,7 +151,8 @@ def track(
     from studies.results import read_study
 
     study = StudyFolder(folder)
-    typer.echo(f"{send_results(study, *read_study(study), mode=mode)} runs sent")
+    sent = send_results(study, *read_study(study), mode=mode, project=project, entity=entity)
+    typer.echo(f"{sent} runs sent")
 
 
 @app.command()

@@ -105,7 +105,7 @@ def run_study(
     with owned(folder), quiet_optuna():
         check_folder(folder, spec, datasets, space)
         try:
-            storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
+            storage = open_storage(spec.storage or folder.storage)
         except StorageError as error:
             raise InputError(str(error)) from error
         for dataset in datasets:
