@@ -28,8 +28,12 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, for which ``=`` and ``<<`` are text where they stand for a value."""
 
 
-_Loader.add_constructor(f"{_TAG}value", yaml.SafeLoader.construct_yaml_str)
-_Loader.add_constructor(_MERGE, yaml.SafeLoader.construct_yaml_str)
+def _as_text(loader: Any, node: Any) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_constructor(f"{_TAG}value", _as_text)
+_Loader.add_constructor(_MERGE, _as_text)
 
 
 def parse_yaml(text: str) -> Any:
