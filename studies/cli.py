@@ -20,6 +20,7 @@ from studies.bench_cli import bench_app
 from studies.compare_cli import compare
 from studies.datasets_cli import datasets_app
 from studies.select_cli import export, select
+from studies.standard_streams import standard_streams
 from studies.terminal import (
     AsJson,
     Categorical,
@@ -242,6 +243,7 @@ def trial(
     print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
 
 
+@standard_streams()
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")

@@ -26,6 +26,7 @@ from studies.resume import check_folder, other_versions, write_spec
 from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.spent import Spent
+from studies.standard_streams import standard_streams
 from studies.study_plan import StudyPlan
 from studies.tables import BEST_COLUMNS
 from studies.terminal import say
@@ -60,6 +61,7 @@ class StudyResult:
     warnings: tuple[str, ...]
 
 
+@standard_streams()
 def run_study(
     spec: StudySpec,
     *,
@@ -70,7 +72,7 @@ def run_study(
 ) -> StudyResult:
     """Run a study, or go on with one that was interrupted, and write its tables and report.
 
-    Progress goes to stderr. Everything durable lies in the study's folder; calling again on a finished study does
+    Progress goes to stderr, if there is one. Everything durable lies in the study's folder; calling again on a finished study does
     nothing new.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,7 +39,7 @@ class FitProgress:
         self._epochs = epochs
         self._accuracies: dict[int, float] = {}
         self._last: dict[int, int] = {}
-        self._console = Console(file=sys.stderr)
+        self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

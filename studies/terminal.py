@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +20,9 @@ Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for
 
 
 def say(message: str) -> None:
-    """Write a line to stderr."""
-    typer.echo(message, err=True)
+    """Write a line to stderr; one that cannot be written (a full disk, a terminal that is gone) changes nothing."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from studies.documents import read_json
 from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
+from studies.standard_streams import standard_streams
 from studies.tracked import TrackedRun, study_run, trial_run
 from studies.wandb_names import check_name
 
@@ -40,6 +41,7 @@ class TrackingError(Exception):
     """W&B failed. What was sent before is noted, and the same call goes on from there."""
 
 
+@standard_streams()
 def track(
     folder: StudyFolder,
     *,
