@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import time
@@ -15,6 +14,7 @@ import pandas as pd
 
 from cluster.storage import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
+from dst.machine_limits import usable_cores
 from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.lock import owned
@@ -72,14 +72,15 @@ def run_study(
 ) -> StudyResult:
     """Run a study, or go on with one that was interrupted, and write its tables and report.
 
-    Progress goes to stderr, if there is one. Everything durable lies in the study's folder; calling again on a finished study does
-    nothing new.
+    Progress goes to stderr, if there is one. Everything durable lies in the study's folder; calling again on a
+    finished study does nothing new.
 
     Args:
         spec: the study.
         out: the study's folder; default ``spec.out``, else ``runs/NAME``.
         address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
-        workers: how many trials run at a time; None: as many as there are cores for.
+        workers: how many trials run at a time; None: as many as there are cores for, of those that this process may
+            use (:func:`dst.machine_limits.usable_cores`).
         in_process: run trials one after another in this process, without Ray.
 
     Raises:
@@ -152,7 +153,8 @@ def _run(
     in_process: bool,
 ) -> None:
     started = time.monotonic()
-    with make_progress(sys.stderr, workers or max(1, (os.cpu_count() or 1) // spec.resources.cpus)) as progress:
+    cores = usable_cores()
+    with make_progress(sys.stderr, workers or max(1, cores // spec.resources.cpus)) as progress:
 
         def show() -> None:
             plan.tick()
@@ -171,6 +173,7 @@ def _run(
                 data,
                 shared_bytes=data.n_bytes,
                 workers=workers,
+                cores=cores,
                 cpus_per_job=spec.resources.cpus,
                 gpus_per_job=spec.resources.gpus,
                 memory_per_job=spec.resources.memory or 0,
