@@ -20,13 +20,16 @@ from studies.tracking import track
 
 
 def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
-    """Write tables, plots, report and the winners' specs from the records of a study.
+    """Write tables, the winners' specs, plots and report from the records of a study.
 
     Returns:
         The confirmed configurations and the trials table.
     """
     results = collect(folder, spec, datasets)
     trials = write_tables(folder, results.best, results.best_by_method, results.feature_names, results.trade_offs)
+    uses = dict(zip(datasets, spec.datasets, strict=True))
+    for row in results.best:
+        write_text(folder.best_spec(row["dataset"]), winner_spec(spec, uses[row["dataset"]], row))
     write_report(
         folder,
         results.best,
@@ -39,9 +42,6 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         absent=read_resolved(folder).get("absent", ()),
         remarks=_remarks(folder, spec, results, trials),
     )
-    uses = dict(zip(datasets, spec.datasets, strict=True))
-    for row in results.best:
-        write_text(folder.best_spec(row["dataset"]), winner_spec(spec, uses[row["dataset"]], row))
     return results, trials
 
 
