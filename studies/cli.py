@@ -19,6 +19,7 @@ from dst.errors import InputError
 from studies.bench_cli import bench_app
 from studies.compare_cli import compare
 from studies.datasets_cli import datasets_app
+from studies.no_home import stated_home
 from studies.select_cli import export, select
 from studies.standard_streams import standard_streams
 from studies.terminal import (
@@ -244,6 +245,7 @@ def trial(
 
 
 @standard_streams()
+@stated_home()
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")

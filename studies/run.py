@@ -18,6 +18,7 @@ from dst.machine_limits import usable_cores
 from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.lock import owned
+from studies.no_home import stated_home
 from studies.outcome import study_warnings, track_results, write_results
 from studies.plan import DatasetPlan
 from studies.progress import make_progress
@@ -62,6 +63,7 @@ class StudyResult:
 
 
 @standard_streams()
+@stated_home()
 def run_study(
     spec: StudySpec,
     *,

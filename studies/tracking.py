@@ -19,6 +19,7 @@ from dst.errors import InputError, unknown_name
 from studies.documents import read_json
 from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
+from studies.no_home import stated_home
 from studies.records import iter_records, read_test
 from studies.standard_streams import standard_streams
 from studies.tracked import TrackedRun, study_run, trial_run
@@ -42,6 +43,7 @@ class TrackingError(Exception):
 
 
 @standard_streams()
+@stated_home()
 def track(
     folder: StudyFolder,
     *,

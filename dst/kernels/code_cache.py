@@ -14,6 +14,7 @@ from typing import Any
 from numba import config
 
 _LOG = logging.getLogger(__name__)
+_NO_FOLDER = "no folder for them can be written to"
 
 
 def keep_code(dispatcher: Any) -> None:
@@ -29,17 +30,17 @@ def keep_code(dispatcher: Any) -> None:
     """
     try:
         dispatcher.enable_caching()
-    except RuntimeError as error:  # Numba: "no locator available"
+    except RuntimeError:  # Numba: "no locator available"
         folder = own_temporary_folder()
         if folder is None:
-            _say_once(str(error).partition(":")[2].strip() or str(error))
+            _say_once(_NO_FOLDER)
             return
         before = config.CACHE_DIR
         config.CACHE_DIR = str(folder)
         try:
             dispatcher.enable_caching()  # which takes its folder now, and keeps it
-        except RuntimeError as still:
-            _say_once(str(still).partition(":")[2].strip() or str(still))
+        except RuntimeError:
+            _say_once(_NO_FOLDER)
             return
         finally:
             config.CACHE_DIR = before
