@@ -28,6 +28,7 @@ def run_jobs(
     *,
     shared_bytes: int = 0,
     workers: int | None = None,
+    cores: int | None = None,
     cpus_per_job: int = 1,
     gpus_per_job: float = 0,
     memory_per_job: int = 0,
@@ -50,6 +51,8 @@ def run_jobs(
         shared_bytes: about what the shared objects take together. An object store that is started here has room for
             twice as much, and for 512 MiB at least; what does not fit spills to disk.
         workers: how many jobs run at once; None: as many as fit.
+        cores: of a Ray that is started here, where ``workers`` does not say how many it needs; None: those that Ray
+            counts, which knows of containers, but not that a process may be bound to some cores.
         cpus_per_job: CPU cores of a job; also its number of threads.
         gpus_per_job: GPUs of a job, or a share of one.
         memory_per_job: bytes that a machine must have free for a job, and that its process may hold; 0: no limit.
@@ -64,7 +67,7 @@ def run_jobs(
         KeyboardInterrupt: SIGINT or SIGTERM.
         ValueError: an argument is out of its range.
     """
-    given = {"workers": workers, "cpus_per_job": cpus_per_job, "seconds_per_job": seconds_per_job}
+    given = {"workers": workers, "cores": cores, "cpus_per_job": cpus_per_job, "seconds_per_job": seconds_per_job}
     for name, number in given.items():
         if number is not None and number <= 0:
             raise ValueError(f"{name} > 0 must hold, got {number}")
@@ -75,7 +78,7 @@ def run_jobs(
     if source.done():
         return
     needs = {"CPU": cpus_per_job, "GPU": gpus_per_job, "memory": memory_per_job}
-    cpus = None if workers is None else workers * cpus_per_job
+    cpus = cores if workers is None else workers * cpus_per_job
     bridge = Bridge(source, seconds_per_job)
     with held_interrupts() as interrupts, named_culprits():
         check = interrupts.check

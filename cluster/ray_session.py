@@ -18,7 +18,7 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined] 
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
-from cluster.scratch import scratch_folder
+from cluster.scratch import place_for_ray, scratch_folder
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
@@ -32,7 +32,6 @@ _ENVIRONMENT = {
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _OBJECT_STORE_BYTES = 512 * 2**20
 _CONNECT_SECONDS = 5.0
-_SOCKET_ROOM = 40  # characters of a folder's name under which the paths of Ray's sockets stay below 108
 
 
 @contextlib.contextmanager
@@ -50,14 +49,16 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
         A temporary folder.
 
     Raises:
-        ClusterError: Ray runs in this process already, or no cluster answers at the address.
+        ClusterError: Ray runs in this process already, no cluster answers at the address, or there is no place for
+            Ray's temporary files.
     """
     if ray.is_initialized():
         raise ClusterError("Ray runs in this process already: call ray.shutdown() first")
+    place = place_for_ray(sockets=address is None)
     with (
         _environment(_local_secret() if address is None else {}),
         _quiet(),
-        scratch_folder() as folder,
+        scratch_folder(place) as folder,
     ):
         common = {
             "runtime_env": {"env_vars": dict.fromkeys(_THREADS, str(threads))},
@@ -74,7 +75,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
                         num_cpus=cpus,
                         object_store_memory=size,  # by default a third of the memory, more than a container may have
                         include_dashboard=False,
-                        _temp_dir=root if len(root) <= _SOCKET_ROOM else None,
+                        _temp_dir=root,
                         **common,
                     )
             else:

@@ -31,15 +31,15 @@ _POSTGRES = {
 """How libpq notices a server that has gone without a word, in seconds (the last in milliseconds)."""
 
 
-_REFUSALS = (SQLAlchemyError, OptunaError, AssertionError, RuntimeError, TypeError, ValueError)
-"""What Optuna raises over a database that is none of its own, or a damaged one."""
+_REFUSALS = (SQLAlchemyError, OptunaError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What Optuna raises over a database that is none of its own, a damaged one, or braces in a URL (its templates)."""
 
 
 class StorageError(ValueError):
     """The storage cannot be opened: the message says which URL, and why."""
 
 
-def open_storage(url: str, *, create: bool = True, patience: Patience | None = None) -> PatientStorage:
+def open_storage(where: str | Path, *, create: bool = True, patience: Patience | None = None) -> PatientStorage:
     """Open the storage, making its tables where they are missing.
 
     One process writes; any number may read beside it. For SQLite that means the write-ahead log, and a local disk: its
@@ -51,9 +51,10 @@ def open_storage(url: str, *, create: bool = True, patience: Patience | None = N
     is raised at once as :class:`~cluster.patient_storage.StorageFailedError`, also by the storage's own methods.
 
     Args:
-        url: ``sqlite:///study.db`` (relative), ``sqlite:////data/study.db`` (absolute),
-            ``postgresql+psycopg://user@host/name``, or any database that SQLAlchemy and an installed driver reach.
-            A password that is missing there is taken from where the driver looks, e.g. ``PGPASSWORD`` or ``~/.pgpass``.
+        where: the path of an SQLite file, whatever characters it has; or a URL: ``sqlite:///study.db`` (relative),
+            ``sqlite:////data/study.db`` (absolute), ``postgresql+psycopg://user@host/name``, or any database that
+            SQLAlchemy and an installed driver reach. A password that is missing there is taken from where the driver
+            looks, e.g. ``PGPASSWORD`` or ``~/.pgpass``.
         create: make what is missing, the SQLite file included; its folder must exist. False: change nothing.
         patience: how long a server that went away is waited for; None: five minutes.
 
@@ -61,11 +62,12 @@ def open_storage(url: str, *, create: bool = True, patience: Patience | None = N
         StorageError: the URL is not one, its driver is not installed, the folder or the file is missing, or the
             database cannot be opened.
     """
+    url = _file_url(where, mode="rwc") if isinstance(where, Path) else where
     address = _parsed(url)
-    shown = without_password(url)
+    shown = str(where) if isinstance(where, Path) else without_password(url)
     local = address.get_backend_name() == "sqlite"
     if local:
-        path = _check_file(shown, address.database, create)
+        path = _check_file(shown, str(where) if isinstance(where, Path) else address.database, create)
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
         if not create:
             url = _read_only(path)
@@ -150,10 +152,20 @@ def _check_file(shown: str, database: str | None, create: bool) -> Path:
     return path
 
 
+def _file_url(path: Path, **options: str) -> str:
+    """Return the URL of an SQLite file, whatever characters its path has.
+
+    Within it stands SQLite's own URI, which has its own escapes: of ``?``, ``#`` and ``%``, which would end or change a
+    path, and of braces, in which Optuna looks for the parts of a template.
+    """
+    database = f"file:{quote(str(path.absolute()))}"
+    return URL.create("sqlite", database=database, query={**options, "uri": "true"}).render_as_string()
+
+
 def _read_only(path: Path) -> str:
     """Return the URL of a file to read; where nothing can be written its log cannot be read, so it must have none."""
     still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    return f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true{'&immutable=1' if still else ''}"
+    return _file_url(path, mode="ro", **({"immutable": "1"} if still else {}))
 
 
 def _write_ahead(connection: Any, _record: Any) -> None:

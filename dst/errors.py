@@ -23,6 +23,11 @@ def shortened(text: str, longest: int, gap: str) -> str:
     return f"{text[: longest // 2]}{gap.format(left_out=len(text) - longest)}{text[-longest // 2 :]}"
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, with line breaks and other control characters as escapes."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 class InputError(ValueError):
     """What the caller gave breaks a rule: a name, a file, a value or a table.
 
@@ -32,8 +37,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        line = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in message)
-        super().__init__(shortened(line, _LONGEST, " ... "))
+        super().__init__(shortened(printable(message), _LONGEST, " ... "))
 
 
 class AbsentDataError(InputError):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dst.errors import InputError
+from dst.machine_limits import free_memory
 
 ALWAYS_ALLOWED = 256 * 2**20
 """Bytes that any file may unpack to."""
@@ -22,10 +23,8 @@ MAX_COLUMNS = 5_000_000
 
 
 def allowed_bytes(file_bytes: int) -> int:
-    """What a file of that size may take in memory: by its size, and at most half of what the machine has free."""
-    import psutil
-
-    return min(max(ALWAYS_ALLOWED, LARGEST_RATIO * file_bytes), psutil.virtual_memory().available // 2)
+    """What a file of that size may take in memory: by its size, and at most half of what is free here."""
+    return min(max(ALWAYS_ALLOWED, LARGEST_RATIO * file_bytes), free_memory() // 2)
 
 
 def check_bytes(claimed: int, file_bytes: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 
-import yaml
 from optuna.distributions import CategoricalDistribution
 
+from search_spaces.documents import parse_yaml
 from search_spaces.errors import SpaceError, unknown
 from search_spaces.schema import Choice, Declared, parse_parameter
 from search_spaces.space import METHOD, Fixed, Parameter, Space, Value
@@ -73,7 +73,7 @@ def _packaged(name: str) -> Mapping[str, object]:
     if name not in packaged_spaces():
         raise SpaceError(f"space: {unknown('space', name, packaged_spaces())}")
     text = resources.files("search_spaces").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    declared: Mapping[str, object] = yaml.safe_load(text)
+    declared: Mapping[str, object] = parse_yaml(text)
     return declared
 
 

@@ -49,14 +49,15 @@ def step(
 ) -> None:
     """Measure a training step (forward, backward, Adam) of the sparse engine and of its peers."""
     from dst.bench import machine, step_rows
-    from studies.bench_plot import speed_up, write_figure
+    from studies.bench_plot import speed_up
+    from studies.drawing import drawn, write_figure
 
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise InputError(f"--plot must name a .png or .svg file, but got {plot}")
     rows = _announced(step_rows(*_asked(names, sparsities), threads=threads, seconds=seconds))
-    if plot is not None:
-        write_figure(speed_up(rows), plot)
     _print(machine(threads), rows, as_json)
+    if plot is not None and (figure := drawn("the figure", lambda: speed_up(rows))) is not None:
+        write_figure(figure, plot)
 
 
 @bench_app.command()

@@ -42,7 +42,7 @@ def plan_of(kind: type[Plan], spec: StudySpec, data: StudyData) -> Iterator[Plan
     points = grid_points(spec, space)
     with tempfile.TemporaryDirectory(prefix="dst-bench-") as there, quiet_optuna():
         folder = StudyFolder(Path(there)).create()
-        storage = open_storage(f"sqlite:///{folder.storage}")
+        storage = open_storage(folder.storage)
 
         try:
             ledgers = [open_ledger(spec, space, points, storage, "bench", dataset.name) for dataset in data.datasets]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,8 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from studies.files import write_bytes, write_text
-from studies.plots import GRID, INK, MUTED, method_styles, to_png, to_svg
+from studies.plots import GRID, INK, MUTED, method_styles
 
 _LABELS = {
     "ours_ms": "sparse engine",
@@ -42,18 +40,6 @@ def speed_up(rows: Sequence[Mapping[str, Any]]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False, fontsize=8.5, labelcolor=INK)
     return figure
-
-
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to a ``.svg`` file, or as PNG.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    if path.suffix == ".svg":
-        write_text(path, to_svg(figure, path.stem))
-    else:
-        write_bytes(path, to_png(figure))
 
 
 def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -19,7 +19,9 @@ from dst.errors import InputError
 from studies.bench_cli import bench_app
 from studies.compare_cli import compare
 from studies.datasets_cli import datasets_app
+from studies.no_home import stated_home
 from studies.select_cli import export, select
+from studies.standard_streams import standard_streams
 from studies.terminal import (
     AsJson,
     Categorical,
@@ -144,6 +146,8 @@ def report(folder: StudyDir) -> None:
 def track(
     folder: StudyDir,
     mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
+    project: Annotated[str | None, typer.Option(help="The W&B project [default: the spec's].")] = None,
+    entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.folder import StudyFolder
@@ -151,7 +155,8 @@ def track(
     from studies.results import read_study
 
     study = StudyFolder(folder)
-    typer.echo(f"{send_results(study, *read_study(study), mode=mode)} runs sent")
+    sent = send_results(study, *read_study(study), mode=mode, project=project, entity=entity)
+    typer.echo(f"{sent} runs sent")
 
 
 @app.command()
@@ -241,6 +246,8 @@ def trial(
     print_table(["importance", "validation", "test", f"best of {document['k']} columns"], rows)
 
 
+@standard_streams()
+@stated_home()
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")

@@ -7,6 +7,9 @@ import secrets
 from pathlib import Path
 from typing import TextIO
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, on every file system that is in use."""
+
 TEMP_SUFFIX = ".tmp"
 """Ends the name of a file that is still being written; nothing with this ending is ever read."""
 
@@ -25,7 +28,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         OSError: the file cannot be written; nothing has changed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMP_SUFFIX}")
+    # By a part of the name: the longest name that a file may have leaves no room for more.
+    temp = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{TEMP_SUFFIX}")
     try:
         # Not tempfile.mkstemp: its files are closed to everyone else (mode 0600), and the rename would keep that.
         with temp.open("xb") as file:

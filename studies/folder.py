@@ -8,6 +8,9 @@ from pathlib import Path
 
 from dst.errors import InputError
 
+_LONGEST_DATASET = 240
+"""Characters of a dataset's name, which is a part of the names of files."""
+
 _DATASET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
@@ -149,9 +152,9 @@ class StudyFolder:
 
 def _checked(dataset: str) -> str:
     """Return the name if it can name a file and nothing outside the folder."""
-    if _DATASET_NAME.fullmatch(dataset) is None:
+    if _DATASET_NAME.fullmatch(dataset) is None or len(dataset) > _LONGEST_DATASET:
         raise InputError(
-            "a dataset's name holds letters, digits, '_', '-' and '.' only and does not begin with '.', "
-            f"but got {dataset!r}"
+            f"a dataset's name holds at most {_LONGEST_DATASET} letters, digits, '_', '-' and '.' only and does not "
+            f"begin with '.', but got {dataset!r}"
         )
     return dataset

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from dst.errors import InputError
-from studies.bench_plot import write_figure
 from studies.dataset_spec import MissingSpec
+from studies.drawing import write_figure
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.plots import GRID, INK, MUTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -16,17 +16,21 @@ from studies.results import Results, collect, read_resolved
 from studies.spec import StudySpec
 from studies.spent import read_spent
 from studies.tables import write_tables
-from studies.tracking import Mode, track
+from studies.tracking import track
 
 
 def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
-    """Write tables, plots, report and the winners' specs from the records of a study.
+    """Write tables, the winners' specs, plots and report from the records of a study.
 
     Returns:
         The confirmed configurations and the trials table.
     """
     results = collect(folder, spec, datasets)
     trials = write_tables(folder, results.best, results.best_by_method, results.feature_names, results.trade_offs)
+    uses = dict(zip(datasets, spec.datasets, strict=True))
+    for row in results.best:
+        document = winner_spec(spec, uses[row["dataset"]], row)
+        write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
     write_report(
         folder,
         results.best,
@@ -39,10 +43,6 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         absent=read_resolved(folder).get("absent", ()),
         remarks=_remarks(folder, spec, results, trials),
     )
-    uses = dict(zip(datasets, spec.datasets, strict=True))
-    for row in results.best:
-        document = winner_spec(spec, uses[row["dataset"]], row)
-        write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
     return results, trials
 
 
@@ -79,7 +79,15 @@ def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
     return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
 
 
-def send_results(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, mode: str | None = None) -> int:
+def send_results(
+    folder: StudyFolder,
+    spec: StudySpec,
+    datasets: list[str],
+    *,
+    mode: str | None = None,
+    project: str | None = None,
+    entity: str | None = None,
+) -> int:
     """Send to W&B what it does not have yet of a study.
 
     Args:
@@ -87,24 +95,30 @@ def send_results(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, m
         spec: the spec that it ran with.
         datasets: its datasets' names.
         mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
+        project: the W&B project; None: the spec's.
+        entity: the W&B user or team; None: the spec's.
 
     Returns:
         How many runs were sent.
 
     Raises:
-        InputError: an unknown mode.
+        InputError: an unknown mode, or a name that W&B would refuse.
         TrackingError: W&B failed.
     """
-    return track_results(folder, spec, collect(folder, spec, datasets), mode)
+    options = {"mode": mode, "project": project, "entity": entity}
+    given = {name: value for name, value in options.items() if value is not None}
+    wandb = spec.tracking.wandb.model_copy(update=given)
+    spec = spec.model_copy(update={"tracking": spec.tracking.model_copy(update={"wandb": wandb})})
+    return track_results(folder, spec, collect(folder, spec, datasets))
 
 
-def track_results(folder: StudyFolder, spec: StudySpec, results: Results, mode: str | None = None) -> int:
+def track_results(folder: StudyFolder, spec: StudySpec, results: Results) -> int:
     """Send results that were collected already, see :func:`send_results`."""
     wandb = spec.tracking.wandb
     return track(
         folder,
         study_name=spec.name,
-        mode=cast("Mode", mode or wandb.mode),
+        mode=wandb.mode,
         project=wandb.project,
         entity=wandb.entity,
         runs=wandb.runs,

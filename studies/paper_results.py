@@ -14,21 +14,22 @@ import argparse
 import math
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from cluster.entries import SEARCH
 from dst.errors import InputError
 from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
 from studies.comparing import PaperComparison, compare_with_paper
+from studies.drawing import drawn_both
 from studies.files import write_bytes, write_text
 from studies.findings import NETWORKS, beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.paper_reference import paper_rows
-from studies.plots import to_png, to_svg
 from studies.records import RecordError
 from studies.results import read_study
 from studies.results_page import (
@@ -89,12 +90,17 @@ def write_comparison(found: PaperComparison, out: Path) -> None:
     """
     for name, table in found.tables().items():
         write_text(out / f"{name}.csv", to_csv(table))
-    figures = {"accuracy": accuracy_beside_paper(found.accuracy), "ranks": mean_rank(found.ranks)}
+    figures: dict[str, Callable[[], Figure]] = {
+        "accuracy": lambda: accuracy_beside_paper(found.accuracy),
+        "ranks": lambda: mean_rank(found.ranks),
+    }
     if len(found.over_k):
-        figures["over_k"] = accuracy_over_k(found.over_k)
-    for name, figure in figures.items():
-        write_text(out / f"{name}.svg", to_svg(figure, name))
-        write_bytes(out / f"{name}.png", to_png(figure))
+        figures["over_k"] = lambda: accuracy_over_k(found.over_k)
+    for name, draw in figures.items():
+        both = drawn_both(name, draw)
+        if both is not None:
+            write_text(out / f"{name}.svg", both[0])
+            write_bytes(out / f"{name}.png", both[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,14 +7,13 @@ own.
 
 from __future__ import annotations
 
-import io
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,6 +23,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from studies.drawing import drawn_both, shown_name
 from studies.files import write_bytes, write_text
 from studies.folder import StudyFolder
 from studies.objective_spec import DIRECTIONS, Direction
@@ -35,6 +35,9 @@ INK, MUTED, GRID = "#1f2328", "#636c76", "#d8dee4"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _COLUMNS = 3
+_LONGEST_TITLE = 44
+"""Characters over a panel."""
+
 _DENSITIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 AXIS_TITLES = {
@@ -245,44 +248,30 @@ def write_plots(
         trade_offs: with several objectives, the finished search trials.
 
     Returns:
-        Per figure its name and its SVG document.
+        Per figure its name and its SVG document, but for those that could not be drawn, of which a warning is logged.
 
     Raises:
         OSError: a file cannot be written.
     """
-    figures = {
-        "accuracy_by_method": accuracy_by_method(best, best_by_method),
-        "score_history": score_history(trials, direction),
-        "score_by_density": score_by_density(trials, direction),
-    }
     first, *others = trade_offs[0].objectives if trade_offs else ("",)
-    figures |= {f"pareto_{other}": pareto(trade_offs, first, other) for other in others}
+    figures: dict[str, Callable[[], Figure]] = {
+        "accuracy_by_method": lambda: accuracy_by_method(best, best_by_method),
+        "score_history": lambda: score_history(trials, direction),
+        "score_by_density": lambda: score_by_density(trials, direction),
+        **{f"pareto_{other}": functools.partial(pareto, trade_offs, first, other) for other in others},
+    }
     documents = {}
-    for name, figure in figures.items():
-        documents[name] = to_svg(figure, name)
-        write_text(folder.plots / f"{name}.svg", documents[name])
-        write_bytes(folder.plots / f"{name}.png", to_png(figure))
+    for name, draw in figures.items():
+        svg, png = folder.plots / f"{name}.svg", folder.plots / f"{name}.png"
+        both = drawn_both(name, draw)
+        if both is None:
+            svg.unlink(missing_ok=True)  # of an earlier report
+            png.unlink(missing_ok=True)
+            continue
+        documents[name] = both[0]
+        write_text(svg, both[0])
+        write_bytes(png, both[1])
     return documents
-
-
-def to_svg(figure: Figure, name: str) -> str:
-    """Return the figure as an SVG document: text stays text, no date, the same bytes for the same figure.
-
-    Args:
-        figure: what to write.
-        name: makes the ids inside the document its own.
-    """
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def to_png(figure: Figure) -> bytes:
-    """Return the figure as a PNG of 150 dots an inch on white."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _datasets(rows: pd.DataFrame) -> list[str]:
@@ -350,7 +339,7 @@ def _panels(
 
 
 def _dress(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", color=INK)
+    axes.set_title(shown_name(title, _LONGEST_TITLE), loc="left", fontsize=9.5, fontweight="bold", color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(labelsize=8, colors=MUTED, length=0)

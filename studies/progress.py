@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TextIO
@@ -50,7 +51,10 @@ class DatasetProgress:
 
 
 class Progress(Protocol):
-    """Shows how far a study is. A context manager: what it shows ends when the block ends."""
+    """Shows how far a study is. A context manager: what it shows ends when the block ends.
+
+    Where it cannot be shown any more (a terminal that is gone, a full disk), the study goes on without.
+    """
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -112,19 +116,23 @@ class LiveProgress:
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=True)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        with suppress(OSError):
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def update(self, datasets: Sequence[DatasetProgress], elapsed: float | None = None) -> None:
         """Redraw the table."""
         elapsed = time.monotonic() - self._start if elapsed is None else elapsed
         left = self._time_left.estimate(datasets, elapsed)
-        self._live.update(Group(_table(datasets), Text(_overall(datasets, elapsed, left), style="dim")), refresh=True)
+        shown = Group(_table(datasets), Text(_overall(datasets, elapsed, left), style="dim"))
+        with suppress(OSError):
+            self._live.update(shown, refresh=True)
 
 
 _SHARE = 0.05
@@ -171,8 +179,9 @@ class LineProgress:
     def _print(self, state: tuple[DatasetProgress, ...], elapsed: float) -> None:
         changed = [one for one in state if one not in self._printed]
         left = self._time_left.estimate(state, elapsed)
-        self._stream.write("; ".join([_overall(state, elapsed, left), *map(_brief, changed)]) + "\n")
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.write("; ".join([_overall(state, elapsed, left), *map(_brief, changed)]) + "\n")
+            self._stream.flush()
         self._printed, self._printed_at, self._unprinted = state, elapsed, None
 
 
@@ -203,7 +212,7 @@ def _table(datasets: Sequence[DatasetProgress]) -> Table:
             str(one.stopped or ""),
             Text(str(one.failed or ""), style="red"),
             "" if one.best is None else f"{one.best:.4f}",
-            one.stage,
+            Text(one.stage),
         )
     return table
 

@@ -67,7 +67,7 @@ def write_report(
     """
     objective = ObjectiveSpec() if objective is None else objective
     documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
-    figures = {name: figure(documents[name], name, caption) for name, caption in _CAPTIONS.items()}
+    figures = {name: _figure(documents, name, caption) for name, caption in _CAPTIONS.items()}
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
     sections = [
@@ -94,6 +94,12 @@ def write_report(
         section("How these numbers were made", terms({**_method_notes(best, objective), **(remarks or {})})),
     ]
     write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
+
+
+def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
+    if name not in documents:
+        return paragraph(f"The figure {name} could not be drawn; its numbers are in the tables.")
+    return figure(documents[name], name, caption)
 
 
 def is_baseline(choice: Row) -> bool:
@@ -238,8 +244,8 @@ def _failures(trials: pd.DataFrame) -> str:
 def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) -> str:
     first, *others = trade_offs[0].objectives
     drawn = "".join(
-        figure(
-            documents[f"pareto_{other}"],
+        _figure(
+            documents,
             f"pareto_{other}",
             f"{_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
             "Large: no trial is better in all objectives.",

@@ -11,7 +11,8 @@ from typing import Any
 
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
-from studies.documents import DocumentError, parse_yaml, read_json, read_text
+from search_spaces.documents import DocumentError, parse_yaml
+from studies.documents import read_json, read_text
 from studies.feature_list import columns_of, list_scores
 from studies.files import write_text
 from studies.folder import StudyFolder
@@ -48,7 +49,7 @@ def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
     """
     document = _read_document(folder)
     names = list(document.pop("resolved")["datasets"])
-    return parse_spec(document, str(folder.spec)), names
+    return parse_spec(document, str(folder.spec), begun=True), names
 
 
 def read_resolved(folder: StudyFolder) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import time
@@ -15,9 +14,11 @@ import pandas as pd
 
 from cluster.storage import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
+from dst.machine_limits import usable_cores
 from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.lock import owned
+from studies.no_home import stated_home
 from studies.outcome import study_warnings, track_results, write_results
 from studies.plan import DatasetPlan
 from studies.progress import make_progress
@@ -26,6 +27,7 @@ from studies.resume import check_folder, other_versions, write_spec
 from studies.search import check_k, check_search, grid_points, open_ledger, search_space
 from studies.spec import StudySpec
 from studies.spent import Spent
+from studies.standard_streams import standard_streams
 from studies.study_plan import StudyPlan
 from studies.tables import BEST_COLUMNS
 from studies.terminal import say
@@ -60,6 +62,8 @@ class StudyResult:
     warnings: tuple[str, ...]
 
 
+@standard_streams()
+@stated_home()
 def run_study(
     spec: StudySpec,
     *,
@@ -70,14 +74,15 @@ def run_study(
 ) -> StudyResult:
     """Run a study, or go on with one that was interrupted, and write its tables and report.
 
-    Progress goes to stderr. Everything durable lies in the study's folder; calling again on a finished study does
-    nothing new.
+    Progress goes to stderr, if there is one. Everything durable lies in the study's folder; calling again on a
+    finished study does nothing new.
 
     Args:
         spec: the study.
         out: the study's folder; default ``spec.out``, else ``runs/NAME``.
         address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
-        workers: how many trials run at a time; None: as many as there are cores for.
+        workers: how many trials run at a time; None: as many as there are cores for, of those that this process may
+            use (:func:`dst.machine_limits.usable_cores`).
         in_process: run trials one after another in this process, without Ray.
 
     Raises:
@@ -105,7 +110,7 @@ def run_study(
     with owned(folder), quiet_optuna():
         check_folder(folder, spec, datasets, space)
         try:
-            storage = open_storage(spec.storage or f"sqlite:///{folder.storage}")
+            storage = open_storage(spec.storage or folder.storage)
         except StorageError as error:
             raise InputError(str(error)) from error
         for dataset in datasets:
@@ -150,7 +155,8 @@ def _run(
     in_process: bool,
 ) -> None:
     started = time.monotonic()
-    with make_progress(sys.stderr, workers or max(1, (os.cpu_count() or 1) // spec.resources.cpus)) as progress:
+    cores = usable_cores()
+    with make_progress(sys.stderr, workers or max(1, cores // spec.resources.cpus)) as progress:
 
         def show() -> None:
             plan.tick()
@@ -169,6 +175,7 @@ def _run(
                 data,
                 shared_bytes=data.n_bytes,
                 workers=workers,
+                cores=cores,
                 cpus_per_job=spec.resources.cpus,
                 gpus_per_job=spec.resources.gpus,
                 memory_per_job=spec.resources.memory or 0,

@@ -68,7 +68,7 @@ def select(
     if out is not None:
         check_out(out, file)
     dataset = load_dataset(file, target=target, k=k, categorical=categorical or (), **reading)
-    out = out or Path(f"{dataset.name}-features.csv")
+    out = out or Path(f"{dataset.name[:200]}-features.csv")
     check_out(out, file)
     check_policy(dataset, impute)
     warn_of(dataset.notes)
@@ -109,7 +109,7 @@ def select(
             "stability": stability,
             "selected": ranking.head(dataset.k).to_dict("records"),
             "out": str(out),
-            "plot": str(plot),
+            "plot": None if plot is None else str(plot),
             "seconds": seconds,
         }
         print_json(document)
@@ -134,7 +134,7 @@ def select(
     )
     if dataset.k > _SHOWN:
         typer.echo(f"... and {dataset.k - _SHOWN} more")
-    typer.echo(f"\nAll columns: {out}\nChart: {plot}")
+    typer.echo(f"\nAll columns: {out}" + (f"\nChart: {plot}" if plot is not None else ""))
 
 
 def export(

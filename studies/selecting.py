@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,12 +19,15 @@ from dst.errors import InputError
 from dst.selector import SparseFeatureSelector
 from dst.stability import nogueira
 from dst.training import EpochReport
-from studies.bench_plot import write_figure
-from studies.files import write_text
+from studies.drawing import drawn, shown_name, to_png
+from studies.files import LONGEST_NAME, write_bytes, write_text
 from studies.plots import GRID, INK, MUTED
 
 _BAR = "#0072b2"
 _MOST_BARS = 40
+_LONGEST_NAME = 32
+_LONGEST_TITLE = 90
+"""Characters beside a bar, and above the chart."""
 
 
 class FitProgress:
@@ -40,7 +43,7 @@ class FitProgress:
         self._epochs = epochs
         self._accuracies: dict[int, float] = {}
         self._last: dict[int, int] = {}
-        self._console = Console(file=sys.stderr)
+        self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -92,10 +95,16 @@ def check_out(out: Path, source: str) -> None:
     """Refuse a path where a ranking cannot, or must not, be written.
 
     Raises:
-        InputError: it does not end in ``.csv``, is a folder, or is the table itself.
+        InputError: it does not end in ``.csv``, is a folder, is the table itself, has a name that is too long, or lies
+            where nothing can be written.
     """
     if out.suffix.lower() != ".csv":
         raise InputError(f"--out must end in .csv (the chart is written beside it as .png), but got {out}")
+    if len(os.fsencode(out.name)) > LONGEST_NAME:
+        raise InputError(f"--out must have a name of at most {LONGEST_NAME} bytes, but got {out}")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out must lie in a folder that can be written to, but {folder} cannot: got {out}")
     if out.is_dir():
         raise InputError(f"--out must name a file, but {out} is a folder")
     if out.resolve() == Path(source).expanduser().resolve():
@@ -124,15 +133,21 @@ def stability_of(selector: SparseFeatureSelector) -> float | None:
     return nogueira(selected).value
 
 
-def write_ranking(out: Path, ranking: pd.DataFrame, k: int, *, title: str) -> Path:
-    """Write a ranking as CSV, and its best columns as a bar chart beside it; return the chart's path.
+def write_ranking(out: Path, ranking: pd.DataFrame, k: int, *, title: str) -> Path | None:
+    """Write a ranking as CSV, and its best columns as a bar chart beside it.
+
+    Returns:
+        The chart's path; None where it could not be drawn, of which a warning is logged.
 
     Raises:
         OSError: a file cannot be written.
     """
     write_text(out, ranking.to_csv(index=False, lineterminator="\n"))
+    chart = drawn("the chart", lambda: to_png(bars(ranking, k, title)))
+    if chart is None:
+        return None
     plot = out.with_suffix(".png")
-    write_figure(bars(ranking, k, title), plot)
+    write_bytes(plot, chart)
     return plot
 
 
@@ -149,7 +164,7 @@ def bars(ranking: pd.DataFrame, k: int, title: str) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     places = np.arange(len(best))
-    names = [name if len(name) <= 32 else f"{name[:31]}…" for name in best["name"]]
+    names = [shown_name(name, _LONGEST_NAME) for name in best["name"]]
     for place, score, stability in zip(places, best["score"], best["stability"], strict=True):
         axes.barh(place, 100 * score, height=0.72, color="white")  # hides the grid behind a pale bar
         axes.barh(place, 100 * score, height=0.72, color=_BAR, alpha=0.25 + 0.75 * stability)
@@ -162,6 +177,7 @@ def bars(ranking: pd.DataFrame, k: int, title: str) -> Figure:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
+    title = shown_name(title, _LONGEST_TITLE)
     shown = title if k <= len(best) else f"{title} (the first {len(best)})"
     figure.suptitle(shown, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
     return figure

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
 from dst.training_config import TrainingConfig
+from search_spaces.documents import DocumentError, parse_yaml
 from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
-from studies.documents import DocumentError, parse_yaml, read_text
+from studies.documents import read_text
 from studies.objective_spec import ObjectiveSpec
+from studies.unquoted import reading
+from studies.wandb_names import check_name
 
 
 class SpecError(InputError):
@@ -93,6 +96,8 @@ class NamedSpec(Section):
             return {"name": given}
         if given is None:
             return {"name": "none"}
+        if (why := reading(given)) is not None:
+            raise ValueError(f"must be a name, or a mapping with a name, but {why}")
         if isinstance(given, dict) and "name" in given and "options" not in given:
             own = {key: value for key, value in given.items() if key in cls.model_fields}
             return {**own, "options": {key: value for key, value in given.items() if key not in own}}
@@ -170,13 +175,31 @@ class ResourcesSpec(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
 
 
+BEGUN = "begun"
+"""Context of the spec of a study that has begun: what only decides where its results are shown is not checked again."""
+
+
 class WandbSpec(Section):
-    """Weights & Biases: offline by default; nothing leaves the machine."""
+    """Weights & Biases: offline by default; nothing leaves the machine.
+
+    Attributes:
+        mode: ``offline``, ``online`` or ``disabled``.
+        project: the W&B project (:func:`studies.wandb_names.check_name`).
+        entity: the W&B user or team; None: the account's default.
+        runs: ``trials`` (a run per trial, and the study's) or ``study`` (only the study's).
+    """
 
     mode: Literal["offline", "online", "disabled"] = "offline"
     project: str = "dst-studies"
     entity: str | None = None
     runs: Literal["trials", "study"] = "trials"
+
+    @field_validator("project", "entity")
+    @classmethod
+    def _names_that_wandb_takes(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is None or info.context == BEGUN:  # which `dst track --project` may still send elsewhere
+            return name
+        return check_name(str(info.field_name), name)
 
 
 class TrackingSpec(Section):
@@ -323,14 +346,19 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     return _with_absolute_paths(parse_spec(document, str(source)), path.resolve().parent)
 
 
-def parse_spec(document: dict[str, Any], source: str = "spec") -> StudySpec:
+def parse_spec(document: dict[str, Any], source: str = "spec", *, begun: bool = False) -> StudySpec:
     """Check a spec that was read already.
+
+    Args:
+        document: the spec.
+        source: where it comes from, for messages.
+        begun: whether it is that of a study that has begun, and is looked at or reported.
 
     Raises:
         SpecError: the spec breaks a rule.
     """
     try:
-        return StudySpec.model_validate(document)
+        return StudySpec.model_validate(document, context=BEGUN if begun else None)
     except pydantic.ValidationError as error:
         raise SpecError(f"{source}: {_one_line(error)}") from None
 
@@ -389,11 +417,23 @@ def _one_line(error: pydantic.ValidationError) -> str:
         return f"{prefix}: {unknown_name('key', str(key), valid)}" if prefix else unknown_name("key", str(key), valid)
     if problem["type"] == "missing":
         return f"{where}: is required"
+    if not where.startswith("storage") and (why := _reading(problem)) is not None:
+        return f"{where.removesuffix('.str')}: {why}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if problem["type"] == "value_error" or where.startswith("storage"):  # which may hold a password
         return f"{where}: {message}" if where else message
     return f"{where}: {message}, but got {problem['input']!r}"
+
+
+def _reading(problem: Any) -> str | None:
+    """Say what is wrong with a value that may have been meant as text; None for any other problem."""
+    why = reading(problem["input"])
+    dataset = len(problem["loc"]) == 2 and problem["loc"][0] == "datasets"
+    if why is None or (problem["type"] not in ("string_type", "literal_error") and not dataset):
+        return None
+    rule = problem["msg"][:1].lower() + problem["msg"][1:] if problem["type"] == "literal_error" else "must be text"
+    return f"{rule}, but {why}"
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -33,7 +33,7 @@ def study_status(path: Path) -> dict[str, Any]:
     identity = str(read_resolved(folder)["id"])
     better = min if spec.objective.direction == "minimize" else max
     try:
-        storage = open_storage(spec.storage or f"sqlite:///{folder.storage}", create=False)
+        storage = open_storage(spec.storage or folder.storage, create=False)
     except StorageError as error:
         raise InputError(str(error)) from error
     datasets = {}

@@ -6,9 +6,14 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+
+from dst.errors import printable, shortened
+
+_LONGEST_CELL = 300
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The option of every command that has results."""
@@ -66,8 +71,9 @@ def warn_of(notes: Sequence[str]) -> None:
 
 
 def say(message: str) -> None:
-    """Write a line to stderr."""
-    typer.echo(message, err=True)
+    """Write a line to stderr; one that cannot be written (a full disk, a terminal that is gone) changes nothing."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -77,9 +83,15 @@ def print_json(document: dict[str, Any]) -> None:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows below their head, in columns as wide as their widest cell."""
+    rows = [[_shown(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
     for line in (head, *rows):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _shown(cell: str) -> str:
+    """Return a cell on one line: names may hold line breaks, or what a terminal takes for commands, and be long."""
+    return shortened(printable(cell), _LONGEST_CELL, "...")
 
 
 def as_text(value: Any) -> str:

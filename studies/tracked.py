@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from studies.tables import BEST_COLUMNS, last_line
+from studies.wandb_names import run_label
 
 Row = Mapping[str, Any]
 
@@ -85,8 +86,8 @@ def trial_run(study: str, record: Row, test: Row | None) -> TrackedRun:
     asked = ("dataset", "number", "stage", "source", "seed", "seed_index", "split", "k", "method", "sparsity", "l2")
     return TrackedRun(
         id=run_id(study, dataset, number),
-        name=f"{dataset}/{number}",
-        group=dataset,
+        name=run_label(f"{dataset}/{number}"),
+        group=run_label(dataset),
         job_type=record["stage"],
         tags=(record["state"],),
         config={
@@ -123,8 +124,8 @@ def study_run(study: str, records: Iterable[Row], best: Sequence[Row], best_by_m
         summary |= {f"best/{row['dataset']}/{key}": value for key, value in results.items() if value is not None}
     return TrackedRun(
         id=run_id(study),
-        name=study,
-        group=study,
+        name=run_label(study),
+        group=run_label(study),
         job_type="study",
         tags=("study",),
         config={"study": study, "datasets": sorted({row["dataset"] for row in best})},

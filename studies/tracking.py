@@ -19,8 +19,11 @@ from dst.errors import InputError, unknown_name
 from studies.documents import read_json
 from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
+from studies.no_home import stated_home
 from studies.records import iter_records, read_test
+from studies.standard_streams import standard_streams
 from studies.tracked import TrackedRun, study_run, trial_run
+from studies.wandb_names import check_name
 
 if TYPE_CHECKING:
     import wandb
@@ -39,6 +42,8 @@ class TrackingError(Exception):
     """W&B failed. What was sent before is noted, and the same call goes on from there."""
 
 
+@standard_streams()
+@stated_home()
 def track(
     folder: StudyFolder,
     *,
@@ -73,13 +78,19 @@ def track(
         How many runs were sent.
 
     Raises:
-        InputError: mode or runs is not one of the above.
+        InputError: mode or runs is not one of the above, or W&B would refuse the project's or entity's name.
         TrackingError: W&B failed, or another process is sending this study; the message is one line.
         RecordError: a record is damaged.
     """
     for kind, given, valid in (("W&B mode", mode, get_args(Mode)), ("choice of W&B runs", runs, get_args(Runs))):
         if given not in valid:
             raise InputError(unknown_name(kind, given, valid))
+    try:
+        check_name("project", project)
+        if entity is not None:
+            check_name("entity", entity)
+    except ValueError as error:
+        raise InputError(f"{error}: give another one, e.g. dst track {folder.path} --project NAME") from error
     mode = _more_private(mode)
     if mode == "disabled":
         return 0

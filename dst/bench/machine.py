@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from llvmlite.binding import get_host_cpu_features
+
+from dst.machine_limits import usable_cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -49,7 +50,7 @@ def machine(threads: int) -> Machine:
     """Describe this machine, for measurements on this many threads."""
     return Machine(
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         threads=threads,
         instructions=_instructions(),
         python=platform.python_version(),

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from optuna.study import StudyDirection
 
 from cluster.patient_storage import StorageFailedError
@@ -34,6 +36,50 @@ def test_a_reader_that_holds_the_file_does_not_end_the_writer(tmp_path: Path) ->
     release.join()
     reader.close()
     assert storage.get_study_name_from_id(study) == "wine"
+
+
+FOLDERS = ("what?", "seed=1&x=2", "50%", "a%2Fb", "#1", "a b", "{b}", "ä中", "a:b@c", "file:x", "'q'", "\\", "x;y")
+
+
+def made_and_read(folder: Path) -> None:
+    """Make a storage in a folder, read it, move the folder, and read it again; nothing may lie beside it."""
+    folder.mkdir()
+    storage = open_storage(folder / "study.db")
+    storage.create_new_study([StudyDirection.MINIMIZE], "wine")
+    storage.remove_session()
+    storage.engine.dispose()
+    moved = folder.rename(folder.with_name(f"moved {folder.name}"))
+    assert [path.name for path in moved.parent.iterdir()] == [moved.name]
+    assert (moved / "study.db").is_file()
+    for create in (False, True):
+        storage = open_storage(moved / "study.db", create=create)
+        assert storage.get_study_id_from_name("wine") == 1
+        storage.remove_session()
+        storage.engine.dispose()
+    with pytest.raises(StorageError, match="does not exist"):
+        open_storage(folder / "study.db", create=False)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_lies_where_its_path_says_whatever_characters_that_has(name: str, tmp_path: Path) -> None:
+    made_and_read(tmp_path / name)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20))
+def test_any_name_names_its_own_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    made_and_read(tmp_path_factory.mktemp("any") / f"-{name}")
+
+
+def test_a_relative_path_starts_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_storage(Path("a?b.db")).engine.dispose()
+    assert (tmp_path / "a?b.db").is_file()
+
+
+def test_braces_in_a_url_are_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be opened"):
+        open_storage(f"sqlite:///{tmp_path}/a{{b}}.db")
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from dst.checkpoint import CheckpointError
 from dst.errors import InputError
+from search_spaces.documents import DocumentError, parse_yaml
 from studies.checkpoints import kept_seconds, read_kept
 from studies.cli import main
-from studies.documents import DocumentError, parse_yaml
 from studies.folder import StudyFolder
 from studies.lock import owned
 from studies.run import run_study
@@ -73,6 +73,22 @@ def read(command: str, folder: Path) -> int:
     return call(command, folder, *more)
 
 
+def test_a_folder_whose_project_wandb_refuses_is_read_and_sent_elsewhere(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (mine / "study.yaml").read_text()
+    (mine / "study.yaml").write_text(text.replace("project: dst-studies", "project: team/churn"))
+    assert [read(command, mine) for command in ("status", "best", "report")] == [0, 0, 0]
+    capsys.readouterr()
+    assert call("track", mine) == 2
+    assert "a W&B project has 1 to 128 characters" in capsys.readouterr().err
+    assert call("track", mine, "--project", "churn", "--entity", "team") == 0
+    assert capsys.readouterr().out == "1 runs sent\n"
+    assert call("run", mine / "study.yaml", "--out", mine) == 2
+    again = ("--set", "tracking.wandb.project=churn")
+    assert call("run", mine / "study.yaml", "--out", mine, *again) == 0
+
+
 # --- code in disguise
 
 
@@ -97,7 +113,9 @@ def test_nothing_is_unpickled_or_constructed(mine: Path, tmp_path: Path, capsys:
     assert read("report", mine) == 1
     assert "cannot be read as feature scores" in capsys.readouterr().err
     text = (mine / "study.yaml").read_text()
-    (mine / "study.yaml").write_text(text + f"out: !!python/object/apply:pathlib.Path.touch [{mark}]\n")
+    assert "\nout: null\n" in text
+    bomb = f"\nout: !!python/object/apply:pathlib.Path.touch [{mark}]\n"
+    (mine / "study.yaml").write_text(text.replace("\nout: null\n", bomb))
     assert read("status", mine) == 2
     assert "is not YAML" in capsys.readouterr().err
     spec = tmp_path / "spec.yaml"

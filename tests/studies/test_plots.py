@@ -14,14 +14,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from studies.drawing import to_png, to_svg
 from studies.folder import StudyFolder
 from studies.plots import (
     accuracy_by_method,
     method_styles,
     score_by_density,
     score_history,
-    to_png,
-    to_svg,
     write_plots,
 )
 from studies.tables import trials_table

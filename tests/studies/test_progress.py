@@ -170,3 +170,12 @@ def test_a_live_table_ends_with_the_error_that_ends_the_block() -> None:
         interrupted()
     assert "wine" in stream.getvalue()
     assert stream.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+@pytest.mark.parametrize("name", ["[red]", "[/]", "[/x]", "[bold]a[/bold]", "\\[a]", ":smile:", "a [link=x]b", "["])
+def test_names_with_markup_are_shown_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = io.StringIO()
+    with LiveProgress(stream) as progress:
+        progress.update([replace(WINE, name=name, stage=name)], 1.0)
+    assert stream.getvalue().count(name) >= 2

@@ -93,10 +93,84 @@ def test_files_that_are_no_specs(tmp_path, text, message):
         load_spec(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "where", "got"),
+    [
+        ("target: yes", "target", "True"),
+        ("target: no", "target", "False"),
+        ("target: 1", "target", "1"),
+        ("target: 01", "target", "1"),
+        ("target: 1:30", "target", "90"),
+        ("target: 2024-01-15", "target", "2024-01-15"),
+        ("target: y, group: on", "group", "True"),
+        ("target: y, time: 2.5", "time", "2.5"),
+        ("target: y, categorical: [a, off]", "categorical.1", "False"),
+        ("target: y, categorical: [~]", "categorical.0", "None"),
+        ("target: y, missing: {policy: no}", "missing.policy", "False"),
+        ("target: y, scaling: off", "scaling", "False"),
+    ],
+)
+def test_text_that_yaml_reads_as_something_else_needs_quotes(tmp_path, line, where, got):
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: s\ndatasets: [{{path: own.csv, {line}}}]\n")
+    with pytest.raises(SpecError, match=rf"datasets\.0\.{where}: .*, but got {got}: YAML reads .* in quotes"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("name: 2024\ndatasets: [wine]", "name"),
+        ("name: s\ndatasets: [yes]", "datasets.0"),
+        ("name: s\ndatasets: [2024-01-15]", "datasets.0"),
+        ("name: s\ndatasets: [wine]\nmethods: [on]", "methods.0"),
+        ("name: s\ndatasets: [wine]\nspace: no", "space"),
+        ("name: s\ndatasets: [wine]\nsearch: {pruner: off}", "search.pruner"),
+        ("name: s\ndatasets: [wine]\ntracking: {wandb: {project: 17}}", "tracking.wandb.project"),
+        ("name: s\ndatasets: [wine]\ntracking: {wandb: {mode: off}}", "tracking.wandb.mode"),
+    ],
+)
+def test_names_that_yaml_reads_as_something_else_need_quotes(tmp_path, text, where):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=rf"spec.yaml: {where}: .*: YAML reads .* in quotes"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize("name", ["yes", "no", "on", "1", "01", "null", "~", "2024-01-15", "1:30", "=", "<<"])
+def test_in_quotes_any_name_is_itself(tmp_path, name):
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: s\ndatasets: [{{path: own.csv, target: '{name}', categorical: ['{name} 2']}}]\n")
+    dataset = load_spec(path).datasets[0]
+    assert (dataset.target, dataset.categorical) == (name, (f"{name} 2",))
+    assert parse_spec(yaml.safe_load(yaml.safe_dump(load_spec(path).model_dump(mode="json")))).datasets[0] == dataset
+
+
+def test_keys_need_no_quotes(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: s\ndatasets: [wine]\nsearch: {pruner: {name: median, on: val_accuracy}}\n")
+    assert load_spec(path).search.pruner.on == "val_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("name: s\nseed: 1\ndatasets: [wine]\nseed: 2\n", "'seed' twice, in line 2 and in line 4"),
+        ("name: s\ndatasets:\n- path: a.csv\n  target: a\n  target: b\n", "'target' twice, in line 4 and in line 5"),
+        ("name: s\ndatasets: [wine]\nspace:\n  l2: 0.1\n  lr: 0.1\n  l2: 0.2\n", "'l2' twice, in line 4 and in line 6"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path, text, lines):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=f"spec.yaml: has the key {lines}"):
+        load_spec(path)
+
+
 def test_overrides_replace_single_values(tmp_path):
     spec = load_spec(write(tmp_path), ["search.trials=7", "methods=[set, rigl]", "search.pruner={name: asha}"])
     assert (spec.search.trials, spec.methods, spec.search.pruner.name) == (7, ("set", "rigl"), "asha")
-    for wrong in ("search.trials", "=3", "name.first=a", "seed=[", "search.trails=3"):
+    for wrong in ("search.trials", "=3", "name.first=a", "seed=[", "search.trails=3", "search={trials: 1, trials: 2}"):
         with pytest.raises(SpecError):
             load_spec(write(tmp_path), [wrong])
 

@@ -262,3 +262,10 @@ def test_two_at_once_and_damaged_notes_are_named(copy) -> None:
     notes.unlink()
     assert send(copy, runs="study") == 1
     assert len(local_runs(copy.folder)) == 1
+
+
+def test_a_project_that_wandb_refuses_is_refused_before_anything_is_written(copy) -> None:
+    for options in ({"project": "team/churn"}, {"project": "x" * 129}, {"entity": "a?b"}):
+        with pytest.raises(InputError, match=r"1 to 128 characters.*--project NAME"):
+            send(copy, **options)
+    assert not copy.folder.wandb.exists()

@@ -86,7 +86,9 @@ def check_names(columns: Sequence[str], roles: Roles) -> None:
     """Raise an InputError unless every column has a name of its own and every role names one of them."""
     check_unique(columns)
     if roles.target is None:
-        raise InputError(f"the label column must be named (target); the columns are {shorten(columns)}")
+        unnamed = next((name for name in columns if name.lower() in ("null", "~")), None)
+        hint = "" if unnamed is None else f" (in YAML, {unnamed} is no name unless it stands in quotes)"
+        raise InputError(f"the label column must be named (target){hint}; the columns are {shorten(columns)}")
     for name in (roles.target, roles.group, roles.time, *roles.categorical, *roles.dates, *roles.left_out):
         if name is not None:
             find_column(name, columns)

@@ -1,0 +1,49 @@
+"""Standard streams that are missing: a service closes its descriptors, and ``pythonw`` has none to begin with."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_NAMES = ("stdout", "stderr")
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Let ``sys.stdout`` and ``sys.stderr`` be there meanwhile: where one is None or closed, what is written is lost.
+
+    Much of what a study calls (Ray, W&B, rich, logging) takes for granted that they are there. Descriptors 0 to 2 that
+    are closed are opened on the null device, and stay so: the next file that is opened would get their number, e.g. the
+    study's database, and with it whatever a library in C writes to its standard error.
+    """
+    _fill_descriptors()
+    missing = {name: stream for name in _NAMES if _is_gone(stream := getattr(sys, name))}
+    for name in missing:
+        setattr(sys, name, _nowhere())
+    try:
+        yield
+    finally:
+        for name, stream in missing.items():
+            setattr(sys, name, stream)
+
+
+def _is_gone(stream: TextIO | None) -> bool:
+    return stream is None or bool(getattr(stream, "closed", False))
+
+
+def _fill_descriptors() -> None:
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed, so that the lowest free number is its own
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+@functools.cache
+def _nowhere() -> TextIO:
+    """Return a stream that loses what is written; it stays open, as logging may keep it."""
+    return open(os.devnull, "w", encoding="utf-8")
