@@ -154,7 +154,7 @@ def _checked(dataset: str) -> str:
     """Return the name if it can name a file and nothing outside the folder."""
     if _DATASET_NAME.fullmatch(dataset) is None or len(dataset) > _LONGEST_DATASET:
         raise InputError(
-            f"a dataset's name holds at most {_LONGEST_DATASET} letters, digits, '_', '-' and '.' only and does not "
-            f"begin with '.', but got {dataset!r}"
+            f"a dataset's name holds letters, digits, '_', '-' and '.' only, at most {_LONGEST_DATASET} of them, and "
+            f"does not begin with '.', but got {dataset!r}"
         )
     return dataset

@@ -218,7 +218,7 @@ def test_what_is_no_record_is_refused_before_anything_is_written(tmp_path: Path,
     assert list(tmp_path.rglob("*")) == []
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../wine", "a/b", ".hidden", "wine\n", "wein ä"])
+@pytest.mark.parametrize("name", ["", ".", "..", "../wine", "a/b", ".hidden", "wine\n", "wein ä", "x" * 241])
 def test_a_dataset_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
     folder = StudyFolder(tmp_path)
     for place in (folder.features, folder.best_spec, lambda dataset: folder.record(dataset, 0)):
