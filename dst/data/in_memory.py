@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy.typing as npt
 from dst.data.assembling import assemble, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.masked import with_gaps, without_mask
-from dst.data.precision import narrowed
 from dst.data.readers import ReadOptions, Roles, Table
 from dst.data.readers.columns import check_names, from_frame_columns
-from dst.data.readers.table import check_table
+from dst.data.readers.table import check_table, with_float_type
 from dst.data.readers.variables import from_variables
 from dst.errors import InputError
 
@@ -129,5 +127,5 @@ def _dataset(table: Table, name: str, source: str, k: int | None, batch_size: in
         check_table(table)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error.__cause__
-    table = replace(table, x=narrowed(table.x))
+    table = with_float_type(table)
     return assemble(table, name=name, sha256=table_sha256(table), source=source, k=k, batch_size=batch_size)

@@ -56,6 +56,30 @@ def narrowed(x: TableMatrix) -> TableMatrix:
     return x.astype(np.float32)
 
 
+def lost_by_division(x: TableMatrix) -> list[int]:
+    """Return the columns of a sparse table of which float32 loses something though they are divided by their maximum.
+
+    That is all that the scaling ``maxabs``, which keeps zeros, does: values far from zero stay far from it.
+
+    Args:
+        x: see :func:`narrowed`; a float32 table has lost nothing, and a dense one is shifted when it is scaled.
+    """
+    if isinstance(x, np.ndarray) or x.dtype == np.float32:
+        return []
+    by_column = x.tocsc()
+    lost = []
+    for column in range(by_column.shape[1]):
+        values = by_column.data[by_column.indptr[column] : by_column.indptr[column + 1]]
+        values = np.sort(values[~np.isnan(values)])
+        if not values.any():
+            continue
+        values /= np.abs(values).max()
+        zeros = np.array([x.shape[0] - (by_column.indptr[column + 1] - by_column.indptr[column])])
+        if _loses(_Values(values, np.zeros(len(values), dtype=np.int64), zeros)):
+            lost.append(column)
+    return lost
+
+
 def merged_integers(values: npt.NDArray[Any]) -> tuple[int, int] | None:
     """Return two different integers of a column that float64 makes one, if there are some.
 

@@ -9,7 +9,6 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dst.data.precision import narrowed
 from dst.data.readers.columns import find_column
 from dst.data.readers.mat import read_mat
 from dst.data.readers.notes import Note
@@ -24,6 +23,7 @@ from dst.data.readers.table import (
     missing_counts,
     select_columns,
     shorten,
+    with_float_type,
 )
 from dst.data.readers.text import read_csv, read_svmlight
 from dst.errors import InputError
@@ -134,7 +134,7 @@ def _read(path: str | Path, target: str | None, *, survey: bool, **options: Any)
         raise InputError(f"{path}: {error}") from error.__cause__
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return replace(table, x=narrowed(table.x))
+    return with_float_type(table)
 
 
 def _without(table: Table, roles: Roles) -> Table:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import TableMatrix
+from dst.data.precision import lost_by_division, narrowed
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import THOUSANDS, Convention
 from dst.errors import InputError
@@ -171,6 +172,19 @@ def select_columns(table: Table, left_out: Collection[int]) -> Table:
         feature_names=tuple(table.feature_names[column] for column in kept),
         categories={new: table.categories[old] for new, old in enumerate(kept) if old in table.categories},
     )
+
+
+def with_float_type(table: Table) -> Table:
+    """The table as float32 where that loses nothing, and a note on what the scaling of a sparse one will lose."""
+    x = narrowed(table.x)
+    says = (
+        "its values lie far from zero, and maxabs, which scales sparse tables, only divides: float32 makes some equal"
+    )
+    notes = [
+        Note("values far from zero in a sparse table", says, "subtract what they share", table.feature_names[column])
+        for column in lost_by_division(x)
+    ]
+    return replace(table, x=x, notes=(*table.notes, *notes))
 
 
 def check_table(table: Table) -> None:

@@ -300,3 +300,13 @@ def test_every_ranker_gets_float32(method: str) -> None:
     options = {"hidden": (8,), "epochs": 2} if method not in ("extra_trees", "f_score") else {}
     fitted = SparseFeatureSelector(1, method=method, n_repeats=1, random_state=0, **options).fit(x, y)
     assert np.isfinite(fitted.scores_).all()
+
+
+@pytest.mark.parametrize(("values", "named"), [(FAR["Unix seconds"], True), (np.arange(60) % 7 + 1.0, False)])
+def test_a_sparse_column_that_scaling_cannot_keep_is_named(values: np.ndarray, named: bool) -> None:
+    """Scaling by the maximum leaves Unix seconds far from zero, where float32 makes some of them equal."""
+    values = np.asarray(values, dtype=np.float64)
+    x = csr_array(np.column_stack([values, np.arange(len(values)) % 3]))
+    dataset = from_arrays(x, np.arange(len(values)) % 2, ["when", "count"])
+    assert [note for note in dataset.notes if "far from zero" in note and "when" in note] == list(dataset.notes)
+    assert bool(dataset.notes) == named
