@@ -76,7 +76,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         random_state: draws held-out rows, networks and the order of equal scores.
 
     Attributes:
-        scores_: float64 ``(n_features,)``, larger is more important; the mean over repeats of scores that sum to 1.
+        scores_: float64 ``(n_features,)``, larger is more important; the mean over repeats of scores whose magnitudes
+            sum to 1. Below 0, on a table with categories or indicators, a column did worse than without effect.
         order_: int64 ``(n_features,)``: column numbers, best first.
         support_: bool ``(n_features,)``: which columns are selected.
         selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
+from dst.data.readers.table import missing_counts
 from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import AbsentDataError
 from studies.dataset_spec import DatasetSpec
 from studies.spec import SpecError, StudySpec
+
+SCORING = "whole columns, above chance"
+"""The rule by which columns with several encodings are scored; studies that began without it summed them up."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class StudyDataset:
         batch_size: rows in a minibatch.
         prepared_bytes: what its search data takes at most, once prepared.
         resolved: what ``study.yaml`` notes of it; a study goes on only while this stays the same.
+        notes: what was noticed while its table was read (:attr:`dst.data.Dataset.notes`).
     """
 
     name: str
@@ -42,6 +47,7 @@ class StudyDataset:
     batch_size: int
     prepared_bytes: int
     resolved: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 class StudyData(Mapping[str, Dataset | TrialData]):
@@ -134,8 +140,15 @@ class StudyData(Mapping[str, Dataset | TrialData]):
                 "classes": dataset.n_classes,
                 "k": dataset.k,
                 "batch_size": dataset.batch_size,
+                **({"scoring": SCORING} if has_encodings(dataset, design.indicators) else {}),
             },
+            notes=dataset.notes,
         )
+
+
+def has_encodings(dataset: Dataset, indicators: bool) -> bool:
+    """Say whether a column of the dataset may have several encodings: categories, or a number and its indicator."""
+    return bool(dataset.categories) or (indicators and bool(missing_counts(dataset.x).any()))
 
 
 def _remedy(alike: Sequence[DatasetSpec]) -> str:

@@ -179,6 +179,9 @@ def _unsaved(folder: StudyFolder, dataset: str) -> list[str]:
 def _remarks(folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame) -> dict[str, str]:
     """Return what the report has to say of this study's numbers, by heading."""
     remarks = {}
+    noticed = read_resolved(folder).get("noticed", {})
+    if noticed:
+        remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
     if spec.search.seconds is not None:
         used = read_spent(folder.spent).search_seconds
         searched = trials[trials["stage"] == "search"].groupby("dataset").size()

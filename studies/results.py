@@ -78,7 +78,7 @@ def _read_document(folder: StudyFolder) -> dict[str, Any]:
     resolved = document.get("resolved") if isinstance(document, dict) else None
     if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
         raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
-    for key in ("datasets", "versions"):
+    for key in ("datasets", "versions", "noticed"):
         if not isinstance(resolved.get(key, {}), dict):
             raise InputError(f"{folder.spec}: resolved.{key} must be a mapping, but is {resolved[key]!r}")
     for name, noted in resolved["datasets"].items():

@@ -68,6 +68,12 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             )
     for dataset in datasets:
         there = noted["datasets"][dataset.name]
+        if there.get("scoring") != dataset.resolved.get("scoring"):
+            raise InputError(
+                f"{folder.path} holds a study whose version summed the scores of a column's categories and indicators, "
+                f"as {dataset.name} has; now columns are scored as a whole, and both cannot be mixed: give another "
+                "--out, or go on with the version of dst-studies that began it"
+            )
         changed = [key for key, value in dataset.resolved.items() if there.get(key) != value]
         if changed:
             raise InputError(
@@ -101,6 +107,7 @@ def write_spec(
             "space": space.describe(),
             "datasets": {dataset.name: dict(dataset.resolved) for dataset in datasets},
             "absent": list(absent),
+            "noticed": {dataset.name: "; ".join(dataset.notes) for dataset in datasets if dataset.notes},
         }
     document = {**spec.model_dump(mode="json"), "resolved": resolved}
     if spec.storage is not None:

@@ -100,6 +100,9 @@ def run_study(
     if data.absent:
         _LOG.warning("not at hand, so left out: %s", ", ".join(data.absent))
         spec = spec.model_copy(update={"datasets": tuple(dataset.use for dataset in datasets)})
+    for dataset in {dataset.table: dataset for dataset in datasets}.values():
+        for note in dataset.notes:
+            _LOG.warning("%s: %s", dataset.name, note)
     check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets, space)

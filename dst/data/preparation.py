@@ -142,7 +142,8 @@ def encode(
     tables: tuple[TableMatrix, ...] = (fit_x, judged_x)
     if len(numbers) < n_features:
         tables = tuple(x[:, numbers] for x in tables)
-    added = [_indicators(tables, numbers)] if indicators else []
+    lacking = np.flatnonzero(missing_counts(tables[0])) if indicators else np.array([], dtype=np.int64)
+    added = [_indicators(tables, numbers, lacking)] if len(lacking) else []
     added += [_categories(fit_x, judged_x, column) for column in categorical]
     if policy is not None:
         tables = impute(policy, *tables)
@@ -158,8 +159,9 @@ def encode(
 Added = tuple[tuple[Matrix, Matrix], npt.NDArray[np.int64]]
 
 
-def _indicators(tables: tuple[TableMatrix, ...], numbers: npt.NDArray[np.int64]) -> Added:
-    lacking = np.flatnonzero(missing_counts(tables[0]))
+def _indicators(
+    tables: tuple[TableMatrix, ...], numbers: npt.NDArray[np.int64], lacking: npt.NDArray[np.int64]
+) -> Added:
     fit, judged = (np.isnan(as_array(x[:, lacking])).astype(np.float32) for x in tables)
     return (fit, judged), numbers[lacking]
 

@@ -6,13 +6,16 @@ the columns that decide the class), and their mean is not enough (200 categories
 So the scores of a column are pooled (:meth:`Columns.pooled`), and what is expected of it under no effect is taken off
 (:meth:`Columns.above_chance`). That expectation is measured: the ranker is also given *shadows*, copies of columns
 whose rows were dealt out anew. A shadow has the values, the categories and their shares of the column that it copies,
-and it competes in the same model, but has no effect. A column that has no effect either is exchangeable with its
-shadow, so that the difference of their scores is symmetric about 0, however many categories there are and whatever the
-model is.
+and it competes in the same model, but has no effect. A column that is independent of the labels and of all other
+columns is exchangeable with its shadow, so that the difference of their scores is symmetric about 0, however many
+categories there are and whatever the model is. A column without effect that goes along with others is judged beside a
+copy that does not: shadows are no knockoffs, and control no rate of false discoveries.
 
 Sources: Sandri and Zuccolotto (J. Comput. Graph. Stat. 2008) and Nembrini, Koenig and Wright (Bioinformatics 2018) for
 the impurity of trees; the shadow attributes of Kursa and Rudnicki (J. Stat. Softw. 2010) for any ranking; Barber and
 Candes (Ann. Statist. 2015) for the statistic that is symmetric under no effect.
+
+A ranker holds as many encoded columns again, besides its table, while it runs.
 """
 
 from __future__ import annotations
@@ -28,6 +31,23 @@ from dst.data.preparation import beside
 
 NUMBER_SHADOWS = 16
 """Shadows of plain numbers at most: as they are all alike, their median stands for each."""
+
+POOLINGS = ("root_mean_square", "root_sum", "sum")
+"""How the scores of the encoded columns of a column become one.
+
+``root_mean_square``
+    For magnitudes by unit of the input (weights, gradients, coefficients): ``sqrt(sum_e p_e s_e^2)`` with ``p_e`` the
+    share of rows in category e, the root mean square over training rows of the magnitude that the row's category has; a
+    group norm (Yuan and Lin, JRSSB 2006) in units of the data. It does not grow with the number of categories, and a
+    scaled number's is its own magnitude.
+``root_sum``
+    For parts of a whole that are of one size under no effect, such as decreases of impurity: their sum over the root of
+    their number. The sum of e such parts spreads as ``sqrt(e)`` does, so that without effect columns of many categories
+    would fill both ends of a ranking.
+``sum``
+    For parts that are weighted by their rows already (products with the input), or scores that stand at the first
+    encoding alone.
+"""
 
 Scores = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -53,24 +73,22 @@ class Columns:
     copied: Ints
     plain: npt.NDArray[np.bool_]
 
-    def pooled(self, scores: Scores, *, root_mean_square: bool) -> Scores:
+    def pooled(self, scores: Scores, pooling: str) -> Scores:
         """Return one score for each column of the table and, behind them, for each shadow.
 
         Args:
             scores: float64 ``(n_encoded,)``.
-            root_mean_square: whether scores are magnitudes by unit of the input (weights, gradients, coefficients).
-                Then a column's is ``sqrt(sum_e p_e s_e^2)`` with ``p_e`` the share of rows in category e: the root mean
-                square over training rows of the magnitude that the row's category has, a group norm (Yuan and Lin,
-                JRSSB 2006) in units of the data. It does not grow with the number of categories; a scaled number's is
-                its own magnitude. Otherwise scores are parts of a whole already (a decrease of impurity, a product
-                with the input), or stand at the first encoding alone, and a column's is their sum.
+            pooling: a name in :data:`POOLINGS`.
 
         Returns:
             float64 ``(n_features + n_shadows,)``.
         """
-        weights = self.share * scores**2 if root_mean_square else scores
-        sums = np.bincount(self.origin, weights=weights, minlength=self.n_features + len(self.copied))
-        return np.sqrt(sums) if root_mean_square else sums.astype(np.float64)
+        weights = self.share * scores**2 if pooling == "root_mean_square" else scores
+        size = self.n_features + len(self.copied)
+        sums = np.bincount(self.origin, weights=weights, minlength=size).astype(np.float64)
+        if pooling == "root_mean_square":
+            return np.sqrt(sums)
+        return sums / np.sqrt(np.bincount(self.origin, minlength=size).clip(1)) if pooling == "root_sum" else sums
 
     def above_chance(self, pooled: Scores) -> Scores:
         """Return by how much each column's score exceeds that of its shadow, float64 ``(n_features,)``.

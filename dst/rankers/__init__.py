@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dst.errors import InputError, unknown_name
 from dst.importance import HELD_OUT_METRICS
 from dst.importance import METRICS as MODEL_METRICS
@@ -127,7 +125,7 @@ def used_settings(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
     used = {name: given.get(name, default) for name, default in defaults.items()}
     if method in METHODS and not METHODS[method].sparse:
         used["sparsity"] = 0.0
-    return {name: _plain(value) for name, value in used.items()}
+    return {name: list(value) if isinstance(value, tuple) else plain(value) for name, value in used.items()}
 
 
 def make_config(method: str, settings: Mapping[str, Any]) -> Any:
@@ -148,13 +146,6 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: a list for a tuple, numbers of Python for those of NumPy."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

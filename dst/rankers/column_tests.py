@@ -117,6 +117,8 @@ def _same_tail(x: float, a: float, b: float, to_a: float, to_b: float) -> float:
         return 1.0
     log_tail = _log_tail(x, a, b)
     low, high = float(betainccinv(to_a, to_b, _LEAST)), 1.0 - 2.0**-53
+    if _log_tail(low, to_a, to_b) <= log_tail:
+        return low
     if _log_tail(high, to_a, to_b) > log_tail:
         return high
     return float(brentq(lambda value: _log_tail(value, to_a, to_b) - log_tail, low, high, xtol=1e-15))

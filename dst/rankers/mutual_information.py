@@ -79,6 +79,8 @@ def estimated_information(column: Floats, labels: Ints, n_neighbors: int) -> flo
     sizes = np.bincount(labels)
     paired = sizes[labels] > 1
     column, labels = column[paired], labels[paired]
+    if not len(column):
+        return 0.0
     radius = np.empty_like(column)
     for label in np.flatnonzero(sizes > 1):
         members = labels == label

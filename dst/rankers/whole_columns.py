@@ -29,12 +29,12 @@ class ColumnRule:
     """How a metric's scores of encoded columns become scores of columns.
 
     Attributes:
-        root_mean_square: see :meth:`dst.data.shadows.Columns.pooled`.
+        pooling: a name in :data:`dst.data.shadows.POOLINGS`.
         above_chance: whether the score of the column's shadow is taken off. Not where the expectation under no effect
             is 0 already: a test statistic that counts degrees of freedom, a loss of accuracy on held-out rows.
     """
 
-    root_mean_square: bool = False
+    pooling: str = "sum"
     above_chance: bool = True
 
 
@@ -42,13 +42,13 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "f_score": ColumnRule(above_chance=False),
     "gate_probability": ColumnRule(),
     "gradient_x_input": ColumnRule(),
-    "impurity_decrease": ColumnRule(),
+    "impurity_decrease": ColumnRule("root_sum"),
     "integrated_gradients": ColumnRule(),
-    "l1_coefficient": ColumnRule(root_mean_square=True),
-    "lasso_coefficient": ColumnRule(root_mean_square=True),
+    "l1_coefficient": ColumnRule("root_mean_square"),
+    "lasso_coefficient": ColumnRule("root_mean_square"),
     "mutual_info": ColumnRule(above_chance=False),
-    "neuron_attribution": ColumnRule(root_mean_square=True),
-    "neuron_strength": ColumnRule(root_mean_square=True),
+    "neuron_attribution": ColumnRule("root_mean_square"),
+    "neuron_strength": ColumnRule("root_mean_square"),
     "path_lambda": ColumnRule(),
     "permutation": ColumnRule(above_chance=False),
     "random": ColumnRule(above_chance=False),
@@ -108,7 +108,7 @@ def whole_scores(metric: str, encoded: Scores, columns: Columns) -> Scores:
         columns: which encoded column belongs to which column or shadow.
     """
     rule = COLUMN_RULES[metric]
-    pooled = columns.pooled(encoded, root_mean_square=rule.root_mean_square)
+    pooled = columns.pooled(encoded, rule.pooling)
     return columns.above_chance(pooled) if rule.above_chance else pooled[: columns.n_features]
 
 

@@ -67,7 +67,7 @@ def stock_trial(data: Dataset | TrialData, settings: StockSettings) -> Iterator[
         else:
             lowest[-1], scores = _l1(train, validation, settings.ranking, seed)
         for name, values in scores.items():
-            pooled = columns_of(train, data.n_features).pooled(values, root_mean_square=True)
+            pooled = columns_of(train, data.n_features).pooled(values, "root_mean_square")
             columns = rank_columns(pooled, np.random.default_rng(seed))
             judged = score_columns(train, validation, columns[: settings.k], settings.scorer, seed=settings.seed)
             accuracies.setdefault(name, []).append(judged.accuracy)

@@ -198,7 +198,15 @@ def test_damaged_arrays_are_named(mine: Path, what: str, content: bytes, capsys:
 
 
 @pytest.mark.parametrize(
-    "resolved", [{"datasets": {"a": 5}}, {"versions": 3}, {"space": [1]}, {"datasets": {"a": {}, "b": {}}}]
+    "resolved",
+    [
+        {"datasets": {"a": 5}},
+        {"versions": 3},
+        {"space": [1]},
+        {"noticed": [1]},
+        {"noticed": {"a": 5}},
+        {"datasets": {"a": {}, "b": {}}},
+    ],
 )
 def test_a_foreign_note_of_what_a_spec_was_resolved_to(mine: Path, resolved: dict[str, Any]) -> None:
     document = yaml.safe_load((mine / "study.yaml").read_text())

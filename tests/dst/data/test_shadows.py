@@ -30,8 +30,9 @@ def test_scores_are_pooled_by_hand() -> None:
     assert columns.share.tolist() == [1, 1, 0.25, 0.75]
     assert columns.plain.tolist() == [True, False, True]
     scores = np.array([3.0, 5.0, 4.0, 8.0])
-    np.testing.assert_allclose(columns.pooled(scores, root_mean_square=True), [3, np.sqrt(4 + 48), 5])
-    np.testing.assert_allclose(columns.pooled(scores, root_mean_square=False), [3, 12, 5])
+    np.testing.assert_allclose(columns.pooled(scores, "root_mean_square"), [3, np.sqrt(4 + 48), 5])
+    np.testing.assert_allclose(columns.pooled(scores, "sum"), [3, 12, 5])
+    np.testing.assert_allclose(columns.pooled(scores, "root_sum"), [3, 12 / np.sqrt(2), 5])
 
 
 def test_what_shadows_get_is_taken_off_by_hand() -> None:
@@ -57,7 +58,7 @@ def test_more_categories_are_not_more(magnitudes: list[float], rows: list[int]) 
     def score(counts: list[int], values: list[float]) -> float:
         x = np.repeat(np.eye(len(counts)), counts, axis=0).astype(np.float32)
         part = Part(x, np.zeros(len(x), np.int64), 2, np.zeros(len(counts), np.int64), 0)
-        return float(columns_of(part, 1).pooled(np.array(values), root_mean_square=True)[0])
+        return float(columns_of(part, 1).pooled(np.array(values), "root_mean_square")[0])
 
     counts = [2 * one for one in rows[:n]]
     whole = score(counts, magnitudes)
