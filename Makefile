@@ -7,6 +7,8 @@ VENV := .venv
 , := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Two processes: one has the tests that start Ray and databases, one after another (tests/conftest.py), one all others.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
 .PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
@@ -15,10 +17,10 @@ study: $(READY)
 	$(BIN)/dst run studies/quickstart.yaml
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what starts Ray, databases and W&B in one of the processes of pytest-xdist, one test after another."""
+    for item in items:
+        if item.path.relative_to(ROOT).parts[0] in ("cluster", "studies"):
+            item.add_marker(pytest.mark.xdist_group("machines"))
+
 
 @pytest.fixture(scope="session")
 def paper_data_dir() -> Path:
