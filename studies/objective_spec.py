@@ -12,6 +12,7 @@ from dst.importance import CONTROLS
 from dst.rankers import RANKERS
 from dst.topology import METHODS
 from studies.dataset_spec import Section, is_list
+from studies.unquoted import reading
 
 Direction = Literal["minimize", "maximize"]
 
@@ -48,6 +49,8 @@ class ObjectiveSpec(Section):
     def _known_metrics(cls, given: Any) -> Any:
         names = tuple(given) if is_list(given) else (given,)
         for name in names:
+            if (why := reading(name)) is not None:
+                raise ValueError(f"must be a metric's name, but {why}")
             if not isinstance(name, str) or name not in DIRECTIONS:
                 raise ValueError(f"{unknown_name('metric', str(name), DIRECTIONS)}, but got {name!r}")
         if len(set(names)) < len(names):
