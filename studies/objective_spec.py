@@ -102,6 +102,11 @@ class ObjectiveSpec(Section):
         """The scorer's result by which a trial's importance metrics are compared."""
         return "val_svm_accuracy" if self.first == "val_loss" else self.first
 
+    @property
+    def judged_by_title(self) -> str:
+        """The same in words."""
+        return "balanced accuracy" if self.judged_by == "val_balanced_accuracy" else "accuracy"
+
     def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
         """Refuse methods that cannot give what is optimised.
 
