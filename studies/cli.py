@@ -151,7 +151,13 @@ def report(folder: StudyDir) -> None:
 def track(
     folder: StudyDir,
     mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
-    project: Annotated[str | None, typer.Option(help="The W&B project [default: the spec's].")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="The W&B project, for this call: the next run, or track without it, sends to the spec's "
+            "[default: the spec's]."
+        ),
+    ] = None,
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
