@@ -1,8 +1,9 @@
 """Each seed's test accuracies on its own columns, one row each: what is compared between studies and with papers.
 
-Those of feature lists, the mean rankings over seeds, are in ``best.csv`` and ``best_by_method.csv``. The table stands
-in the study's folder as ``test_scores.csv`` and needs nothing else to be read, so that it can be committed where records
-are too large.
+Those of feature lists, the mean rankings over seeds, are in ``best.csv`` and ``best_by_method.csv``.
+
+The table stands in the study's folder as ``test_scores.csv`` and needs nothing else to be read, so that it can be
+committed where records are too large.
 """
 
 from __future__ import annotations
