@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ValidationError, validate_call
 
@@ -36,6 +36,10 @@ def build(kind: str, table: Mapping[str, Callable[..., T]], name: str, options: 
     for option in options:
         if option not in valid:
             raise OptionError(_unknown(f"option of {kind} {name!r}", option, valid))
+    hints = get_type_hints(factory)
+    for option, value in options.items():  # true would be taken for 1
+        if isinstance(value, bool) and bool not in (hints[option], *get_args(hints[option])):
+            raise OptionError(f"{kind} {name!r}, {option}: must not be true or false, but got {value}")
     try:
         return validate_call(factory)(**given, **options)
     except ValidationError as error:

@@ -47,6 +47,8 @@ def scratch_folder(place: str | None = None) -> Iterator[str]:
 def place_for_ray(*, sockets: bool) -> str:
     """Return the folder for temporary files, or another one where Ray could not work in it, which is said.
 
+    Of a path that is only too long nobody is warned: no setting of the user's is wrong, and nothing is lost.
+
     Args:
         sockets: whether Ray makes its sockets there, whose paths an operating system bounds.
 
@@ -60,7 +62,8 @@ def place_for_ray(*, sockets: bool) -> str:
     for place in (wanted, os.environ.get("RAY_TMPDIR", wanted), *_OTHER_PLACES):
         if len(place) <= room and _TAKEN.fullmatch(place) and os.access(place, os.W_OK | os.X_OK):
             if place in _OTHER_PLACES and place != wanted:
-                _LOG.warning("%s: it is %s instead of %s", rule, place, wanted)
+                long = _TAKEN.fullmatch(wanted) and os.access(wanted, os.W_OK | os.X_OK)  # as on macOS, always
+                _LOG.log(logging.INFO if long else logging.WARNING, "%s: it is %s instead of %s", rule, place, wanted)
             return place
     raise ClusterError(f"{rule}, but that is {wanted}: set TMPDIR to another one")
 

@@ -156,9 +156,9 @@ def _file_url(path: Path, **options: str) -> str:
     """Return the URL of an SQLite file, whatever characters its path has.
 
     Within it stands SQLite's own URI, which has its own escapes: of ``?``, ``#`` and ``%``, which would end or change a
-    path, and of braces, in which Optuna looks for the parts of a template.
+    path, of braces, in which Optuna looks for the parts of a template, and of bytes that are no characters.
     """
-    database = f"file:{quote(str(path.absolute()))}"
+    database = f"file:{quote(os.fsencode(path.absolute()))}"
     return URL.create("sqlite", database=database, query={**options, "uri": "true"}).render_as_string()
 
 

@@ -37,22 +37,24 @@ DEPTHS: dict[int, tuple[int, ...]] = {1: (1000,), 2: (1000, 100), 3: (1000, 300,
 _ROWS = 100
 
 
-def between_epochs(attributions: Sequence[Scores], k: int) -> dict[str, float]:
+def between_epochs(attributions: Sequence[Scores], k: int, seed: int = 0) -> dict[str, float]:
     """Say how much attribution changes from one epoch to the next, as means over neighbours.
 
     Args:
         attributions: two epochs' or more, each float64 ``(n_features,)``.
         k: columns in a selection.
+        seed: of the training; orders equal values.
 
     Returns:
         ``epoch_change``, the sum of absolute changes over the sum of values; ``epoch_spearman``, the rank correlation;
         ``epoch_overlap``, the share of the first k columns that both have.
     """
     pairs = list(itertools.pairwise(attributions))
+    tops = [_top(one, k, seed) for one in attributions]
     return {
         "epoch_change": float(np.mean([np.abs(after - before).sum() / before.sum() for before, after in pairs])),
         "epoch_spearman": float(np.mean([_spearman(*pair) for pair in pairs])),
-        "epoch_overlap": float(np.mean([len(_top(before, k) & _top(after, k)) / k for before, after in pairs])),
+        "epoch_overlap": float(np.mean([len(before & after) / k for before, after in itertools.pairwise(tops)])),
     }
 
 
@@ -60,7 +62,8 @@ def between_seeds(sums: Sequence[Scores], k: int) -> dict[str, float]:
     """Say how far trainings agree that differ in their seed.
 
     Args:
-        sums: two trainings' or more, each float64 ``(n_features,)``.
+        sums: two trainings' or more, by seed from 0 on, each float64 ``(n_features,)``. Each seed orders equal values
+            in its own way, so that columns of which no training says anything are not selected alike.
         k: columns in a selection.
 
     Returns:
@@ -70,10 +73,11 @@ def between_seeds(sums: Sequence[Scores], k: int) -> dict[str, float]:
     """
     shares = np.stack([one / one.sum() for one in sums])
     means = shares.mean(axis=0)
+    tops = [_top(one, k, seed) for seed, one in enumerate(sums)]
     return {
         "seed_spearman": float(np.mean([_spearman(*pair) for pair in itertools.combinations(sums, 2)])),
         "seed_variation": float((shares.std(axis=0, ddof=1)[means > 0] / means[means > 0]).mean()),
-        "seed_stability": nogueira(as_selected([_top(one, k) for one in sums], len(means))).value,
+        "seed_stability": nogueira(as_selected(tops, len(means))).value,
     }
 
 
@@ -100,7 +104,7 @@ def measure(name: str, sparsity: float, depth: int, *, seeds: int, epochs: int) 
         epochs=epochs,
     )
     by_seed = [_attributions(train, validation, config, seed) for seed in range(seeds)]
-    steps = [between_epochs(epochs_of, data.k) for epochs_of in by_seed]
+    steps = [between_epochs(epochs_of, data.k, seed) for seed, epochs_of in enumerate(by_seed)]
     return {
         "dataset": name,
         "depth": depth,
@@ -131,8 +135,8 @@ def _spearman(one: Scores, other: Scores) -> float:
     return float(spearmanr(one, other).statistic)
 
 
-def _top(scores: Scores, k: int) -> set[int]:
-    return set(rank_columns(scores, tie_order(0))[:k].tolist())
+def _top(scores: Scores, k: int, seed: int) -> set[int]:
+    return set(rank_columns(scores, tie_order(seed))[:k].tolist())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -37,6 +37,9 @@ from studies.terminal import (
     say,
     warn_of,
 )
+
+if TYPE_CHECKING:
+    from studies.objective_spec import ObjectiveSpec
 
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
@@ -78,10 +81,11 @@ def run(
     from studies.run import run_study
     from studies.spec import load_spec
 
-    result = run_study(load_spec(spec, overrides or ()), out=out, address=address, workers=workers)
+    loaded = load_spec(spec, overrides or ())
+    result = run_study(loaded, out=out, address=address, workers=workers)
     if not result.ran:
         say("Nothing to do: the study is finished.")
-    _print_best(result.rows)
+    _print_best(result.rows, loaded.objective)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     for warning in result.warnings:
         say(f"warning: {warning}")
@@ -123,11 +127,12 @@ def best(folder: StudyDir, as_json: AsJson = False) -> None:
     from studies.results import collect, read_study
 
     study = StudyFolder(folder)
-    rows = collect(study, *read_study(study)).best
+    begun, datasets = read_study(study)
+    rows = collect(study, begun, datasets).best
     if as_json:
         print_json({"best": rows})
     else:
-        _print_best(rows)
+        _print_best(rows, begun.objective)
 
 
 @app.command()
@@ -146,7 +151,13 @@ def report(folder: StudyDir) -> None:
 def track(
     folder: StudyDir,
     mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
-    project: Annotated[str | None, typer.Option(help="The W&B project [default: the spec's].")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="The W&B project, for this call: the next run, or track without it, sends to the spec's "
+            "[default: the spec's]."
+        ),
+    ] = None,
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
@@ -286,7 +297,7 @@ def _status_of(error: Exception) -> int | None:
     return 1 if isinstance(error, failed_work) else None
 
 
-def _print_best(rows: Sequence[dict[str, Any]]) -> None:
+def _print_best(rows: Sequence[dict[str, Any]], objective: ObjectiveSpec) -> None:
     if not rows:
         typer.echo("No configuration is confirmed yet.")
         return
@@ -295,14 +306,12 @@ def _print_best(rows: Sequence[dict[str, Any]]) -> None:
         settings = ", ".join(f"{name} {as_number(value)}" for name, value in row["params"].items() if name != "method")
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
         test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
-        score = as_number(row["val_score"])
+        lists = [_list_score(row[key]) for key in ("list_val_score", "list_test_score")]
         place = [row["dataset"], row["method"], row["importance"], str(row["k"])]
-        table.append([*place, score, test, _list_scores(row), settings])
-    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", "list", "settings"], table)
+        table.append([*place, as_number(row["val_score"]), test, *lists, settings])
+    lists = [f"list: validation {objective.judged_by_title}", "list: test accuracy"]
+    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", *lists, "settings"], table)
 
 
-def _list_scores(row: dict[str, Any]) -> str:
-    """Return what the feature list is worth: its score on validation rows, its accuracy on test rows."""
-    if row["list_val_score"] is None or row["list_test_score"] is None:
-        return "not measured"
-    return f"{as_number(row['list_val_score'])}, {as_percent(row['list_test_score'])} %"
+def _list_score(score: float | None) -> str:
+    return "not measured" if score is None else f"{as_percent(score)} %"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -13,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -23,29 +25,62 @@ from dst.data.dataset import Scaling
 from dst.data.readers import Roles
 from dst.errors import unknown_name
 from dst.plain import plain
+from studies.unquoted import read_as
 
 
 class Section(BaseModel):
-    """A part of a spec: immutable, and every key must be known. NumPy's numbers become Python's."""
+    """A part of a spec: immutable, and every key must be known. NumPy's numbers become Python's; true is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Say once for each class which of its keys are numbers."""
+        cls._numeric = frozenset(name for name, field in cls.model_fields.items() if _is_numeric(field.annotation))
+
+    _numeric: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
     def _plain_numbers(cls, given: Any) -> Any:
         return plain(given)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false, which Python takes for 1 and 0."""
+        if info.field_name in cls._numeric:
+            for one in given if is_list(given) else (given,):
+                if isinstance(one, bool):
+                    raise ValueError(f"must be a number, but {read_as(one)}")
+        return given
+
+
+def _is_numeric(annotation: Any) -> bool:
+    """Say whether what a key takes is a number, or a list of some."""
+    kinds = {annotation}
+    for _ in range(4):  # a number in limits, in a tuple, that may be absent
+        kinds |= {inner for kind in kinds for inner in typing.get_args(kind) if isinstance(inner, Hashable)}
+    return bool(kinds & {int, float}) and bool not in kinds
+
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
+def _names(given: Any) -> Any:
+    """One name as a list of it."""
+    return given if is_list(given) else [given]
+
+
 def _words(given: Any) -> Any:
-    """One word, or a number such as -999, as a list of words."""
-    items = given if is_list(given) else [given]
-    return [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in items]
+    """One word, or a number of Python's such as -999, as a list of words."""
+    return [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in _names(given)]
 
 
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+WORD_KEYS = ("missing_values",)
+"""Keys whose numbers in YAML are the words that were written (:func:`search_spaces.documents.parse_yaml`)."""
 
 
 class MissingSpec(Section):
@@ -134,12 +169,12 @@ class DatasetSpec(Section):
     batch_size: PositiveInt | None = None
     group: str | None = None
     time: str | None = None
-    categorical: tuple[str, ...] | None = None
+    categorical: Names | None = None
     missing: MissingSpec | None = None
     scaling: Scaling | None = None
-    drop: Words | None = None
+    drop: Names | None = None
     index_column: str | None = None
-    dates: Words | None = None
+    dates: Names | None = None
     decimal: str | None = None
     thousands: str | None = None
     missing_values: Words | None = None

@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from dst.errors import shortened
 from studies.files import write_bytes, write_text
 
 Drawn = TypeVar("Drawn")
@@ -88,9 +89,16 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def shown_name(name: str, longest: int) -> str:
-    """Return a name for a figure: on one line, of printable characters, and cut where it is longer than that."""
+    """Return a name for a figure: on one line, of printable characters, and without its middle if it is longer.
+
+    Names that belong together often begin alike and differ in their end: ``...-mcar-0.2`` and ``...-mnar-0.2``.
+
+    Args:
+        name: what is shown.
+        longest: characters, two at least.
+    """
     line = "".join(character if character.isprintable() else " " for character in name)
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return line if len(line) <= longest else shortened(line, longest - 1, "…")
 
 
 def _plain_text() -> AbstractContextManager[None]:

@@ -10,15 +10,16 @@ have trained the ranking of another. The test score is not: no ranking has seen 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from studies.folder import StudyFolder
 from studies.objective_spec import ObjectiveSpec
 from studies.openings import PendingList
-from studies.records import read_list
+from studies.records import iter_lists, read_list
 from studies.selection import Confirmed
 from studies.tables import ranked_features
 
@@ -95,6 +96,24 @@ def list_scores(folder: StudyFolder, one: Confirmed, columns: Sequence[int], obj
                 found[part].append(value)
     means = {part: float(np.mean(values)) if len(values) == seeds else None for part, values in found.items()}
     return ListScores(**means)
+
+
+def has_failed(folder: StudyFolder, row: Mapping[str, Any]) -> bool:
+    """Say whether the list of a configuration has been tried and cannot be measured.
+
+    Args:
+        folder: the study's folder.
+        row: the configuration, keys as in :data:`studies.tables.BEST_COLUMNS`.
+
+    Raises:
+        RecordError: what was measured is damaged.
+    """
+    return any(
+        one.get("error") is not None
+        and (one["source"], one["seeds"], one["importance"]) == (row["number"], row["seeds"], row["importance"])
+        and one["columns"][: row["k"]] == list(row["features"])
+        for one in iter_lists(folder, row["dataset"])
+    )
 
 
 def _measured(folder: StudyFolder, pending: PendingList) -> bool:

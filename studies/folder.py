@@ -89,7 +89,7 @@ class StudyFolder:
 
     @property
     def test_scores(self) -> Path:
-        """``test_scores.csv``: every test accuracy that was opened."""
+        """``test_scores.csv``: each seed's test accuracy on the columns that it selected itself."""
         return self.path / "test_scores.csv"
 
     @property

@@ -4,6 +4,9 @@
 ``neuron_strength`` in both ways of one and the same training (``sampling: per_epoch`` and ``per_step``), sums both up
 to the best epoch, and prints a row per dataset, metric and seed: Spearman's rank correlation over all columns and the
 share of the top 100 columns (Madelon: 20) that both choose. ``--out`` writes the rows as CSV.
+
+Equal values are ordered by the training's seed, in both ways alike. ``studies/results/importance_sampling`` was
+computed when they came by column; whether ties reach the last of the top columns there was not looked at.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dst.importance import CONTROLS
 from dst.rankers import RANKERS
 from dst.topology import METHODS
 from studies.dataset_spec import Section, is_list
+from studies.unquoted import reading
 
 Direction = Literal["minimize", "maximize"]
 
@@ -48,6 +49,8 @@ class ObjectiveSpec(Section):
     def _known_metrics(cls, given: Any) -> Any:
         names = tuple(given) if is_list(given) else (given,)
         for name in names:
+            if (why := reading(name)) is not None:
+                raise ValueError(f"must be a metric's name, but {why}")
             if not isinstance(name, str) or name not in DIRECTIONS:
                 raise ValueError(f"{unknown_name('metric', str(name), DIRECTIONS)}, but got {name!r}")
         if len(set(names)) < len(names):
@@ -98,6 +101,11 @@ class ObjectiveSpec(Section):
     def judged_by(self) -> str:
         """The scorer's result by which a trial's importance metrics are compared."""
         return "val_svm_accuracy" if self.first == "val_loss" else self.first
+
+    @property
+    def judged_by_title(self) -> str:
+        """The same in words."""
+        return "balanced accuracy" if self.judged_by == "val_balanced_accuracy" else "accuracy"
 
     def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
         """Refuse methods that cannot give what is optimised.

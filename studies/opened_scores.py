@@ -1,4 +1,6 @@
-"""Every test accuracy of a study, one row each: what is compared between studies and with published tables.
+"""Each seed's test accuracies on its own columns, one row each: what is compared between studies and with papers.
+
+Those of feature lists, the mean rankings over seeds, are in ``best.csv`` and ``best_by_method.csv``.
 
 The table stands in the study's folder as ``test_scores.csv`` and needs nothing else to be read, so that it can be
 committed where records are too large.
@@ -42,7 +44,7 @@ _INFORMATIVE = "informative_"
 def opened_scores(
     folder: StudyFolder, feature_names: Mapping[str, Sequence[str]], chosen: Container[tuple[str, int]]
 ) -> pd.DataFrame:
-    """Gather what was opened: a row per dataset, confirming trial, importance metric and K.
+    """Gather what was opened for seeds: a row per dataset, confirming trial, importance metric and K.
 
     ``number`` is the search trial whose configuration it is. ``coverage`` is the share of a generated table's
     informative columns among the first K, where K is at least their number, as in the paper's appendix C.

@@ -54,7 +54,8 @@ def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
         f"# Each seed's own {row['k']} columns: validation score {known['val_score']}, "
         f"test accuracy {known['test_mean']}.\n"
         f"# The feature list, the first {row['k']} of features/{row['dataset']}.csv: "
-        f"validation score (optimistic) {known['list_val_score']}, test accuracy {known['list_test_score']}.\n"
+        f"validation {spec.objective.judged_by_title} (optimistic) {known['list_val_score']}, "
+        f"test accuracy {known['list_test_score']}.\n"
     )
 
 

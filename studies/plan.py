@@ -2,9 +2,8 @@
 
 A dataset goes through *search* (trials proposed in batches), *confirm* (its best configurations over fresh seeds) and
 *test* (the test rows of the winner and of the best of each method are opened, for what each seed selected and for the
-feature list). A record is written before its trial is
-told to the storage, so whatever dies, a trial that the storage calls ended has its record, and a record without a tell
-is told at the next start instead of being computed again.
+feature list). A record is written before its trial is told to the storage, so whatever dies, a trial that the storage
+calls ended has its record, and a record without a tell is told at the next start instead of being computed again.
 
 A study that is extended goes back to its search. What it has confirmed stays, and counts where the configuration is
 still chosen; so it ends with the trials and the winner of a study that was as large from the start.

@@ -158,6 +158,8 @@ def read_scores(folder: StudyFolder, dataset: str, number: int) -> dict[str, npt
             raise RecordError(
                 f"{path}: scores are float64 of shape (n_features,), but {name!r} is {values.dtype} {values.shape}"
             )
+        if not np.isfinite(values).all():
+            raise RecordError(f"{path}: scores are finite, but {name!r} has {values[~np.isfinite(values)][0]}")
     return scores
 
 

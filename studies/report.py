@@ -9,6 +9,7 @@ import pandas as pd
 
 from dst.errors import listed
 from studies.cost import Cost, study_cost, total_cost
+from studies.feature_list import has_failed
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.objective_spec import ObjectiveSpec
@@ -71,7 +72,11 @@ def write_report(
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
     sections = [
-        section("Best configuration per dataset", _best_table(best) + _lists_note(best), _baselines_note(best)),
+        section(
+            "Best configuration per dataset",
+            _best_table(best, objective) + _lists_note(folder, best),
+            _baselines_note(best),
+        ),
         section(
             "Best of each method, on test rows",
             _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
@@ -119,7 +124,7 @@ def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -
     return text
 
 
-def _best_table(best: Sequence[Row]) -> str:
+def _best_table(best: Sequence[Row], objective: ObjectiveSpec) -> str:
     if not best:
         return paragraph("No dataset has a winner yet.")
     head = [
@@ -130,7 +135,7 @@ def _best_table(best: Sequence[Row]) -> str:
         "#Balanced",
         "#AUC",
         "#List: test accuracy, %",
-        "#List: validation",
+        f"#List: validation {objective.judged_by_title}",
         "#Features",
         "#Stability",
         "#Density",
@@ -158,12 +163,19 @@ def _best_table(best: Sequence[Row]) -> str:
     return table([*head, "Settings"], rows)
 
 
-def _lists_note(best: Sequence[Row]) -> str:
-    """Say where lists were not measured, and what measures them."""
-    lacking = sorted(choice["dataset"] for choice in best if choice["list_test_score"] is None)
-    if not lacking:
-        return ""
-    return paragraph(f"The feature list of {listed(lacking, 'and')} was not measured: run the study again to do so.")
+def _lists_note(folder: StudyFolder, best: Sequence[Row]) -> str:
+    """Say where lists were not measured, and what measures them; an attempt that failed is not repeated."""
+    lacking = [choice for choice in best if choice["list_test_score"] is None]
+    failed = sorted(choice["dataset"] for choice in lacking if has_failed(folder, choice))
+    waiting = sorted({choice["dataset"] for choice in lacking}.difference(failed))
+    notes = ""
+    if failed:
+        notes += paragraph(f"The feature list of {listed(failed, 'and')} could not be measured.")
+    if waiting:
+        notes += paragraph(
+            f"The feature list of {listed(waiting, 'and')} was not measured: run the study again to do so."
+        )
+    return notes
 
 
 def _share(share: float | None, absent: str) -> str:
@@ -301,9 +313,10 @@ def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, st
         else "The test rows have not been opened.",
         "Feature list": "Test accuracy and validation score are those of the columns that each seed selected. What "
         "you get is one list, the ranking averaged over the seeds (features/), so its top columns are scored by "
-        "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows, and one "
-        "fitted on both and judged on the test rows. The list's validation score is optimistic: rows that validated "
-        "one seed trained another's ranking. Its test accuracy is not: no ranking has seen a test row.",
+        "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows by its "
+        f"{objective.judged_by_title}, and one fitted on both and judged on the test rows by its accuracy. The list's "
+        f"validation {objective.judged_by_title} is optimistic: rows that validated one seed trained another's "
+        "ranking. Its test accuracy is not: no ranking has seen a test row.",
         "Balanced, AUC": "Balanced accuracy and mean area under the ROC curve of each class against the others, on the "
         "validation rows, of each seed's own columns: the mean over seeds.",
         "Settings": "What the search varied. All that a trial was trained with, defaults included, is in the column "

@@ -82,7 +82,7 @@ def run_study(
         out: the study's folder; default ``spec.out``, else ``runs/NAME``.
         address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
         workers: how many trials run at a time; None: as many as there are cores for, of those that this process may
-            use (:func:`dst.machine_limits.usable_cores`).
+            use (:func:`dst.machine_limits.usable_cores`), and one at least.
         in_process: run trials one after another in this process, without Ray.
 
     Raises:
@@ -158,8 +158,15 @@ def _run(
     in_process: bool,
 ) -> None:
     started = time.monotonic()
-    cores = usable_cores()
-    with make_progress(sys.stderr, workers or max(1, cores // spec.resources.cpus)) as progress:
+    usable, cpus = usable_cores(), spec.resources.cpus
+    cores = max(usable, cpus)  # a trial runs on fewer cores than it was given as well, if slower
+    if cores > usable and address is None and not in_process:
+        _LOG.warning(
+            "resources.cpus is %d, but this process may use %d of the machine's cores: a trial's threads share them",
+            cpus,
+            usable,
+        )
+    with make_progress(sys.stderr, workers or cores // cpus) as progress:
 
         def show() -> None:
             plan.tick()
@@ -179,7 +186,7 @@ def _run(
                 shared_bytes=data.n_bytes,
                 workers=workers,
                 cores=cores,
-                cpus_per_job=spec.resources.cpus,
+                cpus_per_job=cpus,
                 gpus_per_job=spec.resources.gpus,
                 memory_per_job=spec.resources.memory or 0,
                 seconds_per_job=spec.resources.trial_seconds,

@@ -95,13 +95,20 @@ def check_out(out: Path, source: str) -> None:
     """Refuse a path where a ranking cannot, or must not, be written.
 
     Raises:
-        InputError: it does not end in ``.csv``, is a folder, is the table itself, has a name that is too long, or lies
-            where nothing can be written.
+        InputError: it does not end in ``.csv``, is a folder, is the table itself, has a name that is too long, of
+            itself or of a folder, or lies where nothing can be written.
     """
     if out.suffix.lower() != ".csv":
         raise InputError(f"--out must end in .csv (the chart is written beside it as .png), but got {out}")
-    if len(os.fsencode(out.name)) > LONGEST_NAME:
-        raise InputError(f"--out must have a name of at most {LONGEST_NAME} bytes, but got {out}")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in out.parts):
+        raise InputError(f"--out must have names of at most {LONGEST_NAME} bytes, but got {out}")
+    try:
+        _check_place(out, source)
+    except OSError as error:
+        raise InputError(f"--out must be a path that can be written to, but got {out} ({error.strerror})") from error
+
+
+def _check_place(out: Path, source: str) -> None:
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"--out must lie in a folder that can be written to, but {folder} cannot: got {out}")

@@ -18,10 +18,10 @@ from dst.importance import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
 from dst.training_config import TrainingConfig
 from search_spaces.documents import DocumentError, parse_yaml
-from studies.dataset_spec import DatasetSpec, PositiveInt, Section, each_combination, is_list
+from studies.dataset_spec import WORD_KEYS, DatasetSpec, PositiveInt, Section, each_combination, is_list
 from studies.documents import read_text
 from studies.objective_spec import ObjectiveSpec
-from studies.unquoted import reading
+from studies.unquoted import read_as, reading
 from studies.wandb_names import check_name
 
 
@@ -207,6 +207,14 @@ class TrackingSpec(Section):
 
     wandb: WandbSpec = WandbSpec()
 
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _is_no_switch(cls, given: Any) -> Any:
+        if isinstance(given, bool):
+            wanted = "offline" if given else "disabled"
+            raise ValueError(f"must be a mapping, e.g. wandb: {{mode: {wanted}}}, but {read_as(given)}")
+        return given
+
 
 class StudySpec(Section):
     """A whole study.
@@ -335,7 +343,7 @@ def load_spec(source: str | Path, overrides: Sequence[str] = ()) -> StudySpec:
     else:
         raise SpecError(f"{unknown_name('spec', str(source), packaged_specs())}, or the path of a YAML file")
     try:
-        document = parse_yaml(text)
+        document = parse_yaml(text, WORD_KEYS)
     except DocumentError as error:
         raise SpecError(f"{path}: {error}") from error
     if not isinstance(document, dict):
@@ -390,7 +398,7 @@ def _override(document: dict[str, Any], override: str) -> None:
             raise SpecError(f"--set {key}: {parent} is not a mapping, so {key} cannot be set")
         section = inner
     try:
-        section[last] = parse_yaml(text)
+        section[last] = parse_yaml(text, WORD_KEYS)
     except DocumentError as error:
         raise SpecError(f"--set {key}: the value {error}") from error
 
@@ -417,8 +425,13 @@ def _one_line(error: pydantic.ValidationError) -> str:
         return f"{prefix}: {unknown_name('key', str(key), valid)}" if prefix else unknown_name("key", str(key), valid)
     if problem["type"] == "missing":
         return f"{where}: is required"
-    if not where.startswith("storage") and (why := _reading(problem)) is not None:
+    if (why := _reading(problem)) is not None:
         return f"{where.removesuffix('.str')}: {why}"
+    if problem["type"] == "tuple_type":
+        return f"{where}: must be a list, but got {problem['input']!r}"
+    if problem["type"] == "model_type":
+        keys = ", ".join(_keys_at(StudySpec, problem["loc"]))
+        return f"{where}: must be a mapping with the keys {keys}, but got {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if problem["type"] == "value_error" or where.startswith("storage"):  # which may hold a password

@@ -47,6 +47,8 @@ def test_building_warns_of_nothing() -> None:
         ("tpe", {"n_startup": 5}, r"unknown option of sampler 'tpe' 'n_startup': did you mean 'n_startup_trials'\?"),
         ("tpe", {"seed": 5}, "unknown option of sampler 'tpe' 'seed': valid are n_ei_candidates, n_startup_trials"),
         ("random", {"x": 5}, "unknown option of sampler 'random' 'x': valid are none"),
+        ("tpe", {"n_startup_trials": True}, "sampler 'tpe', n_startup_trials: must not be true or false, but got True"),
+        ("nsga2", {"population_size": False}, "'nsga2', population_size: must not be true or false, but got False"),
         ("tpe", {"n_startup_trials": -1}, "sampler 'tpe', n_startup_trials: .* greater than or equal to 0, got -1"),
         ("nsga2", {"population_size": 1}, "sampler 'nsga2', population_size: .* greater than or equal to 2, got 1"),
         ("nsga2", {"mutation_prob": 1.5}, "sampler 'nsga2', mutation_prob: .* less than or equal to 1, got 1.5"),

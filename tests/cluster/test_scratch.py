@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -74,8 +75,11 @@ def test_ray_gets_a_place_whose_path_it_takes(
         monkeypatch.setattr(tempfile, "tempdir", str(wanted))
         for sockets, fits in ((False, joined), (True, started)):
             caplog.clear()
+            caplog.set_level(logging.INFO)
             assert place_for_ray(sockets=sockets) == (str(wanted) if fits else "/tmp")  # noqa: S108
             assert [str(wanted) in record.getMessage() for record in caplog.records] == ([] if fits else [True])
+            expected = logging.INFO if name.isascii() and name.isalpha() else logging.WARNING
+            assert all(record.levelno == expected for record in caplog.records), "length is not the user's to mend"
 
 
 def test_a_place_that_the_user_names_for_ray_comes_before_others(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 
@@ -58,6 +60,12 @@ def made_and_read(folder: Path) -> None:
         storage.engine.dispose()
     with pytest.raises(StorageError, match="does not exist"):
         open_storage(folder / "study.db", create=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file systems take characters only")
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe", b"\xc3\x28?", b"a\x80b%"])
+def test_a_folder_whose_name_is_no_text_holds_its_database(name: bytes, tmp_path: Path) -> None:
+    made_and_read(tmp_path / os.fsdecode(name))
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -62,6 +62,22 @@ def test_a_word_that_is_a_key_is_read_as_ever_where_it_is_a_value() -> None:
     assert values == [True, 1, dt.date(2024, 1, 15), None, "=", "<<", "on"]
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 10**6), st.integers(0, 59), st.integers(1, 3))
+def test_zeros_in_front_and_colons_make_text(number: int, minutes: int, zeros: int) -> None:
+    for written in (f"{'0' * zeros}{number}", f"{number}:{minutes:02d}", f"-{number}:{minutes}.5"):
+        assert parse_yaml(f"a: {written}") == {"a": written}
+    assert parse_yaml(f"[{number}, -{number}, {number}.0, 0x{number:x}]") == [number, -number, float(number), number]
+
+
+@settings(max_examples=50)
+@given(st.integers() | st.floats(allow_nan=False))
+def test_below_some_keys_numbers_are_the_text_that_was_written(number: float) -> None:
+    written = yaml.safe_dump(number).split("\n")[0]
+    text = f"a: {{w: {written}, x: {written}, y: {{w: [{written}]}}}}"
+    assert parse_yaml(text, {"w"}) == {"a": {"w": written, "x": number, "y": {"w": [written]}}}
+
+
 @pytest.mark.parametrize("text", ["? [a, b]\n: 1", "? {a: b}\n: 1", "{[a]: 1}", "a: {? {} : 1}"])
 def test_a_key_that_is_no_text_is_refused(text: str) -> None:
     with pytest.raises(DocumentError, match="a key is one word or text, but in line 1 it is a"):

@@ -24,6 +24,14 @@ def test_seeds_by_hand():
     assert alike == pytest.approx({"seed_spearman": 1, "seed_variation": 0, "seed_stability": 1})
 
 
+def test_columns_that_tie_are_not_selected_alike_by_seeds():
+    """One column has a value, the others have none: which of them are selected besides it is chance."""
+    one = np.eye(100)[0]
+    found = between_seeds([one] * 20, 20)["seed_stability"]
+    assert found == pytest.approx(0.05, abs=0.05)
+    assert between_epochs([one, one], 20, seed=3)["epoch_overlap"] == 1, "one training has one order"
+
+
 def test_the_table(tmp_path, capsys):
     out = tmp_path / "stability.csv"
     arguments = ["--datasets", "wine", "--sparsities", "0", "0.9", "--depths", "2", "--seeds", "2", "--epochs", "4"]

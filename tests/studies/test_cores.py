@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import ray_run
+from cluster import ray_run, ray_session
 from cluster.ray_run import run_jobs
 from studies import run
 from studies.run import run_study
@@ -44,7 +46,34 @@ def test_workers_are_as_many_as_the_usable_cores_unless_they_are_named(
     document = {"name": "s", "datasets": ["wine"], "methods": ["random"], "resources": {"cpus": cpus}}
     with pytest.raises(AskedError):
         run_study(parse_spec(document), out=tmp_path / "out", workers=workers)
-    assert (asked["shown"], asked["cores"], asked["workers"]) == (shown, cores, workers)
+    assert (asked["shown"], asked["cores"], asked["workers"]) == (shown, max(cores, cpus), workers)
+
+
+@pytest.mark.parametrize(("usable", "cpus", "fitting"), [(2, 4, 1), (1, 2, 1), (2, 2, 1), (4, 2, 2), (7, 3, 2)])
+def test_a_trial_with_more_cores_than_may_be_used_runs_alone_and_that_is_said(
+    usable: int, cpus: int, fitting: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Such a study may have begun where there were more."""
+    asked: dict[str, Any] = {}
+
+    @contextmanager
+    def session(address: str | None, *, cpus: int, **_: Any) -> Iterator[str]:
+        monkeypatch.setattr(ray_session.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": float(cpus)}}])
+        yield str(tmp_path)
+
+    def tune(*_: Any, workers: int, **__: Any) -> None:
+        asked["fitting"] = workers
+        raise AskedError
+
+    monkeypatch.setattr(run, "usable_cores", lambda: usable)
+    monkeypatch.setattr(ray_run, "ray_session", session)
+    monkeypatch.setattr(ray_run, "_tune", tune)
+    document = {"name": "s", "datasets": ["wine"], "methods": ["random"], "resources": {"cpus": cpus}}
+    with pytest.raises(AskedError):
+        run_study(parse_spec(document), out=tmp_path / "out")
+    assert asked["fitting"] == fitting
+    said = [one.getMessage() for one in caplog.records if "resources.cpus" in one.getMessage()]
+    assert len(said) == (cpus > usable)
 
 
 @pytest.mark.parametrize(("workers", "cores", "counted"), [(None, 3, 3), (None, None, None), (2, 1, 4), (2, None, 4)])

@@ -92,6 +92,13 @@ def test_a_name_in_a_figure_is_one_short_line(name: str, longest: int) -> None:
     assert shown.isprintable()
 
 
+@pytest.mark.parametrize("longest", [32, 44])
+def test_long_names_that_begin_alike_are_told_apart(longest: int) -> None:
+    names = [f"{'customers_of_all_years_and_countries' * 2}-{end}" for end in ("mcar-0.2", "mcar-0.4", "mnar-0.2")]
+    assert len({shown_name(name, longest) for name in names}) == 3
+    assert len({shown_name(f"{begin}{'x' * 60}", longest) for begin in "abc"}) == 3
+
+
 def fail(*_: object, **__: object) -> Figure:
     raise ValueError("ParseException:\nno such\nformula")
 
@@ -167,8 +174,11 @@ def test_a_study_ends_with_all_its_tables_though_every_figure_fails(
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("x" * 252 + ".csv", "name of at most 255 bytes"),
-        ("ä" * 126 + ".csv", "name of at most 255 bytes"),
+        ("x" * 252 + ".csv", "names of at most 255 bytes"),
+        ("ä" * 126 + ".csv", "names of at most 255 bytes"),
+        ("x" * 256 + "/a.csv", "names of at most 255 bytes"),
+        ("b/" + "ä" * 128 + "/c/a.csv", "names of at most 255 bytes"),
+        ("x/" * 2500 + "a.csv", r"a path that can be written to, but got .* \(File name too long\)"),
         ("t.csv/a.csv", "a folder that can be written to"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dst.data import load_dataset, prepare_test, remove_values, trial_data
 from dst.data.preparation import encoded_columns
 from studies.cli import main
 from studies.folder import StudyFolder
+from studies.outcome import write_results
 from studies.records import RecordError, iter_lists, iter_records, read_list
 from studies.results import collect, read_study
 from studies.run import StudyResult, run_study
@@ -112,7 +114,8 @@ def test_best_report_and_spec_show_it(finished: StudyResult, capsys: pytest.Capt
         with pytest.raises(SystemExit):
             main(arguments)
     shown, printed = capsys.readouterr().out.rsplit("\n", 2)[:2]
-    assert f"{row['list_val_score']:.4g}, {100 * row['list_test_score']:.1f} %" in shown
+    assert "list: validation accuracy  list: test accuracy" in shown
+    assert re.search(rf"{100 * row['list_val_score']:.1f} % +{100 * row['list_test_score']:.1f} % ", shown)
     assert json.loads(printed)["best"] == json.loads(json.dumps(finished.rows))
     assert pd.read_csv(finished.folder / "best.csv")["list_test_score"].tolist() == [row["list_test_score"]]
     page = (finished.folder / "report.html").read_text()
@@ -120,7 +123,7 @@ def test_best_report_and_spec_show_it(finished: StudyResult, capsys: pytest.Capt
     assert "not measured" not in page
     heading = (finished.folder / "best" / f"{row['dataset']}.yaml").read_text().splitlines()[2]
     assert heading.endswith(
-        f"validation score (optimistic) {row['list_val_score']:.4f}, test accuracy {row['list_test_score']:.4f}."
+        f"validation accuracy (optimistic) {row['list_val_score']:.4f}, test accuracy {row['list_test_score']:.4f}."
     )
 
 
@@ -211,6 +214,11 @@ def test_what_cannot_be_measured_is_said_and_not_tried_again(
     assert any(line.endswith("the feature list of l1_logistic could not be measured") for line in result.warnings)
     assert not run_study(parse_spec(words(data)), out=folder, in_process=True).ran
     assert study_status(folder)["cost"]["failed"] > 0
+    monkeypatch.undo()
+    write_results(StudyFolder(folder), *read_study(StudyFolder(folder)))
+    page = (folder / "report.html").read_text()
+    assert f"The feature list of {result.rows[0]['dataset']} could not be measured." in page
+    assert "run the study again to do so" not in page
 
 
 def test_more_seeds_make_another_list_that_is_measured_anew(data: Path, tmp_path: Path) -> None:
@@ -263,6 +271,28 @@ def test_the_validation_score_is_the_accuracy_that_the_study_judges_by(tmp_path:
         ("list_test_score", "test", "accuracy"),
     ):
         assert row[key] == np.mean([one[part][str(row["k"])][measure] for one in measured])
+    assert "validation balanced accuracy (optimistic)" in folder.best_spec("t").read_text()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_beside_a_loss_the_list_has_an_accuracy_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = small_table(tmp_path / "t.csv", rows=200)
+    given = {"methods": ["l1_logistic"], "objective": {"metric": "val_loss"}, "search": {"trials": 1}}
+    result = run_study(parse_spec(document(table, **given)), out=tmp_path / "out", in_process=True)
+    with pytest.raises(SystemExit):
+        main(["best", str(result.folder)])
+    (row,), folder = result.rows, StudyFolder(result.folder)
+    heading, values = capsys.readouterr().out.splitlines()
+    assert re.search("validation +test accuracy +list: validation accuracy +list: test accuracy", heading)
+    assert f" {100 * row['list_val_score']:.1f} % " in values
+    assert f"validation accuracy (optimistic) {row['list_val_score']:.4f}" in folder.best_spec("t").read_text()
+    monkeypatch.undo()
+    write_results(folder, *read_study(folder))
+    page = folder.report.read_text()
+    assert "List: validation accuracy<" in page
+    assert "The list&#x27;s validation accuracy is optimistic" in page or "The list's validation accuracy" in page
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,14 @@ def test_scores_cut_short_are_named_never_half_read(tmp_path_factory: pytest.Tem
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_that_rank_nothing_are_refused(tmp_path: Path, value: float) -> None:
+    folder = StudyFolder(tmp_path)
+    write_record(folder, HEAD, {"strength": np.array([0.0, 1.0, 2.0]), "random": np.array([0.0, value, 1.0])})
+    with pytest.raises(RecordError, match=rf"3\.npz: scores are finite, but 'random' has {value}"):
+        read_scores(folder, "wine", 3)
+
+
 def test_scores_of_another_shape_type_or_nowhere_are_refused(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     with pytest.raises(RecordError, match=r"\(n_features,\), but 'strength' has \(2, 2\)"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import yaml
@@ -99,8 +101,11 @@ def test_files_that_are_no_specs(tmp_path, text, message):
         ("target: yes", "target", "True"),
         ("target: no", "target", "False"),
         ("target: 1", "target", "1"),
-        ("target: 01", "target", "1"),
-        ("target: 1:30", "target", "90"),
+        ("target: 0x1F", "target", "31"),
+        ("drop: 8", "drop.0", "8"),
+        ("dates: [when, 2024]", "dates.1", "2024"),
+        ("index_column: 0", "index_column", "0"),
+        ("missing_values: [-999, yes]", "missing_values.1", "True"),
         ("target: 2024-01-15", "target", "2024-01-15"),
         ("target: y, group: on", "group", "True"),
         ("target: y, time: 2.5", "time", "2.5"),
@@ -135,6 +140,95 @@ def test_names_that_yaml_reads_as_something_else_need_quotes(tmp_path, text, whe
     path.write_text(text)
     with pytest.raises(SpecError, match=rf"spec.yaml: {where}: .*: YAML reads .* in quotes"):
         load_spec(path)
+
+
+@pytest.mark.parametrize("name", ["010", "08", "1:30", "190:20:30", "1:30.5", "00"])
+def test_names_that_only_look_like_numbers_are_columns(tmp_path, name):
+    path = tmp_path / "spec.yaml"
+    entry = f"{{path: own.csv, target: {name}, drop: {name}1, dates: [{name}2], categorical: [{name}3]}}"
+    path.write_text(f"name: s\ndatasets: [{entry}]\n")
+    use = load_spec(path).datasets[0]
+    assert (use.target, use.drop, use.dates, use.categorical) == (name, (f"{name}1",), (f"{name}2",), (f"{name}3",))
+
+
+@pytest.mark.parametrize(
+    "word", ["-999", "-999.0", "-9.990", "010", "1:30", "0x1F", "1_000", "1e3", "1.0e+3", ".5", "."]
+)
+def test_words_for_missing_are_as_they_are_written(tmp_path, word):
+    path = tmp_path / "spec.yaml"
+    for given in (word, f"[{word}, none]", f"&w {word}"):
+        path.write_text(f"name: s\ndatasets: [{{path: own.csv, missing_values: {given}}}]\n")
+        assert load_spec(path).datasets[0].missing_values[0] == word
+        spec = load_spec(path)
+        assert parse_spec(yaml.safe_load(yaml.safe_dump(spec.model_dump(mode="json")))) == spec
+
+
+def test_a_number_that_is_also_a_word_for_missing_stays_a_number(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: s\nseed: &n 5\ndatasets: [{path: own.csv, missing_values: *n}]\n")
+    spec = load_spec(path)
+    assert (spec.seed, spec.datasets[0].missing_values) == (5, ("5",))
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("seed", "seed: {}"),
+        ("datasets.0.k", "datasets: [{{path: wine, k: {}}}]"),
+        ("datasets.0.inner_splits", "datasets: [{{path: wine, inner_splits: {}}}]"),
+        ("datasets.0.missing.rate", "datasets: [{{path: wine, missing: {{rate: {}, policy: mean}}}}]"),
+        ("datasets.0.missing.seed", "datasets: [{{path: wine, missing: {{rate: 0.1, policy: mean, seed: [{}]}}}}]"),
+        ("training.lr", "training: {{lr: {}}}"),
+        ("training.epochs", "training: {{epochs: {}}}"),
+        ("training.hidden", "training: {{hidden: [10, {}]}}"),
+        ("scoring.k_values", "scoring: {{k_values: [{}]}}"),
+        ("search.trials", "search: {{trials: {}}}"),
+        ("search.seconds", "search: {{seconds: {}}}"),
+        ("confirm.seeds", "confirm: {{seeds: {}}}"),
+        ("resources.gpus", "resources: {{gpus: {}}}"),
+        ("resources.retries", "resources: {{retries: {}}}"),
+    ],
+)
+@pytest.mark.parametrize("word", ["yes", "off"])
+def test_true_and_false_are_no_numbers(tmp_path, key, entry, word):
+    path = tmp_path / "spec.yaml"
+    text = entry.format(word)
+    path.write_text(f"name: s\n{text}\n" if text.startswith("datasets") else f"name: s\ndatasets: [wine]\n{text}\n")
+    with pytest.raises(SpecError, match=rf"spec.yaml: {re.escape(key)}: must be a number, but got (True|False): YAML"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("tracking: {wandb: off}", r"tracking.wandb: must be a mapping, e.g. wandb: {mode: disabled}, but got False"),
+        ("tracking: {wandb: on}", r"tracking.wandb: must be a mapping, e.g. wandb: {mode: offline}, but got True"),
+        ("tracking: off", "tracking: must be a mapping with the keys wandb, but got False"),
+        ("search: 30", "search: must be a mapping with the keys sampler, pruner, trials, batch, seconds, but got 30"),
+        ("objective: yes", "objective: must be a mapping with the keys metric, importance, but got True"),
+        ("objective: {metric: yes}", "objective.metric: must be a metric's name, but got True: YAML .* in quotes"),
+        (
+            "objective: {metric: [val_loss, 3]}",
+            "objective.metric: must be a metric's name, but got 3: YAML .* in quotes",
+        ),
+        ("storage: yes", "storage: must be text, but got True: YAML .* in quotes"),
+        ("out: 2024", "out: must be text, but got 2024: YAML .* in quotes"),
+        ("methods: set", "methods: must be a list, but got 'set'"),
+        ("training: {hidden: 100}", "training.hidden: must be a list, but got 100"),
+        ("scoring: {k_values: 5}", "scoring.k_values: must be a list, but got 5"),
+    ],
+)
+def test_what_has_another_form_is_refused_with_the_right_one(tmp_path, line, says):
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: s\ndatasets: [wine]\n{line}\n")
+    with pytest.raises(SpecError, match=f"spec.yaml: {says}"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize("key", ["categorical", "drop", "dates", "missing_values"])
+def test_one_name_is_a_list_of_it(key):
+    spec = parse_spec({"name": "s", "datasets": [{"path": "own.csv", key: "a"}]})
+    assert getattr(spec.datasets[0], key) == ("a",)
 
 
 @pytest.mark.parametrize("name", ["yes", "no", "on", "1", "01", "null", "~", "2024-01-15", "1:30", "=", "<<"])
