@@ -89,7 +89,7 @@ class Words:
 
     def as_numbers_or_words(self, roles: Roles) -> Tidied:
         """The column as numbers if all its words are, as words if none is; refused if it is neither."""
-        plain = _plain_numbers(self.words)
+        plain = None if roles.decimal != "." and any("." in word for word in self.words) else _plain_numbers(self.words)
         if plain is not None:
             return self._numbers(plain, self._padded(plain))
         convention = roles.convention
