@@ -16,6 +16,7 @@ from dst.data.readers.missing_words import MISSING, is_placeholder
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import Numeral, common_conventions, is_padded, numeral
 from dst.data.readers.table import Roles
+from dst.data.readers.wholes import merged_note, merged_words
 from dst.errors import listed
 
 DATES_REMEDY = "--dates COL (days and parts), --time COL or --drop COL"
@@ -89,8 +90,8 @@ class Words:
 
     def as_numbers_or_words(self, roles: Roles) -> Tidied:
         """The column as numbers if all its words are, as words if none is; refused if it is neither."""
-        plain = None if roles.decimal != "." and any("." in word for word in self.words) else _plain_numbers(self.words)
-        if plain is not None:
+        plain = _plain_numbers(self.words)
+        if plain is not None and not (roles.decimal == "," and _may_be_thousands(self.words)):
             return self._numbers(plain, self._padded(plain))
         convention = roles.convention
         numerals = {number: found for number, word in enumerate(self.words) if (found := numeral(word, convention))}
@@ -122,6 +123,8 @@ class Words:
         return self._numbers(values, problems)
 
     def _numbers(self, values: npt.NDArray[np.float64], notes: Sequence[Note]) -> Tidied:
+        if (merged := merged_words(self.words)) is not None:
+            notes = [*notes, merged_note(self.name, merged)]
         if any(note.refused for note in notes):
             return Tidied({}, tuple(notes))
         column = np.full(len(self.present), np.nan)
@@ -177,7 +180,7 @@ class Words:
         if not common:
             says = f"column {self.name!r} holds numbers written in several ways: {self._shown(list(others))}"
             return Note("numbers written in several ways", says, "write them alike", self.name, example, refused=True)
-        kind = " or ".join(dict.fromkeys("thousands separators" if mark else "decimal commas" for _, mark in common))
+        kind = " or ".join(dict.fromkeys(_what_is_written(*one) for one in common))
         options = " or ".join(_options(*one) for one in common)
         says = f"column {self.name!r} holds what look like numbers with {kind}: {self._shown(list(others))}"
         return Note(kind, says, f"{options} (if numbers)", self.name, example, refused=True)
@@ -232,8 +235,22 @@ def _plain_numbers(words: list[str]) -> npt.NDArray[np.float64] | None:
     return None if not len(words) or np.isnan(numbers).any() else numbers
 
 
+def _what_is_written(decimal: str, thousands: str | None) -> str:
+    if thousands is not None:
+        return "thousands separators"
+    return "decimal commas" if decimal == "," else "decimal points"
+
+
+def _may_be_thousands(words: Sequence[str]) -> bool:
+    """Whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
+    if not any("." in word for word in words):
+        return False
+    with_points = (",", ".")
+    return all((found := numeral(word, with_points)) and with_points in found.conventions for word in words)
+
+
 def _options(decimal: str, thousands: str | None) -> str:
-    options = [f"--decimal {decimal}"] if decimal != "." else []
+    options = [f"--decimal {decimal}"] if decimal != "." or thousands is None else []
     options += [f"--thousands {_quoted(thousands)}"] if thousands is not None else []
     return " ".join(options)
 

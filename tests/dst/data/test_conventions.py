@@ -36,6 +36,8 @@ def read(held: str, cells: list[str], folder: Path, **options: Any) -> list[floa
         (["1.234", "12.500", "7.001"], GERMAN, [1234, 12500, 7001]),
         (["1.000", "-2.000", "3.500"], GERMAN, [1000, -2000, 3500]),
         (["1.234", "0", "7"], GERMAN, [1234, 0, 7]),
+        (["1.5", "2.25", "7.001"], {"decimal": ","}, [1.5, 2.25, np.float32(7.001)]),
+        (["0.063", "1.234", "3"], GERMAN, [np.float32(0.063), np.float32(1.234), 3]),
         (["1.5", "2.25", "7.001"], {"thousands": ","}, [1.5, 2.25, np.float32(7.001)]),
         (["1.5", "2.25", "1e3"], {"thousands": " "}, [1.5, 2.25, 1000]),
     ],
@@ -47,7 +49,14 @@ def test_cells_that_are_numbers_in_two_ways(
 
 
 @pytest.mark.parametrize("held", ["csv", "parquet", "frame"])
-@pytest.mark.parametrize("cells", [["1.234", "12.500", "7.001"], ["1.5", "2.25", "3"], ["0.5", "1.5", "2.5"]])
-def test_points_are_no_decimal_marks_where_commas_are(cells: list[str], held: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="column 'a' holds .*numbers"):
+@pytest.mark.parametrize(
+    ("cells", "remedy"),
+    [
+        (["1.234", "12.500", "7.001"], r"--decimal \. or --decimal , --thousands \."),
+        (["1.234", "12", "7"], r"decimal points or thousands separators: .*--decimal \. or --decimal , --thousands \."),
+        (["-1.000", "-2.500", "0"], r"--decimal \. or --decimal , --thousands \."),
+    ],
+)
+def test_points_are_no_decimal_marks_where_commas_are(cells: list[str], remedy: str, held: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"column 'a' holds what look like numbers with .*{remedy}"):
         read(held, cells, tmp_path, decimal=",")
