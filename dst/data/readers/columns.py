@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dst.data.precision import float_type
 from dst.data.readers.counters import counter_notes
+from dst.data.readers.labels import label_notes
 from dst.data.readers.levels import levels_problem
 from dst.data.readers.notes import Note, refuse
 from dst.data.readers.table import Roles, Table, shorten, to_labels
@@ -56,7 +57,7 @@ def from_columns(
         kind = beside[target].dtype
         raise InputError(f"column {target!r}: labels must be classes, words or whole numbers, but their type is {kind}")
     features, found = tidied(features, roles)
-    notes = [*notes, *found]
+    notes = [*notes, *found, *label_notes(target, beside[target], roles)]
     labelled = beside[target].notna().to_numpy()
     if not labelled.all():
         unlabelled = len(labelled) - int(labelled.sum())

@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dst.data.readers.missing_words import is_placeholder
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import numeral
 from dst.data.readers.table import Roles
 from dst.data.readers.wholes import as_whole, is_large
+from dst.data.readers.words import alike_notes, stand_in_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +58,18 @@ def typed(name: str, role: str, cells: Sequence[str], roles: Roles) -> tuple[pd.
     if has_number and any(value != int(value) if abs(value) != float("inf") else True for value in values):
         return numbers, notes  # a regression target, which labels cannot be
     return series, [*notes, *_two_spellings(name, role, found, refused=False, value=str)]
+
+
+def label_notes(name: str, values: pd.Series, roles: Roles) -> list[Note]:
+    """Notes on words among numbers that seem to mean no label, and on words that differ in spaces only."""
+    if values.dtype.kind not in "OSU":
+        return []
+    words = list(dict.fromkeys(str(cell).strip() for cell in values.dropna().unique()))
+    numbers = {word for word in words if numeral(word, roles.convention) is not None}
+    rest = [word for word in words if word and word not in numbers]
+    if numbers and rest and all(map(is_placeholder, rest)):
+        return [stand_in_note(name, "labels that are numbers", rest, ", ".join(map(repr, rest[:3])))]
+    return alike_notes(name, words, "labels")
 
 
 def _plain(word: str, roles: Roles) -> str:

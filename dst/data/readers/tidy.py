@@ -162,7 +162,7 @@ def _column(name: str, values: pd.Series, roles: Roles) -> Tidied:
     words = Words(name, present, *merged(written, stripped), raw=tuple(raw))
     words = words.without(roles.missing_values)
     if categorical:
-        return words.as_categories()
+        return words.as_categories(asked=True)
     return words.as_numbers_or_words(roles)
 
 
