@@ -191,17 +191,18 @@ def _plain(frame: pd.DataFrame, categorical: frozenset[str]) -> list[bool]:
 
 def _unreadable(frame: pd.DataFrame, categorical: frozenset[str]) -> list[Note]:
     """Notes on integers that become one as floats, and on columns of too many categories."""
-    notes = []
+    notes, dtypes = [], list(frame.dtypes)
     for place, is_plain in enumerate(_plain(frame, categorical)):
-        name, values = str(frame.columns[place]), frame.iloc[:, place]
+        if is_plain and dtypes[place].kind not in "iu":
+            continue
+        name, values = str(frame.columns[place]), frame.iloc[:, place].dropna()
         if not is_plain:
-            present = values.dropna()
-            problem = levels_problem(name, present.nunique(), len(present))
+            problem = levels_problem(name, values.nunique(), len(values))
             if problem:
-                example = str(present.iloc[0])
+                example = str(values.iloc[0])
                 notes.append(Note("like an identifier", problem, "--drop COL", name, example, refused=True))
-        elif values.dtype.kind in "iu":
-            note = column_note(name, values.dropna().to_numpy(dtype=f"{values.dtype.kind}8"))
+        else:
+            note = column_note(name, values.to_numpy(dtype=f"{values.dtype.kind}8"))
             notes += [] if note is None else [note]
     return notes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dst.data.readers.columns import check_names, from_frame_columns
 from dst.data.readers.table import Roles, Table, shorten
-from dst.data.readers.wholes import merged_words
+from dst.data.readers.wholes import LARGEST, merged_words
 from dst.errors import InputError
 from dst.limits import check_bytes, unreadable
 
@@ -79,10 +79,16 @@ def _nullable(kind: Any) -> Any:
 
 def _merges_decimals(column: Any) -> bool:
     """Whether a column of decimals holds different whole numbers that are one as float64."""
+    from pyarrow import compute
+
     if not _is_decimal(column.type):
         return False
-    words = (format(value, "f") for value in column.unique().to_pylist() if value is not None)
-    return merged_words(words) is not None
+    values = column.unique().drop_null()
+    values = values.dictionary_decode() if hasattr(values, "dictionary_decode") else values
+    bounds = compute.min_max(values).as_py()
+    if bounds["max"] is None or max(-bounds["min"], bounds["max"]) < LARGEST:
+        return False
+    return merged_words(format(value, "f") for value in values.to_pylist()) is not None
 
 
 def _is_decimal(kind: Any) -> bool:

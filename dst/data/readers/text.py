@@ -14,7 +14,7 @@ from dst.data.readers.missing_words import MISSING
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import is_canonical
 from dst.data.readers.table import Roles, Table, numbered, to_labels
-from dst.data.readers.wholes import is_large, merged_note, merged_words
+from dst.data.readers.wholes import LARGEST, merged_note, merged_words
 from dst.errors import InputError
 from dst.limits import check_columns, unreadable
 
@@ -56,7 +56,8 @@ def _features(path: Path, layout: Layout, roles: Roles) -> tuple[pd.DataFrame, l
     frame.columns = pd.Index(sorted(places, key=places.__getitem__), dtype=object)
     for name in sorted(as_written & set(roles.categorical)):
         frame[name] = _in_order_of_value(frame[name])
-    large = [name for name in places if frame[name].dtype.kind == "f" and is_large(frame[name].to_numpy())]
+    numbers = frame.select_dtypes("float64")
+    large = numbers.columns[(numbers.abs() >= LARGEST).any()]
     notes = _merged(path, layout, roles, {name: places[name] for name in large})
     return frame.drop(columns=[str(note.column) for note in notes]), notes
 
@@ -101,7 +102,8 @@ def _merged(path: Path, layout: Layout, roles: Roles, places: dict[str, int]) ->
     if not places:
         return []
     frame = _parsed(path, layout, roles, list(places.values()), list(places.values()))
-    found = {name: merged_words(frame[place].dropna().str.strip().unique()) for name, place in places.items()}
+    cells = {name: frame[place].dropna().str.strip().unique() for name, place in places.items()}
+    found = {name: merged_words(cell.replace(roles.decimal, ".") for cell in words) for name, words in cells.items()}
     return [merged_note(name, merged) for name, merged in found.items() if merged is not None]
 
 

@@ -103,7 +103,7 @@ class Words:
         """The column as numbers if all its words are, as words if none is; refused if it is neither."""
         plain = _plain_numbers(self.words)
         if plain is not None and not (roles.decimal == "," and _may_be_thousands(self.words)):
-            return self._numbers(plain, self._padded(plain))
+            return self._numbers(plain, self._padded(plain), self.words)
         convention = roles.convention
         numerals = {number: found for number, word in enumerate(self.words) if (found := numeral(word, convention))}
         layouts = {
@@ -130,11 +130,12 @@ class Words:
         refused = [note for note in problems if note.refused]
         if refused:
             return Tidied({}, tuple(refused))
-        values = np.array([numerals[number].value(convention) for number in range(len(self.words))])
-        return self._numbers(values, problems)
+        digits = [numerals[number].digits(convention) for number in range(len(self.words))]
+        return self._numbers(np.array(list(map(float, digits))), problems, digits)
 
-    def _numbers(self, values: npt.NDArray[np.float64], notes: Sequence[Note]) -> Tidied:
-        if (merged := merged_words(self.words)) is not None:
+    def _numbers(self, values: npt.NDArray[np.float64], notes: Sequence[Note], digits: Sequence[str]) -> Tidied:
+        """The column as numbers, given the one that each word is and its digits, unless two of them become one."""
+        if (merged := merged_words(digits)) is not None:
             notes = [*notes, merged_note(self.name, merged)]
         if any(note.refused for note in notes):
             return Tidied({}, tuple(notes))

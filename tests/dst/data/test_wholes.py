@@ -106,6 +106,21 @@ def test_large_numbers_that_differ_as_floats_are_numbers(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("cells", "options"),
+    [
+        ([f"{code:,}".replace(",", ".") for code in CODES * 3], {"decimal": ",", "thousands": "."}),
+        ([f"{code},0" for code in CODES * 3], {"decimal": ","}),
+        ([f"{code:,}".replace(",", " ") for code in CODES * 3], {"thousands": " "}),
+    ],
+)
+def test_codes_in_another_convention_are_refused(cells: list[str], options: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=SAYS):
+        read_table(csv(tmp_path, [f'"{cell}"' for cell in cells]), "y", **options)
+    with pytest.raises(InputError, match=SAYS):
+        from_frame(pd.DataFrame({"a": cells, "b": BESIDE, "y": LABELS}), target="y", **options)
+
+
+@pytest.mark.parametrize(
     ("cells", "categories"),
     [
         (["1.10", "1.1", "1.2"], ("1.1", "1.10", "1.2")),
