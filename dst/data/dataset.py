@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,16 @@ TableMatrix: TypeAlias = "npt.NDArray[np.float32 | np.float64] | csr_array"
 """A table before it is scaled, in float32 or float64 (:mod:`dst.data.precision`)."""
 
 
-def as_array(x: Matrix) -> npt.NDArray[np.float32]:
-    """Return a table as a dense array of its type; a dense one is not copied."""
+@overload
+def as_array(x: Matrix) -> npt.NDArray[np.float32]: ...
+
+
+@overload
+def as_array(x: TableMatrix) -> npt.NDArray[np.float32 | np.float64]: ...
+
+
+def as_array(x: TableMatrix) -> npt.NDArray[np.float32 | np.float64]:
+    """Return a table as a dense array of its type, float32 or float64; a dense one is not copied."""
     return x if isinstance(x, np.ndarray) else x.toarray()
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.float32 | np.float64]
 
 
-def one_hot(fit_codes: Floats, *others: Floats) -> tuple[Floats, ...]:
+def one_hot(fit_codes: Codes, *others: Codes) -> tuple[Floats, ...]:
     """Encode one categorical column by the categories that its fitted rows hold.
 
     A missing code (NaN) is a category like any other, where the fitted rows hold one: that a value is missing may say
@@ -16,7 +17,7 @@ def one_hot(fit_codes: Floats, *others: Floats) -> tuple[Floats, ...]:
     as zeros throughout.
 
     Args:
-        fit_codes: float32 ``(n_rows,)``, whole numbers or NaN.
+        fit_codes: float32 or float64 ``(n_rows,)``, whole numbers or NaN.
         others: the same column of other rows.
 
     Returns:

@@ -44,7 +44,7 @@ def from_frame(
         group: the column that says which rows belong together; no feature.
         time: the column that says when each row was taken; no feature.
         categorical: columns that hold categories though they look like numbers.
-        options: how columns and cells are read, see ``ReadOptions``; numbers in text may be written in any way.
+        options: how columns and cells are read, see ``ReadOptions``, also for numbers and dates that are text.
 
     Raises:
         InputError: what ``load_dataset`` raises on such a table.

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.precision import float_type, merged_integers
+from dst.data.precision import float_type
 from dst.data.readers.counters import counter_notes
+from dst.data.readers.labels import label_notes
 from dst.data.readers.levels import levels_problem
 from dst.data.readers.notes import Note, refuse
 from dst.data.readers.table import Roles, Table, shorten, to_labels
-from dst.data.readers.tidy import decoded, tidied
+from dst.data.readers.tidy import decoded, tidied, without_words
+from dst.data.readers.wholes import column_note
 from dst.errors import InputError
 from dst.limits import check_columns
 
@@ -50,12 +52,12 @@ def from_columns(
             is missing, or is none. All columns that cannot be features are named at once.
     """
     target = str(roles.target)
-    beside = {name: decoded(values) for name, values in beside.items()}
+    beside = {name: without_words(decoded(values), roles.missing_values) for name, values in beside.items()}
     if beside[target].dtype.kind == "M":
         kind = beside[target].dtype
         raise InputError(f"column {target!r}: labels must be classes, words or whole numbers, but their type is {kind}")
     features, found = tidied(features, roles)
-    notes = [*notes, *found]
+    notes = [*notes, *found, *label_notes(target, beside[target], roles)]
     labelled = beside[target].notna().to_numpy()
     if not labelled.all():
         unlabelled = len(labelled) - int(labelled.sum())
@@ -63,8 +65,11 @@ def from_columns(
         notes.append(Note("rows without a label", says, "leave them out", target, str(unlabelled), refused=True))
         features = features[labelled]
         beside = {name: values[labelled] for name, values in beside.items()}
+    unreadable = _unreadable(features, frozenset(roles.categorical))
+    notes += unreadable
     if not roles.survey:
         refuse(notes)
+    features = features.drop(columns=[str(note.column) for note in unreadable])
     check_unique(list(features.columns))
     try:
         labels = to_labels(beside[target].to_numpy())
@@ -115,12 +120,11 @@ def find_column(name: str, columns: Sequence[str]) -> int:
 
 
 def number_categories(
-    name: str, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
+    values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
 ) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """Codes and names of the categories of a column of numbers.
 
     Args:
-        name: the column's.
         values: the numbers as they were read, of any type: ``(n_rows,)``, or those of the rows that have one.
         present: bool ``(n_rows,)``, which rows have one; None: those whose number is not NaN.
     """
@@ -128,25 +132,18 @@ def number_categories(
         present = ~np.isnan(values)
         values = values[present]
     found, codes = np.unique(values, return_inverse=True)
-    return _codes(name, present, codes), tuple(number_name(value) for value in found)
-
-
-def check_integers(name: str, values: npt.NDArray[Any]) -> None:
-    """Raise an InputError if a column of integers holds some that become one as floats."""
-    merged = merged_integers(values)
-    if merged is not None:
-        raise InputError(
-            f"whole numbers beyond 2**53 must differ as floats, but {merged[0]} and {merged[1]} in column {name!r} "
-            f"become one: name it as categorical, subtract what they share, or leave it out"
-        )
+    return _codes(present, codes), tuple(number_name(value) for value in found)
 
 
 def to_groups(name: str, values: pd.Series) -> npt.NDArray[np.int64]:
-    """A code a row for a column that says which rows belong together.
+    """A code a row for a column that says which rows belong together; spaces around a word are no part of it.
 
     Raises:
-        InputError: a row has no group.
+        InputError: a row has no group, or one without a name.
     """
+    if values.dtype.kind in "OSU":
+        words = values.map(lambda cell: cell.strip() if isinstance(cell, str) else cell, na_action="ignore")
+        values = words.where(words != "")
     lacking = int(values.isna().sum())
     if lacking:
         raise InputError(f"{lacking} of {len(values)} rows have no group in column {name!r}")
@@ -184,18 +181,38 @@ def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
     return times
 
 
+def _plain(frame: pd.DataFrame, categorical: frozenset[str]) -> list[bool]:
+    """Whether each column holds numbers and no categories."""
+    return [
+        dtype.kind in "biuf" and not hasattr(dtype, "categories") and name not in categorical
+        for name, dtype in frame.dtypes.items()
+    ]
+
+
+def _unreadable(frame: pd.DataFrame, categorical: frozenset[str]) -> list[Note]:
+    """Notes on integers that become one as floats, and on columns of too many categories."""
+    notes, dtypes = [], list(frame.dtypes)
+    for place, is_plain in enumerate(_plain(frame, categorical)):
+        if is_plain and dtypes[place].kind not in "iu":
+            continue
+        name, values = str(frame.columns[place]), frame.iloc[:, place].dropna()
+        if not is_plain:
+            problem = levels_problem(name, values.nunique(), len(values))
+            if problem:
+                example = str(values.iloc[0])
+                notes.append(Note("like an identifier", problem, "--drop COL", name, example, refused=True))
+        else:
+            note = column_note(name, values.to_numpy(dtype=f"{values.dtype.kind}8"))
+            notes += [] if note is None else [note]
+    return notes
+
+
 def _features(
     frame: pd.DataFrame, categorical: frozenset[str]
 ) -> tuple[npt.NDArray[np.float32 | np.float64], dict[int, tuple[str, ...]]]:
     """The features, float32 or float64 ``(n_rows, n_columns)``, and the categories of those that have some."""
-    plain = [
-        dtype.kind in "biuf" and not hasattr(dtype, "categories") and name not in categorical
-        for name, dtype in frame.dtypes.items()
-    ]
+    plain = _plain(frame, categorical)
     numeric = frame.loc[:, plain]
-    for name, dtype in numeric.dtypes.items():
-        if dtype.kind in "iu":
-            check_integers(str(name), numeric[name].dropna().to_numpy(dtype=f"{dtype.kind}8"))
     kind = max(
         (float_type(dtype) for dtype in numeric.dtypes), key=lambda one: np.dtype(one).itemsize, default=np.float32
     )
@@ -206,12 +223,11 @@ def _features(
     features[:, plain] = x
     categories = {}
     for column in (number for number, is_plain in enumerate(plain) if not is_plain):
-        name = str(frame.columns[column])
-        features[:, column], categories[column] = _worded(name, frame[name])
+        features[:, column], categories[column] = _worded(frame.iloc[:, column])
     return features, categories
 
 
-def _pandas_categories(name: str, values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _pandas_categories(values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """Codes and names of the categories that occur in a column of pandas categories, whatever their type."""
     import pandas as pd
 
@@ -219,31 +235,27 @@ def _pandas_categories(name: str, values: pd.Series) -> tuple[npt.NDArray[np.flo
     present = codes >= 0
     categories = values.cat.categories
     if categories.dtype.kind in "biuf":
-        return number_categories(name, categories.to_numpy()[codes[present]], present)
+        return number_categories(categories.to_numpy()[codes[present]], present)
     texts = np.array([str(category) for category in categories], dtype=object)
     codes, names = pd.factorize(texts[codes[present]], sort=True)
-    return _codes(name, present, codes), tuple(map(str, names))
+    return _codes(present, codes), tuple(map(str, names))
 
 
-def _worded(name: str, values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _worded(values: pd.Series) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """The codes and names of a column of categories, which are words or numbers."""
     import pandas as pd
 
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return _pandas_categories(name, values)
+        return _pandas_categories(values)
     if values.dtype.kind in "biuf":
-        return number_categories(name, values.dropna().to_numpy(), values.notna().to_numpy())
+        return number_categories(values.dropna().to_numpy(), values.notna().to_numpy())
     present = values.notna().to_numpy()
     codes, found = pd.factorize(values.to_numpy(dtype=object)[present], sort=True)
-    return _codes(name, present, codes), tuple(map(str, found))
+    return _codes(present, codes), tuple(map(str, found))
 
 
-def _codes(name: str, present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Codes at the rows that have a value, NaN at the others, if there are not too many categories."""
-    count = int(codes.max()) + 1 if len(codes) else 0
-    problem = levels_problem(name, count, len(codes))
-    if problem:
-        raise InputError(f"{problem}; leave the column out (--drop)")
+def _codes(present: npt.NDArray[np.bool_], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Codes at the rows that have a value, NaN at the others."""
     column = np.full(len(present), np.nan)
     column[present] = codes
     return column

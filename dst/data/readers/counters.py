@@ -22,12 +22,15 @@ _INDEX_NAME = re.compile(
     r"unnamed: \d+(_level_\d+)?|index|level_0|row[._ ]?(names?|id|index|number|nr|no)|rn", re.IGNORECASE
 )
 
+_UNNAMED = re.compile(r"unnamed: \d", re.IGNORECASE)
+
 
 def counter_notes(x: Floats, frame: pd.DataFrame, categories: Container[int]) -> list[Note]:
     """Notes on columns of whole numbers that count rows, or whose digits are dates such as 20240131.
 
     A column counts rows if it rises by 1 from row to row, or holds each of 0 to n - 1, or of 1 to n, once. One with the
-    name that programs give to a saved index need only hold each number once.
+    name that programs give to a saved index need only hold each number once; one called ``Unnamed: 0``, which pandas
+    gives to an index that was read back, any whole numbers.
 
     Args:
         x: the features ``(n_rows, n_columns)``.
@@ -47,7 +50,8 @@ def counter_notes(x: Floats, frame: pd.DataFrame, categories: Container[int]) ->
         if column in categories:
             continue
         name, values = str(frame.columns[column]), frame.iloc[:, column].to_numpy(dtype=np.float64, na_value=np.nan)
-        if _counts_rows(values) or (column in named and _all_differ(values)):
+        is_saved = column in named and (_UNNAMED.match(name) is not None or _all_differ(values))
+        if _counts_rows(values) or (is_saved and not (values % 1).any()):
             remedy = "a saved row index? --index-column COL or --drop COL"
             notes.append(Note("row numbers", "", remedy, name, f"{values[0]:g}, {values[1]:g}, ..."))
         elif (dates := compact_dates(values)) is not None and dates.nunique() > 2:
@@ -64,4 +68,4 @@ def _counts_rows(values: npt.NDArray[np.float64]) -> bool:
 
 
 def _all_differ(values: npt.NDArray[np.float64]) -> bool:
-    return not (values % 1).any() and len(np.unique(values)) == len(values)
+    return len(np.unique(values)) == len(values)

@@ -29,9 +29,14 @@ _NAMED = (
     rf"{_MONTH}[ -]{_DAY}(?:,? \d{{4}})?",
     rf"{_MONTH}[ -]\d{{4}}",
     rf"\d{{4}}[ -]{_MONTH}(?:[ -]\d{{1,2}})?",
+    rf"\d{{1,2}}[ ./-]?{_MONTH}",
+    rf"{_MONTH} +\d{{1,2}} +{_CLOCK}(?: [a-z]{{3,4}})? \d{{4}}",
 )
 _NAMES = re.compile(rf"(?:[a-z]{{3,9}}\.?,? )?(?:{'|'.join(_NAMED)}){_WITH_CLOCK}", re.IGNORECASE)
 _WEEK = re.compile(r"\d{4}-?W\d{2}(-?\d)?")
+_COMPACT = re.compile(rf"\d{{4}}(\d{{2}})(\d{{2}})T\d{{2}}(?:\d{{2}}(?:\d{{2}}(?:[.,]\d+)?)?)?{_ZONE}")
+_MONTH_OF_YEAR = re.compile(r"(0?[1-9]|1[0-2])[/-](1[89]|2[01])\d{2}")
+_DAY_OF_YEAR = re.compile(r"(1[89]|2[01])\d{2}-(00[1-9]|0[1-9]\d|[12]\d{2}|3[0-5]\d|36[0-6])")
 _TIME = re.compile(rf"(?:{_CLOCK}(?: ?[ap]\.?m\.?)?|-?\d+ days?,? [+-]?{_CLOCK})", re.IGNORECASE)
 
 
@@ -39,7 +44,7 @@ def layout(cell: str) -> Layout | None:
     """How a cell without spaces around it is a date or time, if it is one."""
     if not cell[:1].isalnum() and cell[:1] != "-":
         return None
-    if found := _ISO.fullmatch(cell):
+    if found := _ISO.fullmatch(cell) or _COMPACT.fullmatch(cell):
         month, day = int(found[1]), int(found[2] or 1)
         return "iso" if 1 <= month <= 12 and 1 <= day <= 31 else None
     if found := _NUMBERS.fullmatch(cell):
@@ -48,7 +53,7 @@ def layout(cell: str) -> Layout | None:
             return "other" if 1 <= second <= 12 and 1 <= last <= 31 else None
         in_a_year = 1 <= min(first, second) <= 12 and max(first, second) <= 31
         return "other" if len(found[1]) <= 2 <= len(found[4]) and in_a_year else None
-    if _NAMES.fullmatch(cell) or _WEEK.fullmatch(cell):
+    if any(pattern.fullmatch(cell) for pattern in (_NAMES, _WEEK, _MONTH_OF_YEAR, _DAY_OF_YEAR)):
         return "other"
     return "time" if _TIME.fullmatch(cell) else None
 

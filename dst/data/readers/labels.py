@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dst.data.readers.missing_words import is_placeholder
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import numeral
 from dst.data.readers.table import Roles
+from dst.data.readers.wholes import as_whole, is_large
+from dst.data.readers.words import alike_notes, stand_in_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +46,8 @@ def typed(name: str, role: str, cells: Sequence[str], roles: Roles) -> tuple[pd.
         return series, notes
     if role == "time":
         return numbers, notes
+    if role == "group" and numbers.dtype.kind == "f" and is_large(numbers.to_numpy()):
+        return series, notes  # floats would make two groups one
     if all(_WHOLE.fullmatch(word) for word in plain):
         return numbers, [
             *notes,
@@ -52,7 +57,19 @@ def typed(name: str, role: str, cells: Sequence[str], roles: Roles) -> tuple[pd.
     has_number = any(abs(value) != float("inf") for value in values)
     if has_number and any(value != int(value) if abs(value) != float("inf") else True for value in values):
         return numbers, notes  # a regression target, which labels cannot be
-    return series, [*notes, *_two_spellings(name, role, found, refused=False, value=float)]
+    return series, [*notes, *_two_spellings(name, role, found, refused=False, value=str)]
+
+
+def label_notes(name: str, values: pd.Series, roles: Roles) -> list[Note]:
+    """Notes on words among numbers that seem to mean no label, and on words that differ in spaces only."""
+    if values.dtype.kind not in "OSU":
+        return []
+    words = list(dict.fromkeys(str(cell).strip() for cell in values.dropna().unique()))
+    numbers = {word for word in words if numeral(word, roles.convention) is not None}
+    rest = [word for word in words if word and word not in numbers]
+    if numbers and rest and all(map(is_placeholder, rest)):
+        return [stand_in_note(name, "labels that are numbers", rest, ", ".join(map(repr, rest[:3])))]
+    return alike_notes(name, words, "labels")
 
 
 def _plain(word: str, roles: Roles) -> str:
@@ -62,16 +79,17 @@ def _plain(word: str, roles: Roles) -> str:
     cell = numeral(word, roles.convention)
     if cell is None or cell.unit or roles.convention not in cell.conventions:
         return word
-    value = cell.value(roles.convention)
-    is_plain = (".", None) in cell.conventions and cell.value((".", None)) == value
-    return word if is_plain else f"{value:.17g}"
+    is_plain = (".", None) in cell.conventions and cell.value((".", None)) == cell.value(roles.convention)
+    return word if is_plain else cell.digits(roles.convention)
 
 
 def _two_spellings(name: str, role: str, found: Sequence[str], refused: bool, value: Any) -> list[Note]:
     """A note where two words are one number."""
     spellings: dict[float, list[str]] = {}
     for word in found:
-        spellings.setdefault(float(value(word)), []).append(word)
+        number = value(word)
+        whole = as_whole(number)
+        spellings.setdefault(float(number) if whole is None else whole, []).append(word)
     twice = next((words[:2] for words in spellings.values() if len(words) > 1), None)
     if twice is None:
         return []

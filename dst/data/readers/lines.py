@@ -22,7 +22,7 @@ from dst.errors import InputError
 from dst.limits import check_bytes
 
 _CHUNK = 2**20
-_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEP = re.compile(r'"?sep=(.)"?[,;|\s]*', re.IGNORECASE)  # a spreadsheet that saves it again adds empty fields
 _BEFORE_A_FIELD = np.frombuffer(b',;\t| "\r\n', dtype=np.uint8)
 _SIGNS = np.frombuffer(b"+-", dtype=np.uint8)
 

@@ -7,7 +7,7 @@
 | what ``missing_values`` names | missing | missing |
 
 In label and group columns only an empty cell, and what ``missing_values`` names, is missing: "None" and "NA" are names
-that classes have.
+that classes have. Among labels that are numbers otherwise they are refused until named.
 """
 
 from __future__ import annotations

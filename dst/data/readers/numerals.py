@@ -58,9 +58,13 @@ class Numeral:
 
     def value(self, convention: Convention) -> float:
         """The number in one of its conventions; ``52 %`` is 52."""
+        return float(self.digits(convention))
+
+    def digits(self, convention: Convention) -> str:
+        """The number as Python writes it, with all digits that it has."""
         decimal, thousands = convention
         digits = self.body if thousands is None else re.sub(_mark(thousands), "", self.body)
-        return float((self.sign + digits.replace(decimal, ".")).replace("\u2212", "-"))
+        return (self.sign + digits.replace(decimal, ".")).replace("\u2212", "-")
 
 
 def numeral(cell: str, given: Convention) -> Numeral | None:

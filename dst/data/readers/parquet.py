@@ -7,6 +7,7 @@ from typing import Any
 
 from dst.data.readers.columns import check_names, from_frame_columns
 from dst.data.readers.table import Roles, Table, shorten
+from dst.data.readers.wholes import LARGEST, merged_words
 from dst.errors import InputError
 from dst.limits import check_bytes, unreadable
 
@@ -14,7 +15,7 @@ from dst.limits import check_bytes, unreadable
 def read_parquet(path: Path, roles: Roles) -> Table:
     """Read the named columns of a Parquet file: numbers, truth values, text (or its bytes), categories and dates.
 
-    Decimals are read as float64, durations as seconds.
+    Decimals are read as float64 unless that makes two of them one (then as text), durations as seconds.
     """
     from pyarrow import parquet
 
@@ -32,7 +33,10 @@ def read_parquet(path: Path, roles: Roles) -> Table:
             sum(file.metadata.row_group(group).total_byte_size for group in groups),
         )
         check_bytes(claimed, path.stat().st_size)
-        frame = _read(opened, file.schema_arrow).to_pandas(ignore_metadata=True)
+        table = _read(opened, file.schema_arrow)
+        frame = table.to_pandas(ignore_metadata=True)
+        for name in _integers_with_gaps(table):  # pandas makes floats of them
+            frame[name] = table.column(name).to_pandas(types_mapper=_nullable)
     return from_frame_columns(frame[names], roles)
 
 
@@ -54,7 +58,43 @@ def _read(opened: Any, schema: Any) -> Any:
             lengths = compute.binary_length(chunk.dictionary)
             claimed += compute.sum(compute.take(lengths, chunk.indices)).as_py() or 0
     check_bytes(claimed, size)
-    return table.cast(pa.schema([field.with_type(_plain_type(field.type)) for field in schema]))
+    fields = [field.with_type(_plain_type(field.type, _merges_decimals(table.column(field.name)))) for field in schema]
+    return table.cast(pa.schema(fields))
+
+
+def _integers_with_gaps(table: Any) -> list[str]:
+    from pyarrow import types
+
+    wide = [field.name for field in table.schema if types.is_int64(field.type) or types.is_uint64(field.type)]
+    return [name for name in wide if table.column(name).null_count]
+
+
+def _nullable(kind: Any) -> Any:
+    """The pandas type of integers with gaps."""
+    import pandas as pd
+    from pyarrow import types
+
+    return pd.UInt64Dtype() if types.is_uint64(kind) else pd.Int64Dtype()
+
+
+def _merges_decimals(column: Any) -> bool:
+    """Whether a column of decimals holds different whole numbers that are one as float64."""
+    from pyarrow import compute
+
+    if not _is_decimal(column.type):
+        return False
+    values = column.unique().drop_null()
+    values = values.dictionary_decode() if hasattr(values, "dictionary_decode") else values
+    bounds = compute.min_max(values).as_py()
+    if bounds["max"] is None or max(-bounds["min"], bounds["max"]) < LARGEST:
+        return False
+    return merged_words(format(value, "f") for value in values.to_pylist()) is not None
+
+
+def _is_decimal(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_decimal(kind) or (types.is_dictionary(kind) and types.is_decimal(kind.value_type)))
 
 
 def _width(kind: Any) -> int:
@@ -64,16 +104,15 @@ def _width(kind: Any) -> int:
     return int(kind.byte_width) if types.is_fixed_size_binary(kind) else 4
 
 
-def _plain_type(kind: Any) -> Any:
+def _plain_type(kind: Any, as_text: bool) -> Any:
     """The type without decimals, which pandas would keep as an object a cell."""
     import pyarrow as pa
     from pyarrow import types
 
-    if types.is_decimal(kind):
-        return pa.float64()
-    if types.is_dictionary(kind) and types.is_decimal(kind.value_type):
-        return pa.dictionary(kind.index_type, pa.float64())
-    return kind
+    if not _is_decimal(kind):
+        return kind
+    plain = pa.string() if as_text else pa.float64()
+    return pa.dictionary(kind.index_type, plain) if types.is_dictionary(kind) else plain
 
 
 def _check_types(schema: Any, names: list[str]) -> None:

@@ -11,6 +11,7 @@ from dst.data.readers.dates import compact_dates, date_parts, to_stamps
 from dst.data.readers.missing_words import MISSING
 from dst.data.readers.notes import Note
 from dst.data.readers.table import Roles, shorten
+from dst.data.readers.wholes import LARGEST, is_large, merged_note, merged_words
 from dst.data.readers.words import DATES_REMEDY, Tidied, Words, merged, refused
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def decoded(values: pd.Series) -> pd.Series:
         except UnicodeDecodeError:
             return values
     if "Decimal" in kinds and kinds <= {"Decimal", "int", "float"}:
+        words = {format(cell, "f") for cell in set(present) if cell == cell and abs(cell) >= LARGEST}
+        if merged_words(words) is not None:
+            return values.map(lambda cell: format(cell, "f"), na_action="ignore").astype(object)
         return values.map(float, na_action="ignore").astype(np.float64)
     if kinds and kinds <= {"date", "datetime", "Timestamp"}:
         stamps = to_stamps(values)
@@ -66,16 +70,37 @@ def decoded(values: pd.Series) -> pd.Series:
     return pd.to_timedelta(values).dt.total_seconds() if kinds and kinds <= {"timedelta", "Timedelta"} else values
 
 
-def _without_numbers(frame: pd.DataFrame, words: Sequence[str]) -> pd.DataFrame:
-    """The frame with NaN for the missing values that are numbers, such as -999."""
+def without_words(values: pd.Series, words: Sequence[str]) -> pd.Series:
+    """A column with no value where a cell is one of the words, or the number that one of them is."""
     import pandas as pd
 
-    numbers = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce").dropna().tolist()
+    if not words:
+        return values
+    if values.dtype.kind in "iuf" and not isinstance(values.dtype, pd.CategoricalDtype):
+        return values.mask(values.isin(_numbers(words)))
+    cells = values.astype(object).map(lambda cell: str(cell).strip(), na_action="ignore")
+    return values.mask(cells.isin(words))
+
+
+def _numbers(words: Sequence[str]) -> list[float]:
+    """Those of the words that are numbers."""
+    import pandas as pd
+
+    found: list[float] = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce").dropna().tolist()
+    return found
+
+
+def _without_numbers(frame: pd.DataFrame, words: Sequence[str]) -> pd.DataFrame:
+    """The frame with NaN for the missing values that are numbers, such as -999."""
+    numbers = _numbers(words)
     kinds = [dtype.kind in "iuf" and not hasattr(dtype, "categories") for dtype in frame.dtypes]
     numeric = frame.columns[kinds]
     if not numbers or numeric.empty:
         return frame
     frame = frame.copy()
+    for name in numeric:  # a gap among integers would make them floats
+        if isinstance(dtype := frame[name].dtype, np.dtype) and dtype.kind in "iu" and is_large(frame[name].to_numpy()):
+            frame[name] = frame[name].astype("Int64" if dtype.kind == "i" else "UInt64")
     frame[numeric] = frame[numeric].mask(frame[numeric].isin(numbers))
     return frame
 
@@ -107,7 +132,7 @@ def _column(name: str, values: pd.Series, roles: Roles) -> Tidied:
             return Tidied({name: values})  # categories that are no words
         values = values.astype(values.dtype.categories.dtype)
     if name in roles.dates:
-        return _named_dates(name, values)
+        return _named_dates(name, values, roles.missing_values)
     if values.dtype.kind == "M":
         if name not in roles.categorical:
             return refused(
@@ -124,6 +149,10 @@ def _column(name: str, values: pd.Series, roles: Roles) -> Tidied:
         return refused(name, "neither numbers nor words", says, "--drop COL", shorten(sorted(others)))
     categorical = category or name in roles.categorical
     if len(cells) and not categorical and not any(isinstance(cell, str) for cell in cells):
+        if (
+            together := merged_words(str(cell) for cell in set(cells) if isinstance(cell, int | np.integer))
+        ) is not None:
+            return Tidied({}, (merged_note(name, together),))
         column = np.full(len(values), np.nan)
         column[present] = cells.astype(np.float64)
         return Tidied({name: column})
@@ -133,17 +162,17 @@ def _column(name: str, values: pd.Series, roles: Roles) -> Tidied:
     words = Words(name, present, *merged(written, stripped), raw=tuple(raw))
     words = words.without(roles.missing_values)
     if categorical:
-        return words.as_categories()
+        return words.as_categories(asked=True)
     return words.as_numbers_or_words(roles)
 
 
-def _named_dates(name: str, values: pd.Series) -> Tidied:
+def _named_dates(name: str, values: pd.Series, missing: Sequence[str]) -> Tidied:
     """The parts of a column that was named as dates."""
     if values.dtype.kind in "iuf":
         stamps = compact_dates(values.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
         values = values.map(lambda cell: cell.strip() if isinstance(cell, str) else cell, na_action="ignore")
-        values = values.where(~values.isin(MISSING))
+        values = without_words(values.where(~values.isin(MISSING)), missing)
         stamps = to_stamps(values)
     lost = values[values.notna() & stamps.isna()] if stamps is not None else values.dropna()
     if len(lost) or stamps is None or stamps.isna().all():

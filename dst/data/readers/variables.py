@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import TableMatrix
-from dst.data.precision import float_type
-from dst.data.readers.columns import check_integers, check_unique, find_column, number_categories, to_groups, to_times
+from dst.data.precision import float_type, merged_integers
+from dst.data.readers.columns import check_unique, find_column, number_categories, to_groups, to_times
+from dst.data.readers.levels import levels_problem
 from dst.data.readers.table import Roles, Table, check_rows, numbered, shorten, to_labels
+from dst.data.readers.wholes import merged_sentence
 from dst.errors import InputError
 from dst.limits import check_columns
 
@@ -83,7 +85,10 @@ def from_variables(
         column = find_column(name, names)
         if not isinstance(matrix, np.ndarray):
             raise InputError(f"a categorical column must be in a table that is not sparse, but {name!r} is")
-        matrix[:, column], categories[column] = number_categories(name, x[:, column])
+        matrix[:, column], categories[column] = number_categories(x[:, column])
+        problem = levels_problem(name, len(categories[column]), int((~np.isnan(matrix[:, column])).sum()))
+        if problem:
+            raise InputError(f"{problem}; leave the column out (--drop)")
     _check_integers(x, names, categories)
     return Table(
         matrix,
@@ -184,7 +189,10 @@ def _check_integers(x: Any, names: Sequence[str], categories: Mapping[int, Any])
     for column, name in enumerate(names):
         if column not in categories:
             values = by_column[:, [column]]
-            check_integers(name, values[:, 0] if isinstance(values, np.ndarray) else values.data)
+            merged = merged_integers(values[:, 0] if isinstance(values, np.ndarray) else values.data)
+            if merged is not None:
+                says = merged_sentence(name, merged)
+                raise InputError(f"{says}: name it as categorical, subtract what they share, or leave it out")
 
 
 def _vector(values: Any) -> npt.NDArray[Any]:

@@ -16,9 +16,12 @@ from dst.data.readers.missing_words import MISSING, is_placeholder
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import Numeral, common_conventions, is_padded, numeral
 from dst.data.readers.table import Roles
+from dst.data.readers.units import are_amounts, are_quarters
+from dst.data.readers.wholes import merged_note, merged_words
 from dst.errors import listed
 
 DATES_REMEDY = "--dates COL (days and parts), --time COL or --drop COL"
+_AMOUNTS = "numbers with units or limits"
 _LAYOUTS = {
     "iso": ("dates", "dates", DATES_REMEDY),
     "other": (
@@ -73,9 +76,13 @@ class Words:
         used, codes = np.unique(codes, return_inverse=True)
         return replace(self, present=present, codes=codes, words=[words[number] for number in used])
 
-    def as_categories(self) -> Tidied:
-        """The column as words, if there are not too many."""
+    def as_categories(self, asked: bool = False) -> Tidied:
+        """The column as words, if there are not too many; that words look like numbers is noted unless asked for."""
+        amounts = not asked and are_amounts(self.words)
         problem = levels_problem(self.name, len(self.words), len(self.codes))
+        if problem and amounts:
+            says = f"column {self.name!r} holds what look like {_AMOUNTS}: {self._shown(list(range(len(self.words))))}"
+            return refused(self.name, _AMOUNTS, says, "write the numbers alone, or --drop COL", self.words[0])
         if problem:
             example = self.words[0] if self.words else ""
             return refused(self.name, "like an identifier", problem, "--drop COL", example)
@@ -85,13 +92,18 @@ class Words:
         if len({word.strip() for word in self.raw}) < len(self.raw):
             example = next(word for word in self.raw if word != word.strip())
             notes = (Note("spaces around words", "", "read without them", self.name, repr(example)),)
-        return Tidied({self.name: column}, (*notes, *self._alike()))
+        if amounts:
+            remedy = "read as categories; write the numbers alone if they are"
+            notes = (*notes, Note(_AMOUNTS, "", remedy, self.name, self.words[0]))
+        elif not asked and are_quarters(self.words):
+            notes = (*notes, Note("quarters", "", "read as categories", self.name, self.words[0]))
+        return Tidied({self.name: column}, (*notes, *alike_notes(self.name, self.words, "categories")))
 
     def as_numbers_or_words(self, roles: Roles) -> Tidied:
         """The column as numbers if all its words are, as words if none is; refused if it is neither."""
         plain = _plain_numbers(self.words)
-        if plain is not None:
-            return self._numbers(plain, self._padded(plain))
+        if plain is not None and not (roles.decimal == "," and _may_be_thousands(self.words)):
+            return self._numbers(plain, self._padded(plain), self.words)
         convention = roles.convention
         numerals = {number: found for number, word in enumerate(self.words) if (found := numeral(word, convention))}
         layouts = {
@@ -101,7 +113,7 @@ class Words:
         }
         rest = [number for number in range(len(self.words)) if number not in numerals and number not in layouts]
         if not numerals and not layouts:
-            return self.as_categories()
+            return self._truth_values_with_gaps() or self.as_categories()
         missing = [number for number in rest if self.words[number] in MISSING]
         if missing and len(missing) == len(rest):
             return self.without([self.words[number] for number in missing]).as_numbers_or_words(roles)
@@ -109,7 +121,7 @@ class Words:
         words = [number for number in rest if number not in stand_in]
         has_plain = any((".", None) in found.conventions and not found.unit for found in numerals.values())
         if words and not has_plain and self._rows(words) > self._rows([*numerals, *layouts]):
-            return self.as_categories()
+            return self._mostly_words(numerals, layouts)
         if words or (numerals and layouts):
             return self._mixed(words or list(layouts), numerals, layouts)
         problems = self._dates(layouts) if layouts else self._units(numerals, convention)
@@ -118,10 +130,13 @@ class Words:
         refused = [note for note in problems if note.refused]
         if refused:
             return Tidied({}, tuple(refused))
-        values = np.array([numerals[number].value(convention) for number in range(len(self.words))])
-        return self._numbers(values, problems)
+        digits = [numerals[number].digits(convention) for number in range(len(self.words))]
+        return self._numbers(np.array(list(map(float, digits))), problems, digits)
 
-    def _numbers(self, values: npt.NDArray[np.float64], notes: Sequence[Note]) -> Tidied:
+    def _numbers(self, values: npt.NDArray[np.float64], notes: Sequence[Note], digits: Sequence[str]) -> Tidied:
+        """The column as numbers, given the one that each word is and its digits, unless two of them become one."""
+        if (merged := merged_words(digits)) is not None:
+            notes = [*notes, merged_note(self.name, merged)]
         if any(note.refused for note in notes):
             return Tidied({}, tuple(notes))
         column = np.full(len(self.present), np.nan)
@@ -177,10 +192,25 @@ class Words:
         if not common:
             says = f"column {self.name!r} holds numbers written in several ways: {self._shown(list(others))}"
             return Note("numbers written in several ways", says, "write them alike", self.name, example, refused=True)
-        kind = " or ".join(dict.fromkeys("thousands separators" if mark else "decimal commas" for _, mark in common))
+        kind = " or ".join(dict.fromkeys(_what_is_written(*one) for one in common))
         options = " or ".join(_options(*one) for one in common)
         says = f"column {self.name!r} holds what look like numbers with {kind}: {self._shown(list(others))}"
         return Note(kind, says, f"{options} (if numbers)", self.name, example, refused=True)
+
+    def _mostly_words(self, numerals: dict[int, Numeral], layouts: dict[int, Any]) -> Tidied:
+        """The column as categories, with a note on the numbers or dates that are some of them."""
+        result = self.as_categories()
+        kind = f"words and some {'numbers' if numerals else 'dates'}"
+        remedy = "read as categories; name words for missing with --missing-values"
+        note = Note(kind, "", remedy, self.name, self.words[next(iter(numerals or layouts))])
+        return replace(result, notes=(*result.notes, note))
+
+    def _truth_values_with_gaps(self) -> Tidied | None:
+        """A refusal where the words are truth values and some that seem to mean no value."""
+        rest = [number for number, word in enumerate(self.words) if word.casefold() not in ("true", "false")]
+        if not rest or len(rest) == len(self.words) or not all(is_placeholder(self.words[number]) for number in rest):
+            return None
+        return Tidied({}, (self._stand_ins(rest, "truth values"),))
 
     def _mixed(self, words: list[int], numerals: dict[int, Numeral], layouts: dict[int, Any]) -> Tidied:
         what = "numbers" if numerals else "dates"
@@ -192,23 +222,7 @@ class Words:
         return Tidied({}, (Note(kind, says, remedy, self.name, example, refused=True),))
 
     def _stand_ins(self, numbers: list[int], among: str) -> Note:
-        options = " ".join(f"--missing-values {_quoted(self.words[number])}" for number in numbers[:2])
-        more = " ..." if len(numbers) > 2 else ""
-        says = f"column {self.name!r} mixes {among} and words that seem to mean no value: {self._shown(numbers)}"
-        kind = "words for missing"
-        return Note(kind, says, f"{options}{more}", self.name, self.words[numbers[0]], refused=True)
-
-    def _alike(self) -> tuple[Note, ...]:
-        """A note where two words differ in the spaces within them only."""
-        seen: dict[str, str] = {}
-        for word in self.words:
-            other = seen.setdefault(" ".join(word.split()), word)
-            if other != word:
-                example = f"{other!r} and {word!r}"
-                return (
-                    Note("words that differ in spaces", "", "two categories; write them alike", self.name, example),
-                )
-        return ()
+        return stand_in_note(self.name, among, [self.words[number] for number in numbers], self._shown(numbers))
 
     def _rows(self, numbers: list[int]) -> int:
         return int(np.isin(self.codes, numbers).sum())
@@ -224,6 +238,25 @@ class Words:
         return ", ".join(cells) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
 
 
+def stand_in_note(name: str, among: str, words: Sequence[str], shown: str) -> Note:
+    """A note that refuses words that seem to mean no value, and says how they are named as such."""
+    options = " ".join(f"--missing-values {_quoted(word)}" for word in words[:2])
+    more = " ..." if len(words) > 2 else ""
+    says = f"column {name!r} mixes {among} and words that seem to mean no value: {shown}"
+    return Note("words for missing", says, f"{options}{more}", name, words[0], refused=True)
+
+
+def alike_notes(name: str, words: Sequence[str], what: str) -> list[Note]:
+    """A note where two words differ in the spaces within them only."""
+    seen: dict[str, str] = {}
+    for word in words:
+        other = seen.setdefault(" ".join(word.split()), word)
+        if other != word:
+            example = f"{other!r} and {word!r}"
+            return [Note("words that differ in spaces", "", f"two {what}; write them alike", name, example)]
+    return []
+
+
 def _plain_numbers(words: list[str]) -> npt.NDArray[np.float64] | None:
     """The words as numbers, if they all are as they stand."""
     import pandas as pd
@@ -232,8 +265,22 @@ def _plain_numbers(words: list[str]) -> npt.NDArray[np.float64] | None:
     return None if not len(words) or np.isnan(numbers).any() else numbers
 
 
+def _what_is_written(decimal: str, thousands: str | None) -> str:
+    if thousands is not None:
+        return "thousands separators"
+    return "decimal commas" if decimal == "," else "decimal points"
+
+
+def _may_be_thousands(words: Sequence[str]) -> bool:
+    """Whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
+    if not any("." in word for word in words):
+        return False
+    with_points = (",", ".")
+    return all((found := numeral(word, with_points)) and with_points in found.conventions for word in words)
+
+
 def _options(decimal: str, thousands: str | None) -> str:
-    options = [f"--decimal {decimal}"] if decimal != "." else []
+    options = [f"--decimal {decimal}"] if decimal != "." or thousands is None else []
     options += [f"--thousands {_quoted(thousands)}"] if thousands is not None else []
     return " ".join(options)
 

@@ -287,9 +287,6 @@ BAD: dict[str, Bad] = {
     ),
     "an identifier": csv(IDS, "column 'id' has 60 categories in 60 rows, like an identifier"),
     "too many categories": csv(THOUSANDS, "column 'id' has 1001 categories in 4004 rows"),
-    "an identifier of numbers": csv(
-        "a,b,y\n" + "".join(f"{n},1,{n % 2}\n" for n in range(60)), "60 categories in 60 rows", categorical=["a"]
-    ),
     "dates": Bad(
         "t.parquet", parquet(frame().assign(day=pd.Timestamp("2020"))), "'day' holds dates", {"target": "label"}
     ),
