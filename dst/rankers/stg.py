@@ -224,6 +224,7 @@ def rank_by_stg(
 
     All epochs are trained, as by the authors' package: gates part slowly, long after the lowest validation loss of a
     network that overfits. A column with several encodings has one gate. ``nnz`` counts all weights.
+    On a table that has such columns the score is how many ``sigma`` a gate stands above that of a copy without effect.
     """
     ranking = StgRanking(train, validation, config, rng)
     run_to_the_end(ranking, state, on_epoch)

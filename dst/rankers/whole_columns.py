@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from dst.checkpoint import State
 from dst.data.dataset import Part
@@ -32,15 +33,22 @@ class ColumnRule:
         pooling: a name in :data:`dst.data.shadows.POOLINGS`.
         above_chance: whether the score of the column's shadow is taken off. Not where the expectation under no effect
             is 0 already: a test statistic that counts degrees of freedom, a loss of accuracy on held-out rows.
+        scale: what is done to the scores of columns and shadows before, float64 to float64, rising.
     """
 
     pooling: str = "sum"
     above_chance: bool = True
+    scale: Callable[[Scores], Scores] = lambda scores: scores
+
+
+def probits(probabilities: Scores) -> Scores:
+    """Return ``Phi^-1(p)``: of gates mu over sigma, where open ones differ that all have a probability of nearly 1."""
+    return np.asarray(ndtri(np.clip(probabilities, 2.0**-24, 1 - 2.0**-24)), dtype=np.float64)
 
 
 COLUMN_RULES: dict[str, ColumnRule] = {
     "f_score": ColumnRule(above_chance=False),
-    "gate_probability": ColumnRule(),
+    "gate_probability": ColumnRule(scale=probits),
     "gradient_x_input": ColumnRule(),
     "impurity_decrease": ColumnRule("root_sum"),
     "integrated_gradients": ColumnRule(),
@@ -109,7 +117,7 @@ def whole_scores(metric: str, encoded: Scores, columns: Columns) -> Scores:
     """
     rule = COLUMN_RULES[metric]
     pooled = columns.pooled(encoded, rule.pooling)
-    return columns.above_chance(pooled) if rule.above_chance else pooled[: columns.n_features]
+    return columns.above_chance(rule.scale(pooled)) if rule.above_chance else pooled[: columns.n_features]
 
 
 def _by_column(metric: str, encoded: Callable[[], Scores], columns: Columns) -> Callable[[], Scores]:

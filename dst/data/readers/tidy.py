@@ -42,6 +42,8 @@ def decoded(values: pd.Series) -> pd.Series:
 
     if isinstance(values.dtype, pd.CategoricalDtype):
         known = pd.Series(values.dtype.categories)
+        if known.dtype.kind == "m":
+            return values
         names = decoded(known)
         if names.equals(known) or not names.is_unique:
             return values
