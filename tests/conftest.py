@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what starts Ray, databases and W&B in one of the processes of pytest-xdist, one test after another."""
     for item in items:

@@ -210,7 +210,7 @@ REFUSED = [
         "each metric once, but got val_loss, val_loss",
     ),
     ({"objective": {"metric": ["val_loss", "flop"]}}, "objective.metric: unknown metric 'flop': did you mean 'flops'?"),
-    ({"objective": {"metric": ["val_loss", 7]}}, "objective.metric: unknown metric '7'.*, but got 7"),
+    ({"objective": {"metric": ["val_loss", 7]}}, "objective.metric: must be a metric's name, but got 7"),
     ({"search": {"pruner": "median"}}, "search.pruner: a trial is stopped by one value, .*, but got 'median'"),
     ({"methods": ["set", "l1_logistic"]}, "objective.metric flops compares counts .*, but l1_logistic has none"),
     (
