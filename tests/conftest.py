@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent
+MACHINES = {
+    "cluster": "brief_trials here loopback memory postgres ray_contract ray_run scratch search_on_workers work_thread",
+    "studies": (
+        "bench_cli bench_scheduler bench_study checkpoints cli cores faults foreign_folders kills no_home "
+        "postgres_study reproducible secrets several_objectives spent standard_streams study tracking_online"
+    ),
+}
+"""Modules whose tests start Ray, servers and whole commands, and look at the processes of the machine."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what starts Ray, databases and W&B in one of the processes of pytest-xdist, one test after another."""
+    """Keep these in one of the two processes of ``make test``, one test after another."""
     for item in items:
-        if item.path.relative_to(ROOT).parts[0] in ("cluster", "studies"):
+        if item.path.stem.removeprefix("test_") in MACHINES.get(item.path.parent.name, "").split():
             item.add_marker(pytest.mark.xdist_group("machines"))
 
 
