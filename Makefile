@@ -7,8 +7,8 @@ VENV := .venv
 , := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two processes: one has the tests that start Ray and databases, one after another (tests/conftest.py), one all others.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Two processes, each with whole modules, so that what a module's tests share is made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
 .PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
