@@ -7,7 +7,7 @@ VENV := .venv
 , := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two processes, each with whole modules, so that what a module's tests share is made once.
+# The quick tests in two processes, each with whole modules, so that what a module's tests share is made once.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
@@ -20,7 +20,7 @@ test: $(READY)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

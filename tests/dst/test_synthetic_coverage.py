@@ -26,5 +26,5 @@ def test_strength_covers_the_informative_columns_as_in_the_paper(n_rows, of_the_
         spec = TrialSpec("set", SETTINGS, split="paper", seed=seed, inner_splits=1, k=100, max_rows=500)
         scores = run_trial(data, spec).importances["neuron_strength"].scores
         coverage.append(informative[np.argsort(-scores)[:100]].mean())
-    record_property("coverage", coverage)
+    record_property("coverage", [float(share) for share in coverage])
     assert np.mean(coverage) >= of_the_paper - 0.03, coverage
