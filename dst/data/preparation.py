@@ -63,7 +63,7 @@ def encodings_of(columns: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     """Return the encoded columns of each column, ascending.
 
     Args:
-        columns: what :func:`column_numbers` returned.
+        columns: of each encoded column, from 0; what :func:`column_numbers` returned, or with gaps ``Part.origin``.
     """
     return np.split(np.argsort(columns, kind="stable"), np.cumsum(np.bincount(columns))[:-1])
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Part, as_array
-from dst.data.preparation import beside
+from dst.data.preparation import beside, encodings_of
 
 NUMBER_SHADOWS = 16
 """Shadows of plain numbers at most: as they are all alike, their median stands for each."""
@@ -144,7 +144,8 @@ def with_shadows(
     numbers = np.flatnonzero(columns.plain)
     drawn = rng.choice(numbers, min(NUMBER_SHADOWS, len(numbers)), replace=False)
     copied = np.union1d(np.setdiff1d(columns.origin, numbers), drawn)
-    encoded = [np.flatnonzero(columns.origin == column) for column in copied]
+    encodings = encodings_of(columns.origin)
+    encoded = [encodings[column] for column in copied]
     shadowed = dataclasses.replace(
         columns,
         origin=np.concatenate(

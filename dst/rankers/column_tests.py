@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincc, betainccinv, betaln
 
 from dst.data.dataset import Part, as_array
+from dst.data.preparation import encodings_of
 from dst.rankers.mutual_information import corrected_information, mutual_information
 
 Floats = npt.NDArray[np.float64]
@@ -32,8 +33,9 @@ def encoded_blocks(part: Part) -> Iterator[tuple[Ints, Floats | None, Floats]]:
     """
     if part.origin is None or part.n_numbers is None:
         return
+    encodings = encodings_of(part.origin)
     for column in np.unique(part.origin[part.n_numbers :]):
-        encoded = np.flatnonzero(part.origin == column)
+        encoded = encodings[column]
         block = as_array(part.x[:, encoded]).astype(np.float64)
         n_numbers = int((encoded < part.n_numbers).sum())
         yield encoded, block[:, 0] if n_numbers else None, block[:, n_numbers:]

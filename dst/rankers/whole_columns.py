@@ -99,7 +99,8 @@ def rank_whole_columns(
 
     def at_epoch(end: EpochReport) -> None:
         if isinstance(end, EpochEnd):
-            end = dataclasses.replace(end, strength=_by_column("neuron_strength", end.strength, columns))
+            of_inputs = end.strength
+            end = dataclasses.replace(end, strength=lambda: whole_scores("neuron_strength", of_inputs(), columns))
         on_epoch(end)
 
     ranking = ranker.rank(train, validation, config, rng, at_epoch, state)
@@ -118,7 +119,3 @@ def whole_scores(metric: str, encoded: Scores, columns: Columns) -> Scores:
     rule = COLUMN_RULES[metric]
     pooled = columns.pooled(encoded, rule.pooling)
     return columns.above_chance(rule.scale(pooled)) if rule.above_chance else pooled[: columns.n_features]
-
-
-def _by_column(metric: str, encoded: Callable[[], Scores], columns: Columns) -> Callable[[], Scores]:
-    return lambda: whole_scores(metric, encoded(), columns)
