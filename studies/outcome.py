@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -31,6 +32,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
     for row in results.best:
         document = winner_spec(spec, uses[row["dataset"]], row)
         write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
+    resolved = read_resolved(folder)
     write_report(
         folder,
         results.best,
@@ -40,8 +42,8 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         trade_offs=results.trade_offs,
         title=spec.name,
         cpus=float(spec.resources.cpus),
-        absent=read_resolved(folder).get("absent", ()),
-        remarks=_remarks(folder, spec, results, trials),
+        absent=resolved.get("absent", ()),
+        remarks=_remarks(folder, spec, results, trials, resolved.get("noticed", {})),
     )
     return results, trials
 
@@ -177,10 +179,11 @@ def _unsaved(folder: StudyFolder, dataset: str) -> list[str]:
     return [f"{dataset}: {len(problems)} trials had trouble with their checkpoints: {problems[-1]}"] if problems else []
 
 
-def _remarks(folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame) -> dict[str, str]:
+def _remarks(
+    folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame, noticed: Mapping[str, Any]
+) -> dict[str, str]:
     """Return what the report has to say of this study's numbers, by heading."""
     remarks = {}
-    noticed = read_resolved(folder).get("noticed", {})
     if noticed:
         remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
     if spec.search.seconds is not None:
