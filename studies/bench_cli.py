@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dst.errors import InputError
-from studies.terminal import AsJson, as_number, print_json, print_table, say
+from studies.surroundings import say
+from studies.terminal import AsJson, as_number, print_json, print_table
 
 if TYPE_CHECKING:
     from dst.bench import AttributionRow, Machine, Shape, StepRow, TopologyRow

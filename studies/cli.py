@@ -18,23 +18,21 @@ from typer.exceptions import TyperException
 from dst.errors import InputError
 from studies.bench_cli import bench_app
 from studies.compare_cli import compare
+from studies.cost import as_mib
 from studies.datasets_cli import datasets_app
-from studies.no_home import stated_home
 from studies.select_cli import export, select
-from studies.standard_streams import standard_streams
+from studies.surroundings import say, standard_streams, stated_home
 from studies.terminal import (
     AsJson,
     Categorical,
     Impute,
     Indicators,
     Target,
-    as_mib,
     as_number,
     as_percent,
     print_json,
     print_table,
     reads_tables,
-    say,
     warn_of,
 )
 
@@ -124,7 +122,8 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
 def best(folder: StudyDir, as_json: AsJson = False) -> None:
     """Show the best configuration per dataset, with its confirmed test score and that of its feature list."""
     from studies.folder import StudyFolder
-    from studies.results import collect, read_study
+    from studies.results import collect
+    from studies.study_file import read_study
 
     study = StudyFolder(folder)
     begun, datasets = read_study(study)
@@ -140,7 +139,7 @@ def report(folder: StudyDir) -> None:
     """Write tables, plots and report.html again from a study's records."""
     from studies.folder import StudyFolder
     from studies.outcome import write_results
-    from studies.results import read_study
+    from studies.study_file import read_study
 
     study = StudyFolder(folder)
     write_results(study, *read_study(study))
@@ -162,8 +161,8 @@ def track(
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.folder import StudyFolder
-    from studies.outcome import send_results
-    from studies.results import read_study
+    from studies.send import send_results
+    from studies.study_file import read_study
 
     study = StudyFolder(folder)
     sent = send_results(study, *read_study(study), mode=mode, project=project, entity=entity)

@@ -10,7 +10,8 @@ import pandas as pd
 import typer
 
 from dst.errors import InputError
-from studies.terminal import AsJson, print_json, print_table, say
+from studies.surroundings import say
+from studies.terminal import AsJson, print_json, print_table
 
 _SHARES = {
     "mean",
@@ -83,8 +84,8 @@ def _names(folders: list[Path]) -> dict[str, Path]:
 
 
 def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd.DataFrame]:
+    from studies.compare_write import write_comparison
     from studies.comparing import compare_with_paper
-    from studies.paper_results import write_comparison
 
     found = compare_with_paper(scores)
     if found.missing:
@@ -95,7 +96,7 @@ def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd
 
 
 def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    from studies.comparing import compare_studies
+    from studies.compare_studies import compare_studies
     from studies.folder import StudyFolder
 
     chosen = {}

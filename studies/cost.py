@@ -119,3 +119,8 @@ def _cost_of(record: Mapping[str, Any], kind: str, cpus: float) -> Cost:
 def _dataset(key: str) -> str:
     """Return the dataset of a job's key, e.g. ``wine`` of ``wine/17.test``."""
     return key.rpartition("/")[0]
+
+
+def as_mib(size: int | None) -> str:
+    """Return bytes as a cell in MiB; ``-`` for None."""
+    return "-" if size is None else f"{size / 2**20:,.0f} MiB"

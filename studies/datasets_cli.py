@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studies.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, reads_tables, say
+from studies.surroundings import say
+from studies.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, reads_tables
 
 if TYPE_CHECKING:
     from dst.data.fetch import Fetched

@@ -18,9 +18,10 @@ from studies.dataset_spec import DatasetSpec
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
 from studies.outcome import winner_spec
-from studies.results import collect, read_resolved, read_study
+from studies.results import collect
 from studies.selecting import FitProgress, ranked_table
 from studies.spec import StudySpec
+from studies.study_file import read_resolved, read_study
 
 _OWN = ("sparsity", "l2", "hidden", "epochs", "patience", "batch_size", "lr", "threads")
 """Settings that the selector has as parameters of their own."""

@@ -29,7 +29,8 @@ from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.plots import GRID, INK, MUTED
 from studies.records import RecordError, iter_records
-from studies.results import CONFIRM, read_study
+from studies.results import CONFIRM
+from studies.study_file import read_study
 
 FOLDER = Path("studies") / "results" / "missing_data"
 """Where the tables and the figure are, in this repository."""

@@ -1,4 +1,4 @@
-"""What a study leaves when it has run: tables, plots, report, the winners' specs, warnings, W&B runs."""
+"""Writing what a study found: tables, plots, report and the winners' specs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import iter_lists, iter_records, read_test
 from studies.report import write_report
-from studies.results import Results, collect, read_resolved
+from studies.results import Results, collect
 from studies.spec import StudySpec
 from studies.spent import read_spent
+from studies.study_file import read_resolved
 from studies.tables import write_tables
-from studies.tracking import track
 
 
 def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
@@ -80,103 +80,6 @@ def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
         }
     )
     return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
-
-
-def send_results(
-    folder: StudyFolder,
-    spec: StudySpec,
-    datasets: list[str],
-    *,
-    mode: str | None = None,
-    project: str | None = None,
-    entity: str | None = None,
-) -> int:
-    """Send to W&B what it does not have yet of a study.
-
-    Args:
-        folder: the study's folder.
-        spec: the spec that it ran with.
-        datasets: its datasets' names.
-        mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
-        project: the W&B project; None: the spec's.
-        entity: the W&B user or team; None: the spec's.
-
-    Returns:
-        How many runs were sent.
-
-    Raises:
-        InputError: an unknown mode, or a name that W&B would refuse.
-        TrackingError: W&B failed.
-    """
-    options = {"mode": mode, "project": project, "entity": entity}
-    given = {name: value for name, value in options.items() if value is not None}
-    wandb = spec.tracking.wandb.model_copy(update=given)
-    spec = spec.model_copy(update={"tracking": spec.tracking.model_copy(update={"wandb": wandb})})
-    return track_results(folder, spec, collect(folder, spec, datasets))
-
-
-def track_results(folder: StudyFolder, spec: StudySpec, results: Results) -> int:
-    """Send results that were collected already, see :func:`send_results`."""
-    wandb = spec.tracking.wandb
-    return track(
-        folder,
-        study_name=spec.name,
-        mode=wandb.mode,
-        project=wandb.project,
-        entity=wandb.entity,
-        runs=wandb.runs,
-        best=results.best,
-        best_by_method=results.best_by_method,
-    )
-
-
-def study_warnings(
-    folder: StudyFolder, spec: StudySpec, datasets: list[str], trials: pd.DataFrame, results: Results
-) -> list[str]:
-    """Return what a user should know before trusting the table of winners, one line each."""
-    lines = []
-    for dataset in datasets:
-        mine = trials[trials["dataset"] == dataset]
-        failed = mine[mine["state"] == "failed"]
-        if len(failed):
-            last = failed["error"].iloc[-1]
-            lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
-        lines.extend(_absent_classes(folder, dataset))
-        lines.extend(_unsaved(folder, dataset))
-        searched = int((mine["stage"] == "search").sum())
-        if spec.search.seconds is not None and searched < spec.search.trials:
-            limit = f"search.seconds={spec.search.seconds:g}"
-            lines.append(f"{dataset}: the search ended after {searched} of {spec.search.trials} trials: {limit} are up")
-        compared = {row["method"] for row in results.best_by_method if row["dataset"] == dataset}
-        if absent := [method for method in spec.methods if method not in compared]:
-            lines.append(f"{dataset}: no trial of {', '.join(absent)} ran to its end, so it is not compared")
-        lines.extend(
-            f"{dataset}: the test rows could not be opened for {row['method']}"
-            for row in results.best_by_method
-            if row["dataset"] == dataset and row["test_mean"] is None
-        )
-        lines.extend(
-            f"{dataset}: the feature list of {row['method']} could not be measured"
-            for row in results.best_by_method
-            if row["dataset"] == dataset and row["list_test_score"] is None
-        )
-    return lines
-
-
-def _absent_classes(folder: StudyFolder, dataset: str) -> list[str]:
-    """Return a line about classes that training rows lacked, if there are any."""
-    lacking = [record["absent_classes"] for record in iter_records(folder, dataset) if record.get("absent_classes")]
-    if not lacking:
-        return []
-    classes = ", ".join(sorted(set().union(*lacking)))
-    return [f"{dataset}: the training rows of {len(lacking)} trials lack a class ({classes})"]
-
-
-def _unsaved(folder: StudyFolder, dataset: str) -> list[str]:
-    """Return a line about trials whose checkpoints could not be read or written, if there are any."""
-    resumptions = [record.get("resumption") or {} for record in iter_records(folder, dataset)]
-    problems = [one["problem"] for one in resumptions if one.get("problem")]
-    return [f"{dataset}: {len(problems)} trials had trouble with their checkpoints: {problems[-1]}"] if problems else []
 
 
 def _remarks(

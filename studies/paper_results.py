@@ -14,24 +14,21 @@ import argparse
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from cluster.entries import SEARCH
 from dst.errors import InputError
-from studies.compare_plots import accuracy_beside_paper, accuracy_over_k, mean_rank
+from studies.compare_write import write_comparison
 from studies.comparing import PaperComparison, compare_with_paper
-from studies.drawing import drawn_both
-from studies.files import write_bytes, write_text
+from studies.files import write_text
 from studies.findings import NETWORKS, beside_reference
 from studies.folder import StudyFolder
 from studies.opened_scores import read_opened_scores
 from studies.paper_reference import paper_rows
 from studies.records import RecordError
-from studies.results import read_study
 from studies.results_page import (
     beside_table,
     comparison_tables,
@@ -44,6 +41,7 @@ from studies.results_page import (
 )
 from studies.small_tables import to_csv
 from studies.spent import read_spent
+from studies.study_file import read_study
 
 FOLDER = Path(__file__).parent / "results" / "paper"
 
@@ -80,27 +78,6 @@ def gather(study: StudyFolder, out: Path) -> None:
     cost = trials.groupby(["dataset", "method", "stage", "state"], sort=False)["seconds"].agg(["count", "sum"])
     columns = {"count": "trials", "sum": "core_seconds"}
     write_text(out / "cost.csv", to_csv(cost.rename(columns=columns).reset_index()))
-
-
-def write_comparison(found: PaperComparison, out: Path) -> None:
-    """Write the tables (CSV, shares rather than percent) and figures (PNG, SVG) of a comparison with the paper.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    for name, table in found.tables().items():
-        write_text(out / f"{name}.csv", to_csv(table))
-    figures: dict[str, Callable[[], Figure]] = {
-        "accuracy": lambda: accuracy_beside_paper(found.accuracy),
-        "ranks": lambda: mean_rank(found.ranks),
-    }
-    if len(found.over_k):
-        figures["over_k"] = lambda: accuracy_over_k(found.over_k)
-    for name, draw in figures.items():
-        both = drawn_both(name, draw)
-        if both is not None:
-            write_text(out / f"{name}.svg", both[0])
-            write_bytes(out / f"{name}.png", both[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from dst.errors import listed
-from studies.cost import Cost, study_cost, total_cost
+from studies.cost import Cost, as_mib, study_cost, total_cost
 from studies.feature_list import has_failed
 from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.objective_spec import ObjectiveSpec
 from studies.page import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.plots import AXIS_TITLES, write_plots
-from studies.terminal import as_mib
 from studies.trade_offs import TradeOff
 
 Row = Mapping[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +10,12 @@ from typing import Any
 
 from dst.errors import InputError
 from dst.stability import as_selected, nogueira
-from search_spaces.documents import DocumentError, parse_yaml
-from studies.documents import read_json, read_text
 from studies.feature_list import columns_of, list_scores
-from studies.files import write_text
 from studies.folder import StudyFolder
 from studies.records import RecordError, iter_records, read_test
 from studies.selection import Confirmed, best_row, confirmed, to_confirm, to_open
-from studies.spec import StudySpec, parse_spec
+from studies.spec import StudySpec
+from studies.study_file import read_columns
 from studies.trade_offs import TradeOff, trade_offs
 
 SEARCH, CONFIRM = "search", "confirm"
@@ -39,55 +36,6 @@ class Results:
     best_by_method: list[dict[str, Any]]
     feature_names: dict[str, list[str]]
     trade_offs: list[TradeOff] = field(default_factory=list)
-
-
-def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
-    """Return the spec that a study ran with, and its datasets' names.
-
-    Raises:
-        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
-    """
-    document = _read_document(folder)
-    names = list(document.pop("resolved")["datasets"])
-    return parse_spec(document, str(folder.spec), begun=True), names
-
-
-def read_resolved(folder: StudyFolder) -> dict[str, Any]:
-    """Return what a study's spec was resolved to when it began: ``id``, ``versions``, ``datasets``, ...
-
-    Raises:
-        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
-    """
-    resolved: dict[str, Any] = _read_document(folder)["resolved"]
-    return resolved
-
-
-def storage_name(spec: StudySpec, identity: str, dataset: str) -> str:
-    """Return the name of a dataset's study in the Optuna storage."""
-    return f"{spec.name}-{identity}/{dataset}"
-
-
-def _read_document(folder: StudyFolder) -> dict[str, Any]:
-    try:
-        document = parse_yaml(read_text(folder.spec))
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
-    except (OSError, DocumentError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({reason})") from error
-    resolved = document.get("resolved") if isinstance(document, dict) else None
-    if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
-        raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
-    for key in ("datasets", "versions", "noticed"):
-        if not isinstance(resolved.get(key, {}), dict):
-            raise InputError(f"{folder.spec}: resolved.{key} must be a mapping, but is {resolved[key]!r}")
-    for name, noted in resolved["datasets"].items():
-        if not isinstance(noted, dict):
-            raise InputError(f"{folder.spec}: resolved.datasets.{name} must be a mapping, but is {noted!r}")
-    for name in resolved["datasets"]:
-        folder.record(name, 0)  # refuses a name that leaves the folder
-    folder.check_inside()
-    return dict(document)
 
 
 def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
@@ -119,27 +67,6 @@ def _fitting_together(folder: StudyFolder, dataset: str) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise RecordError(f"{folder.records / dataset}: its records do not fit together ({cause})") from error
-
-
-def write_columns(folder: StudyFolder, dataset: str, names: Sequence[str]) -> None:
-    """Note a dataset's column names, so that tables can be written where the data is not at hand."""
-    write_text(folder.columns(dataset), json.dumps(list(names)) + "\n")
-
-
-def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
-    """Return a dataset's column names.
-
-    Raises:
-        RecordError: the file is missing or damaged.
-    """
-    path = folder.columns(dataset)
-    try:
-        names = read_json(path)
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read as column names ({error})") from error
-    if not isinstance(names, list):
-        raise RecordError(f"{path}: column names are a list, but this is a {type(names).__name__}")
-    return [str(name) for name in names]
 
 
 def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Results:

@@ -16,8 +16,8 @@ from search_spaces import Space
 from studies.datasets import StudyDataset
 from studies.files import TEMP_SUFFIX, write_text
 from studies.folder import StudyFolder
-from studies.results import read_resolved, read_study
 from studies.spec import MAY_GROW, RESUMABLE, StudySpec
+from studies.study_file import read_resolved, read_study
 
 VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
 """Distributions whose versions a study notes."""

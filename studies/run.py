@@ -18,20 +18,20 @@ from dst.machine_limits import usable_cores
 from studies.datasets import StudyData
 from studies.folder import StudyFolder
 from studies.lock import owned
-from studies.no_home import stated_home
-from studies.outcome import study_warnings, track_results, write_results
+from studies.outcome import write_results
 from studies.plan import DatasetPlan
 from studies.progress import make_progress
-from studies.results import write_columns
 from studies.resume import check_folder, other_versions, write_spec
 from studies.search import check_k, check_search, grid_points, open_ledger, search_space
+from studies.send import track_results
 from studies.spec import StudySpec
 from studies.spent import Spent
-from studies.standard_streams import standard_streams
+from studies.study_file import write_columns
 from studies.study_plan import StudyPlan
+from studies.surroundings import say, standard_streams, stated_home
 from studies.tables import BEST_COLUMNS
-from studies.terminal import say
 from studies.tracking import TrackingError
+from studies.warnings import study_warnings
 from studies.work import run_job
 
 _LOG = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
 from studies.datasets import StudyDataset
-from studies.results import storage_name
 from studies.spec import SpecError, StudySpec, TrainingSpec
+from studies.study_file import storage_name
 
 _FOR_ALL_TRIALS = "is the same in all trials: it is set in training"
 _NOT_SEARCHED = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dst.errors import InputError
+from studies.surroundings import say
 from studies.terminal import (
     AsJson,
     Categorical,
@@ -20,7 +21,6 @@ from studies.terminal import (
     print_json,
     print_table,
     reads_tables,
-    say,
     warn_of,
 )
 

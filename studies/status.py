@@ -12,8 +12,8 @@ from cluster.storage import StorageError, open_storage
 from dst.errors import InputError
 from studies.cost import study_cost, total_cost
 from studies.folder import StudyFolder
-from studies.results import read_resolved, read_study, storage_name
 from studies.spent import read_spent
+from studies.study_file import read_resolved, read_study, storage_name
 
 
 def study_status(path: Path) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from dst.errors import printable, shortened
+from studies.surroundings import say
 
 _LONGEST_CELL = 300
 
@@ -70,12 +70,6 @@ def warn_of(notes: Sequence[str]) -> None:
         say(f"warning: {note}")
 
 
-def say(message: str) -> None:
-    """Write a line to stderr; one that cannot be written (a full disk, a terminal that is gone) changes nothing."""
-    with suppress(OSError):
-        typer.echo(message, err=True)
-
-
 def print_json(document: dict[str, Any]) -> None:
     """Print one JSON object on one line."""
     typer.echo(json.dumps(document))
@@ -107,8 +101,3 @@ def as_number(value: Any) -> str:
 def as_percent(share: float | None) -> str:
     """Return a share as a cell in percent with one digit; ``-`` for None."""
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-def as_mib(size: int | None) -> str:
-    """Return bytes as a cell in MiB; ``-`` for None."""
-    return "-" if size is None else f"{size / 2**20:,.0f} MiB"

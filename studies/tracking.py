@@ -19,9 +19,8 @@ from dst.errors import InputError, unknown_name
 from studies.documents import read_json
 from studies.files import open_for_lock, write_text
 from studies.folder import StudyFolder
-from studies.no_home import stated_home
 from studies.records import iter_records, read_test
-from studies.standard_streams import standard_streams
+from studies.surroundings import standard_streams, stated_home
 from studies.tracked import TrackedRun, study_run, trial_run
 from studies.wandb_names import check_name
 

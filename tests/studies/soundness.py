@@ -19,7 +19,8 @@ from cluster.durable import read_entries
 from cluster.storage import open_storage
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_scores, read_test
-from studies.results import collect, read_resolved, read_study, storage_name
+from studies.results import collect
+from studies.study_file import read_resolved, read_study, storage_name
 from tests.studies.two_classes import write_two_classes
 
 MEASURED = ("seconds", "peak_rss_bytes")

@@ -15,7 +15,8 @@ from scipy import stats
 from dst.errors import InputError
 from studies import paper_results
 from studies.compare_plots import accuracy_beside_paper
-from studies.comparing import compare_studies, compare_with_paper
+from studies.compare_studies import compare_studies
+from studies.comparing import compare_with_paper
 from studies.findings import holm, mean_ranks, paired_differences, signed_rank_p
 from studies.intervals import t_interval, welch_interval
 from studies.opened_scores import OPENED_COLUMNS

@@ -19,10 +19,10 @@ from studies.cli import main
 from studies.drawing import drawn, drawn_both, shown_name, to_png, to_svg
 from studies.outcome import write_results
 from studies.plots import write_plots
-from studies.results import read_study
 from studies.run import run_study
 from studies.selecting import bars, check_out, write_ranking
 from studies.spec import parse_spec
+from studies.study_file import read_study
 from studies.tables import trials_table
 
 NAMES = (

@@ -17,10 +17,10 @@ from cluster.storage import open_storage
 from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.records import iter_records, read_test
-from studies.results import read_resolved, storage_name
 from studies.run import StudyResult, run_study
 from studies.spec import StudySpec, parse_spec
 from studies.status import study_status
+from studies.study_file import read_resolved, storage_name
 from tests.studies.test_study import Killed, document, spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 10, "batch": 4}

@@ -19,10 +19,11 @@ from studies.cli import main
 from studies.folder import StudyFolder
 from studies.outcome import write_results
 from studies.records import RecordError, iter_lists, iter_records, read_list
-from studies.results import collect, read_study
+from studies.results import collect
 from studies.run import StudyResult, run_study
 from studies.spec import parse_spec
 from studies.status import study_status
+from studies.study_file import read_study
 from tests.studies.soundness import small_table
 from tests.studies.test_study import Killed, digests
 

@@ -11,7 +11,7 @@ import pooch
 import pytest
 
 from studies.cli import main
-from studies.no_home import NOWHERE, stated_home
+from studies.surroundings import NOWHERE, stated_home
 
 
 @pytest.fixture

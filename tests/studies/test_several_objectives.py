@@ -14,10 +14,10 @@ from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.objective_spec import ObjectiveSpec
 from studies.records import iter_records, read_test
-from studies.results import read_resolved, read_study, storage_name
 from studies.run import run_study
 from studies.spec import SearchSpec, StudySpec, load_spec, parse_spec
 from studies.status import study_status
+from studies.study_file import read_resolved, read_study, storage_name
 from studies.tables import BEST_COLUMNS
 from studies.tracked import trial_run
 from tests.studies.soundness import without_measurements

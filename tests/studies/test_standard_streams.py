@@ -17,8 +17,7 @@ from studies.cli import main
 from studies.progress import DatasetProgress, LineProgress, LiveProgress
 from studies.run import run_study
 from studies.spec import parse_spec
-from studies.standard_streams import standard_streams
-from studies.terminal import say
+from studies.surroundings import say, standard_streams
 
 TINY = {
     "name": "tiny",
@@ -106,7 +105,7 @@ def test_a_message_that_cannot_be_written_ends_nothing(monkeypatch: pytest.Monke
 def test_the_next_file_does_not_take_the_number_of_a_stream(closed_ones: str, tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
-        "from studies.standard_streams import standard_streams\n"
+        "from studies.surroundings import standard_streams\n"
         "with standard_streams():\n"
         "    file = open('next', 'w')\n"
         "    file.write(str(file.fileno()))\n"

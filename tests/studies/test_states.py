@@ -10,9 +10,9 @@ from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.plots import score_history
 from studies.records import iter_records
-from studies.results import read_resolved, storage_name
 from studies.run import run_study
 from studies.status import study_status
+from studies.study_file import read_resolved, storage_name
 from studies.tracked import study_run, trial_run
 from tests.studies import scripted
 from tests.studies.scripted import FINISHES, HANGS, NAN, RAISES, STOPS

@@ -25,10 +25,10 @@ from dst.errors import InputError
 from studies.folder import StudyFolder
 from studies.outcome import write_results
 from studies.records import RecordError, iter_records, read_test
-from studies.results import read_resolved, read_study, storage_name
 from studies.run import run_study
 from studies.spec import StudySpec, load_spec, parse_spec
 from studies.status import study_status
+from studies.study_file import read_resolved, read_study, storage_name
 from studies.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from tests.studies import soundness
 from tests.studies.two_classes import write_two_classes

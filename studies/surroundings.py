@@ -1,4 +1,8 @@
-"""Standard streams that are missing: a service closes its descriptors, and ``pythonw`` has none to begin with."""
+"""What a process may lack where a study runs: standard streams, a home.
+
+A service closes its descriptors, ``pythonw`` has none to begin with, and a container's user may be known by a number
+alone.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,31 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
+
+import typer
+
+NOWHERE = "/nonexistent"
+"""What Debian calls the home of users who have none."""
+
+
+@contextmanager
+def stated_home() -> Iterator[None]:
+    """Say in ``HOME`` that there is no home, meanwhile, where neither ``HOME`` nor the system's list of users has one.
+
+    Ray, W&B and pooch raise there at their import or first call, and Numba makes a folder named ``~``; with a home that
+    does not exist, all of them do without.
+    """
+    unknown = os.path.expanduser("~") == "~"
+    if unknown:
+        os.environ["HOME"] = NOWHERE
+    try:
+        yield
+    finally:
+        if unknown:
+            os.environ.pop("HOME", None)
+
 
 _NAMES = ("stdout", "stderr")
 
@@ -47,3 +74,9 @@ def _fill_descriptors() -> None:
 def _nowhere() -> TextIO:
     """Return a stream that loses what is written; it stays open, as logging may keep it."""
     return open(os.devnull, "w", encoding="utf-8")
+
+
+def say(message: str) -> None:
+    """Write a line to stderr; one that cannot be written (a full disk, a terminal that is gone) changes nothing."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
