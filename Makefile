@@ -14,7 +14,7 @@ SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) spl
 .PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
 
 study: $(READY)
-	$(BIN)/dst run studies/quickstart.yaml
+	$(BIN)/dst run quickstart
 
 test: $(READY)
 	$(PYTEST) -m "not slow"
@@ -41,15 +41,15 @@ bench: $(READY)
 
 # Test accuracy under the paper's protocol beside the paper's own figures (needs DST_DATA_DIR).
 accuracy: $(READY)
-	$(BIN)/python -m studies.accuracy
+	$(BIN)/python -m studies.analyses.accuracy
 
 # Tables and figure of the missing-data study from its committed trials.
 missing-data: $(READY)
-	$(BIN)/python -m studies.missing_data
+	$(BIN)/python -m studies.analyses.missing_data
 
 # Tables and figures of the paper's study from its committed scores.
 paper-tables: $(READY)
-	$(BIN)/python -m studies.paper_results
+	$(BIN)/python -m studies.analyses.paper_results
 
 # The paper's study itself, its rivals and its appendix C, on whichever of its datasets are in DST_DATA_DIR, into the tables
 # above: hours, without a GPU LassoNet alone a day. What is interrupted goes on from there. The text around the tables is written
@@ -68,15 +68,15 @@ paper: $(READY)
 	  --set search.batch=11 --set 'methods=[lasso, l1_logistic, extra_trees, f_score, random]'
 	$(BIN)/dst run paper_sparsities --out runs/sparsities --set 'methods=[set]' --set search.trials=9 --set search.batch=9
 	$(BIN)/dst run paper_sparsities --out runs/sparsities_rigl --set 'methods=[rigl]' --set search.trials=9 --set search.batch=9
-	$(BIN)/python -m studies.attribution_stability --datasets Yale Madelon --out studies/results/paper/stability.csv
-	$(BIN)/python -m studies.published_loss --out studies/results/paper/losses.csv
-	$(BIN)/python -m studies.weight_decay --out studies/results/paper/weight_decay.csv
-	$(BIN)/python -m studies.paper_results --study runs/sparsities --study runs/sparsities_rigl --out studies/results/paper/sparsities
-	$(BIN)/python -m studies.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
-	$(BIN)/python -m studies.paper_results --study runs/paper_svm --out studies/results/paper/by_svm
-	$(BIN)/python -m studies.paper_results --study runs/set_alone --out studies/results/paper/by_svm_again
+	$(BIN)/python -m studies.analyses.attribution_stability --datasets Yale Madelon --out studies/results/paper/stability.csv
+	$(BIN)/python -m studies.analyses.published_loss --out studies/results/paper/losses.csv
+	$(BIN)/python -m studies.analyses.weight_decay --out studies/results/paper/weight_decay.csv
+	$(BIN)/python -m studies.analyses.paper_results --study runs/sparsities --study runs/sparsities_rigl --out studies/results/paper/sparsities
+	$(BIN)/python -m studies.analyses.paper_results --study runs/paper_l2 --out studies/results/paper/stronger_decay
+	$(BIN)/python -m studies.analyses.paper_results --study runs/paper_svm --out studies/results/paper/by_svm
+	$(BIN)/python -m studies.analyses.paper_results --study runs/set_alone --out studies/results/paper/by_svm_again
 	rm -rf studies/results/paper/lassonet_gpu # these datasets were run on a GPU; now all are in runs/lassonet
-	$(BIN)/python -m studies.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
+	$(BIN)/python -m studies.analyses.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "Python 3.11 or later is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.11" % v)'

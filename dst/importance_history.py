@@ -3,8 +3,9 @@
 The paper takes both its metrics at every optimizer step, on the step's own minibatch before the step, and sums over all
 epochs; its code sums up to the best epoch. ``sampling: per_step`` does so. The default takes them once an epoch, before
 its middle step, on a few training rows drawn anew each time: the midpoint rule for the same sum, at a small part of the
-cost. :mod:`studies.importance_sampling` measures how well the two agree; taken at the ends of epochs instead, they
-agree less where the best epoch comes early. A history that keeps one epoch takes its end: that network is the best one.
+cost. :mod:`studies.analyses.importance_sampling` measures how well the two agree; taken at the ends of epochs instead,
+they agree less where the best epoch comes early. A history that keeps one epoch takes its end: that network is the
+best one.
 """
 
 from __future__ import annotations

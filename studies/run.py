@@ -15,24 +15,24 @@ import pandas as pd
 from cluster.storage import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
 from dst.machine_limits import usable_cores
-from studies.datasets import StudyData
-from studies.folder import StudyFolder
-from studies.lock import owned
-from studies.outcome import write_results
-from studies.plan import DatasetPlan
-from studies.progress import make_progress
-from studies.resume import check_folder, other_versions, write_spec
-from studies.search import check_k, check_search, grid_points, open_ledger, search_space
-from studies.send import track_results
-from studies.spec import StudySpec
-from studies.spent import Spent
-from studies.study_file import write_columns
-from studies.study_plan import StudyPlan
+from studies.plan.data import StudyData
+from studies.plan.dataset import DatasetPlan
+from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger, search_space
+from studies.plan.progress import make_progress
+from studies.plan.resume import check_folder, other_versions, write_spec
+from studies.plan.study import StudyPlan
+from studies.report.tables import BEST_COLUMNS
+from studies.report.warnings import study_warnings
+from studies.report.write import write_results
+from studies.spec.study import StudySpec
+from studies.store.folder import StudyFolder
+from studies.store.lock import owned
+from studies.store.spent import Spent
+from studies.store.study_file import write_columns
 from studies.surroundings import say, standard_streams, stated_home
-from studies.tables import BEST_COLUMNS
-from studies.tracking import TrackingError
-from studies.warnings import study_warnings
-from studies.work import run_job
+from studies.tracking.send import track_results
+from studies.tracking.wandb import TrackingError
+from studies.worker.job import run_job
 
 _LOG = logging.getLogger(__name__)
 

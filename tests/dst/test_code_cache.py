@@ -172,7 +172,7 @@ def test_a_trial_runs_from_an_installation_that_may_not_be_written_to_and_withou
     call = ["unshare", "-m", "sh", "-c", read_only, "sh"]
     if subprocess.run([*call, "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not permitted here")
-    program = "from studies.cli import main; main()"
+    program = "from studies.cli.main import main; main()"
     done = subprocess.run(
         [*call, sys.executable, "-c", program, "trial", "--data", "wine", "--epochs", "2"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.folder import StudyFolder
-from studies.records import write_record, write_test
+from studies.store.folder import StudyFolder
+from studies.store.record import write_record, write_test
 
 METRICS = ("neuron_attribution", "neuron_strength")
 SEEDS = 3

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster.jobs import Output, Report
-from studies.work import NoScoreError, run_job
+from studies.worker.job import NoScoreError, run_job
 
 FINISHES, RAISES, NAN, STOPS, HANGS = 0.01, 0.001, 0.002, 0.003, 0.004
 

@@ -14,14 +14,14 @@ import numpy as np
 from optuna.storages import InMemoryStorage
 
 from cluster.jobs import Job, Output
-from studies.dataset_spec import DatasetSpec
-from studies.datasets import StudyDataset
-from studies.folder import StudyFolder
-from studies.plan import DatasetPlan
-from studies.search import open_ledger, search_space
-from studies.spec import StudySpec, parse_spec
-from studies.spent import Spent
-from studies.study_plan import StudyPlan
+from studies.plan.data import StudyDataset
+from studies.plan.dataset import DatasetPlan
+from studies.plan.ledgers import open_ledger, search_space
+from studies.plan.study import StudyPlan
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import StudySpec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.spent import Spent
 
 
 def study_spec(datasets: Sequence[str], **changes: Any) -> StudySpec:

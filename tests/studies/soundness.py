@@ -17,10 +17,10 @@ import yaml
 
 from cluster.durable import read_entries
 from cluster.storage import open_storage
-from studies.folder import StudyFolder
-from studies.records import iter_records, read_scores, read_test
-from studies.results import collect
-from studies.study_file import read_resolved, read_study, storage_name
+from studies.report.results import collect
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_scores, read_test
+from studies.store.study_file import read_resolved, read_study, storage_name
 from tests.studies.two_classes import write_two_classes
 
 MEASURED = ("seconds", "peak_rss_bytes")
@@ -130,7 +130,7 @@ def default_signals() -> None:
 
 def start_dst(*arguments: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from studies.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from studies.cli.main import main; main()", *map(str, arguments)],
         preexec_fn=default_signals,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,

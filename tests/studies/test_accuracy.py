@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from studies import accuracy
-from studies.accuracy import DATASETS, METRICS, accuracies, committed, main, measured, readme_table, reference
-from studies.comparing import compare_with_paper
-from studies.paper_reference import bound, paper_accuracy, paper_k, paper_sparsity
-from studies.small_tables import to_csv
+from studies.analyses import accuracy
+from studies.analyses.accuracy import DATASETS, METRICS, accuracies, committed, main, measured, readme_table, reference
+from studies.compare.paper import compare_with_paper
+from studies.compare.reference import bound, paper_accuracy, paper_k, paper_sparsity
+from studies.compare.small_tables import to_csv
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studies.attribution_stability import between_epochs, between_seeds, main
+from studies.analyses.attribution_stability import between_epochs, between_seeds, main
 
 
 def test_epochs_by_hand():

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dst.bench import SHAPES, Shape, StepRow
-from studies.bench_plot import speed_up
-from studies.cli import app, main
+from studies.bench.plot import speed_up
+from studies.cli.main import app, main
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from cluster.jobs import Stopped
 from dst.data import load_dataset
 from dst.errors import InputError
-from studies import bench_scheduler
-from studies.bench_scheduler import Ended, SchedulerCase, pass_time, row_of, scheduler_rows
-from studies.cli import app
+from studies.bench import scheduler as bench_scheduler
+from studies.bench.scheduler import Ended, SchedulerCase, pass_time, row_of, scheduler_rows
+from studies.cli.main import app
 
 CONTRACT = [
     "trial_seconds",

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from cluster.jobs import Job
 from cluster.stock import run_stock
 from dst.errors import InputError
-from studies import bench_study
-from studies.bench_study import STUDIES, stock_job, study_rows
-from studies.cli import app, main
-from studies.spec import parse_spec
+from studies.bench import study as bench_study
+from studies.bench.study import STUDIES, stock_job, study_rows
+from studies.cli.main import app, main
+from studies.spec.study import parse_spec
 from tests.cluster.works import stock_counts, stock_raises
 
 TINY = {

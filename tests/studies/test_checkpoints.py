@@ -17,18 +17,18 @@ import pytest
 import yaml
 
 import dst.trial
-import studies.checkpoints
 import studies.run
+import studies.store.checkpoints
 from cluster.jobs import Output, Stopped
 from dst.checkpoint import CheckpointError, State, save_state
 from dst.data import load_dataset
-from studies.checkpoints import Checkpoint, Kept, kept_seconds, read_kept
-from studies.folder import StudyFolder
-from studies.records import iter_records, read_scores
+from studies.report.status import study_status
 from studies.run import run_study
-from studies.spec import StudySpec, parse_spec
-from studies.status import study_status
-from studies.work import run_job
+from studies.spec.study import StudySpec, parse_spec
+from studies.store.checkpoints import Checkpoint, Kept, kept_seconds, read_kept
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_scores
+from studies.worker.job import run_job
 from tests.studies import works
 from tests.studies.test_study import document, table, without_measurements
 
@@ -38,7 +38,7 @@ MEASURED = ("seconds", "peak_rss_bytes", "resumption", "warm_up", "bytes")
 @pytest.fixture
 def at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trials write however long it takes them: those here take no longer than the writing."""
-    monkeypatch.setattr(studies.checkpoints, "SHARE", float("inf"))
+    monkeypatch.setattr(studies.store.checkpoints, "SHARE", float("inf"))
 
 
 class DiedError(Exception):
@@ -250,7 +250,7 @@ def test_a_worker_that_is_killed_costs_what_came_after_its_checkpoint(tmp_path: 
 SCRIPT = """
 import sys, pathlib
 from studies.run import run_study
-from studies.spec import load_spec
+from studies.spec.study import load_spec
 if __name__ == "__main__":
     run_study(load_spec(sys.argv[1]), out=pathlib.Path(sys.argv[2]), in_process=True)
 """

@@ -13,8 +13,8 @@ import pytest
 import torch
 import yaml
 
-from studies.cli import main
-from studies.spec import packaged_specs
+from studies.cli.main import main
+from studies.spec.study import packaged_specs
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

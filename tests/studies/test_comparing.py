@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dst.errors import InputError
-from studies import paper_results
-from studies.compare_plots import accuracy_beside_paper
-from studies.compare_studies import compare_studies
-from studies.comparing import compare_with_paper
-from studies.findings import holm, mean_ranks, paired_differences, signed_rank_p
-from studies.intervals import t_interval, welch_interval
-from studies.opened_scores import OPENED_COLUMNS
-from studies.paper_reference import paper_accuracy, paper_coverage, paper_flops, paper_k, paper_rows
+from studies.analyses import paper_results
+from studies.compare.figures import accuracy_beside_paper
+from studies.compare.intervals import t_interval, welch_interval
+from studies.compare.paper import compare_with_paper
+from studies.compare.reference import paper_accuracy, paper_coverage, paper_flops, paper_k, paper_rows
+from studies.compare.statistics import holm, mean_ranks, paired_differences, signed_rank_p
+from studies.compare.studies import compare_studies
+from studies.report.test_scores import OPENED_COLUMNS
 from tests.studies.test_cli import call
 
 SPEC = """name: paper

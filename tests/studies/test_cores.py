@@ -13,7 +13,7 @@ from cluster import ray_run, ray_session
 from cluster.ray_run import run_jobs
 from studies import run
 from studies.run import run_study
-from studies.spec import parse_spec
+from studies.spec.study import parse_spec
 from tests.cluster.script import Script
 from tests.cluster.works import act
 

@@ -4,8 +4,8 @@ import pytest
 
 from dst.data import Dataset, TrialData
 from dst.errors import InputError
-from studies.datasets import StudyData
-from studies.spec import parse_spec
+from studies.plan.data import StudyData
+from studies.spec.study import parse_spec
 
 SWEEP = {"rate": [0, 0.2, 0.4], "mechanism": ["mcar", "mnar"], "policy": "mean"}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cluster.jobs import Job
 from cluster.ledger import Ledger
-from studies.dealing import Demand, in_turn
+from studies.plan.turns import Demand, in_turn
 from tests.studies.simulated import Clock, Played, play, study_plan, study_spec
 
 TEST_SECONDS = 0.1

@@ -14,16 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from studies import plots, selecting
-from studies.cli import main
-from studies.drawing import drawn, drawn_both, shown_name, to_png, to_svg
-from studies.outcome import write_results
-from studies.plots import write_plots
+from studies.cli.main import main
+from studies.report import figures as plots
+from studies.report import ranking as selecting
+from studies.report.drawing import drawn, drawn_both, shown_name, to_png, to_svg
+from studies.report.figures import write_plots
+from studies.report.ranking import bars, check_out, write_ranking
+from studies.report.tables import trials_table
+from studies.report.write import write_results
 from studies.run import run_study
-from studies.selecting import bars, check_out, write_ranking
-from studies.spec import parse_spec
-from studies.study_file import read_study
-from studies.tables import trials_table
+from studies.spec.study import parse_spec
+from studies.store.study_file import read_study
 
 NAMES = (
     "price $",
@@ -162,8 +163,8 @@ def test_a_study_ends_with_all_its_tables_though_every_figure_fails(
 
     (result.folder / "best.csv").unlink()
     (result.folder / "best" / "wine.yaml").unlink()
-    monkeypatch.setattr("studies.outcome.write_report", no_page)
-    from studies.folder import StudyFolder
+    monkeypatch.setattr("studies.report.write.write_report", no_page)
+    from studies.store.folder import StudyFolder
 
     with pytest.raises(RuntimeError):
         write_results(StudyFolder(result.folder), *read_study(StudyFolder(result.folder)))

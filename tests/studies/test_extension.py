@@ -15,12 +15,12 @@ from cluster.durable import read_entries
 from cluster.entries import State
 from cluster.storage import open_storage
 from dst.errors import InputError
-from studies.folder import StudyFolder
-from studies.records import iter_records, read_test
+from studies.report.status import study_status
 from studies.run import StudyResult, run_study
-from studies.spec import StudySpec, parse_spec
-from studies.status import study_status
-from studies.study_file import read_resolved, storage_name
+from studies.spec.study import StudySpec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_test
+from studies.store.study_file import read_resolved, storage_name
 from tests.studies.test_study import Killed, document, spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 10, "batch": 4}
@@ -143,10 +143,10 @@ def test_test_rows_are_opened_for_present_winners_only(data: Path, small: Path, 
 @pytest.mark.parametrize("jobs", [7, 14, 18])
 def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp_path: Path, monkeypatch, jobs) -> None:
     """It dies in the search, or while it confirms; nothing of the old plan is left waiting."""
-    import studies.study_plan
+    import studies.plan.study
 
     written = []
-    real = studies.study_plan.write_record
+    real = studies.plan.study.write_record
 
     def dying(*arguments):
         if len(written) == jobs:
@@ -154,7 +154,7 @@ def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp
         written.append(real(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(studies.study_plan, "write_record", dying)
+        patch.setattr(studies.plan.study, "write_record", dying)
         with pytest.raises(Killed):
             run_study(grown(data, search={"trials": 6}), out=tmp_path / "out", in_process=True)
     result = run_study(grown(data), out=tmp_path / "out", in_process=True)

@@ -21,12 +21,12 @@ import yaml
 
 from cluster.jobs import Output, Report
 from dst.errors import InputError
-from studies.cli import main
-from studies.folder import StudyFolder
-from studies.lock import owned
+from studies.cli.main import main
 from studies.run import run_study
-from studies.spec import load_spec
-from studies.work import run_job
+from studies.spec.study import load_spec
+from studies.store.folder import StudyFolder
+from studies.store.lock import owned
+from studies.worker.job import run_job
 from tests.studies.soundness import assert_study_sound, n_records, small_spec, small_table
 
 
@@ -123,8 +123,8 @@ def test_a_dataset_on_which_nothing_works_keeps_no_other_from_its_end(
 
 def hold(folder: Path) -> subprocess.Popen[str]:
     code = (
-        "import sys, time; from pathlib import Path; from studies.folder import StudyFolder\n"
-        "from studies.lock import owned\n"
+        "import sys, time; from pathlib import Path; from studies.store.folder import StudyFolder\n"
+        "from studies.store.lock import owned\n"
         "with owned(StudyFolder(Path(sys.argv[1]))):\n    print('here', flush=True)\n    time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)

@@ -15,15 +15,15 @@ from sklearn.svm import SVC
 
 from dst.data import load_dataset, prepare_test, remove_values, trial_data
 from dst.data.preparation import encoded_columns
-from studies.cli import main
-from studies.folder import StudyFolder
-from studies.outcome import write_results
-from studies.records import RecordError, iter_lists, iter_records, read_list
-from studies.results import collect
+from studies.cli.main import main
+from studies.report.results import collect
+from studies.report.status import study_status
+from studies.report.write import write_results
 from studies.run import StudyResult, run_study
-from studies.spec import parse_spec
-from studies.status import study_status
-from studies.study_file import read_study
+from studies.spec.study import parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import RecordError, iter_lists, iter_records, read_list
+from studies.store.study_file import read_study
 from tests.studies.soundness import small_table
 from tests.studies.test_study import Killed, digests
 
@@ -31,7 +31,7 @@ from tests.studies.test_study import Killed, digests
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figures, which take longer than these studies."""
-    monkeypatch.setattr("studies.outcome.write_report", lambda *arguments, **named: None)
+    monkeypatch.setattr("studies.report.write.write_report", lambda *arguments, **named: None)
 
 
 def document(path: Path, **changes: Any) -> dict[str, Any]:
@@ -171,12 +171,12 @@ def test_a_folder_from_before_shows_that_it_was_not_measured_and_a_run_measures_
 def test_a_death_while_lists_are_measured_loses_and_repeats_nothing(
     finished: StudyResult, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
-    import studies.openings
+    import studies.store.openings
 
     folder = tmp_path / "out"
     shutil.copytree(finished.folder, folder)
     as_before_lists(folder)
-    real, written = studies.openings.write_list, []
+    real, written = studies.store.openings.write_list, []
 
     def dying(*arguments: Any) -> None:
         if len(written) == jobs:
@@ -184,7 +184,7 @@ def test_a_death_while_lists_are_measured_loses_and_repeats_nothing(
         written.append(real(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(studies.openings, "write_list", dying)
+        patch.setattr(studies.store.openings, "write_list", dying)
         with pytest.raises(Killed):
             run_study(parse_spec(words(data)), out=folder, in_process=True)
     before = digests(folder)
@@ -199,7 +199,7 @@ def test_a_death_while_lists_are_measured_loses_and_repeats_nothing(
 def test_what_cannot_be_measured_is_said_and_not_tried_again(
     finished: StudyResult, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import studies.work
+    import studies.worker.job
 
     folder = tmp_path / "out"
     shutil.copytree(finished.folder, folder)
@@ -209,7 +209,7 @@ def test_what_cannot_be_measured_is_said_and_not_tried_again(
         raise MemoryError("as asked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(studies.work, "score_list", failing)
+        patch.setattr(studies.worker.job, "score_list", failing)
         result = run_study(parse_spec(words(data)), out=folder, in_process=True)
     assert result.rows[0]["list_test_score"] is None
     assert any(line.endswith("the feature list of l1_logistic could not be measured") for line in result.warnings)

@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from dst.checkpoint import CheckpointError
 from dst.errors import InputError
 from search_spaces.documents import DocumentError, parse_yaml
-from studies.checkpoints import kept_seconds, read_kept
-from studies.cli import main
-from studies.folder import StudyFolder
-from studies.lock import owned
+from studies.cli.main import main
+from studies.plan.ledgers import check_search, grid_points, search_space
 from studies.run import run_study
-from studies.search import check_search, grid_points, search_space
-from studies.spec import load_spec
+from studies.spec.study import load_spec
+from studies.store.checkpoints import kept_seconds, read_kept
+from studies.store.folder import StudyFolder
+from studies.store.lock import owned
 from tests.studies.soundness import small_spec
 
 READERS = ("status", "best", "report", "track", "export")

@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from cluster.scratch import remove_left_behind
-from studies.folder import StudyFolder
 from studies.run import run_study
-from studies.spec import load_spec
+from studies.spec.study import load_spec
+from studies.store.folder import StudyFolder
 from tests.ray_nodes import Wire, start_node, wire
 from tests.studies.soundness import (
     assert_study_sound,

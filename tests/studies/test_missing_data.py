@@ -3,11 +3,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from studies.folder import StudyFolder
-from studies.missing_data import FOLDER, accuracy_over_sparsity, gather, main, summarise
-from studies.records import iter_records
+from studies.analyses.missing_data import FOLDER, accuracy_over_sparsity, gather, main, summarise
 from studies.run import run_study
-from studies.spec import load_spec, parse_spec
+from studies.spec.study import load_spec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records
 
 
 def test_the_committed_tables_and_figure_are_those_of_the_committed_trials(tmp_path):

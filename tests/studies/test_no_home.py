@@ -10,7 +10,7 @@ from typing import NoReturn
 import pooch
 import pytest
 
-from studies.cli import main
+from studies.cli.main import main
 from studies.surroundings import NOWHERE, stated_home
 
 

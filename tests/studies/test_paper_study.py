@@ -13,12 +13,12 @@ import yaml
 from dst.errors import AbsentDataError
 from dst.rankers import RANKERS, parameters
 from search_spaces import load_space
-from studies.folder import StudyFolder
-from studies.opened_scores import OPENED_COLUMNS, read_opened_scores
-from studies.paper_reference import paper_accuracy
-from studies.records import iter_records, read_test
+from studies.compare.reference import paper_accuracy
+from studies.report.test_scores import OPENED_COLUMNS, read_opened_scores
 from studies.run import run_study
-from studies.spec import SpecError, load_spec, parse_spec
+from studies.spec.study import SpecError, load_spec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_test
 
 SMALL = {
     "name": "small",
@@ -149,7 +149,7 @@ def test_the_papers_studies_run_their_whole_grid(name, points):
 
 
 def test_the_cut_in_the_papers_spec_is_what_it_says():
-    text = resources.files("studies").joinpath("paper.yaml").read_text(encoding="utf-8")
+    text = resources.files("studies.spec").joinpath("packaged", "paper.yaml").read_text(encoding="utf-8")
     lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
     cut = re.search(r"--set '(space=.*?)'", " ".join(lines))
     assert cut is not None

@@ -14,16 +14,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from studies.drawing import to_png, to_svg
-from studies.folder import StudyFolder
-from studies.plots import (
-    accuracy_by_method,
-    method_styles,
-    score_by_density,
-    score_history,
-    write_plots,
-)
-from studies.tables import trials_table
+from studies.report.drawing import to_png, to_svg
+from studies.report.figures import accuracy_by_method, method_styles, score_by_density, score_history, write_plots
+from studies.report.tables import trials_table
+from studies.store.folder import StudyFolder
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +119,6 @@ def test_files_are_whole_deterministic_and_leave_no_state(study, tmp_path: Path,
 
 
 def test_importing_neither_draws_nor_chooses_a_backend() -> None:
-    script = "import sys, studies.plots, studies.report; print('matplotlib.pyplot' in sys.modules)"
+    script = "import sys, studies.report.figures, studies.report.report; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

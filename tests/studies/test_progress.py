@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.progress import DatasetProgress, LineProgress, LiveProgress, TimeLeft, make_progress
+from studies.plan.progress import DatasetProgress, LineProgress, LiveProgress, TimeLeft, make_progress
 
 WINE = DatasetProgress("wine", finished=2, running=1, stopped=1, failed=0, waiting=1, total=8, best=0.5, stage="search")
 YALE = DatasetProgress(
@@ -25,7 +25,7 @@ YALE = DatasetProgress(
 # Runs a study's worth of updates on this process's standard error, and says nothing on standard output.
 SCRIPT = """
 import sys
-from studies.progress import DatasetProgress, make_progress
+from studies.plan.progress import DatasetProgress, make_progress
 with make_progress(sys.stderr, workers=2) as progress:
     for ended in range(5):
         wine = DatasetProgress("wine", ended, 1, 0, 0, 0, 4, 0.9 + ended / 100, "search")

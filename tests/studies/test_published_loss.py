@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dst.data import load_dataset
-from studies import published_loss
-from studies.published_loss import compare, main
+from studies.analyses import published_loss
+from studies.analyses.published_loss import compare, main
 
 
 def test_the_losses_by_hand():

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from studies.cli import main
-from studies.dataset_spec import DatasetSpec
-from studies.spec import SpecError, load_spec, parse_spec
+from studies.cli.main import main
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import SpecError, load_spec, parse_spec
 
 ROWS = 60
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dst.errors import InputError
-from studies.files import TEMP_SUFFIX, write_text
-from studies.folder import StudyFolder
-from studies.records import (
+from studies.store.files import TEMP_SUFFIX, write_text
+from studies.store.folder import StudyFolder
+from studies.store.record import (
     RecordError,
     iter_records,
     read_record,
@@ -56,8 +56,8 @@ plain = st.recursive(
 CRASH = """
 import json, os, sys
 from pathlib import Path
-from studies.folder import StudyFolder
-from studies.records import write_record
+from studies.store.folder import StudyFolder
+from studies.store.record import write_record
 
 left, rename = int(sys.argv[2]), os.replace
 def dying_rename(source, target):

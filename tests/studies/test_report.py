@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from studies.folder import StudyFolder
-from studies.report import is_baseline, write_report
-from studies.tables import trials_table
+from studies.report.report import is_baseline, write_report
+from studies.report.tables import trials_table
+from studies.store.folder import StudyFolder
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

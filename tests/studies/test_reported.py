@@ -11,11 +11,11 @@ from dst.data import Dataset, trial_data
 from dst.model import SparseMLP
 from dst.training import EpochEnd
 from dst.trial import TrialSpec
-from studies.folder import StudyFolder
-from studies.records import iter_records
-from studies.reported import CheapScore, Rungs
 from studies.run import run_study
-from studies.spec import parse_spec
+from studies.spec.study import parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records
+from studies.worker.rungs import CheapScore, Rungs
 from tests.studies.test_several_objectives import spec_of, table  # noqa: F401
 
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 import studies.run
-from studies.folder import StudyFolder
-from studies.records import iter_records, read_scores
 from studies.run import StudyResult, run_study
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_scores
 from tests.studies import works
 from tests.studies.soundness import default_signals
 from tests.studies.test_study import spec_of, without_measurements
@@ -70,7 +70,7 @@ def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, m
 SCRIPT = """
 import pathlib, sys
 import studies.run
-from studies.spec import load_spec
+from studies.spec.study import load_spec
 from tests.studies.works import late
 if __name__ == "__main__":
     studies.run.run_job = late

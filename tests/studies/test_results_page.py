@@ -10,10 +10,8 @@ import yaml
 
 from dst.data import DATASETS, load_dataset
 from dst.errors import InputError
-from studies import paper_results
-from studies.comparing import compare_with_paper
-from studies.findings import beside_reference
-from studies.results_page import (
+from studies.analyses import paper_results
+from studies.analyses.results_page import (
     beside_table,
     comparison_tables,
     fill,
@@ -22,7 +20,9 @@ from studies.results_page import (
     stability_table,
     weight_decay_table,
 )
-from studies.small_tables import to_csv
+from studies.compare.paper import compare_with_paper
+from studies.compare.small_tables import to_csv
+from studies.compare.statistics import beside_reference
 from tests.studies.test_comparing import SPEC, scores, write_finished
 
 ENTRIES = [

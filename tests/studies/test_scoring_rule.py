@@ -11,7 +11,7 @@ import yaml
 
 from dst.errors import InputError
 from studies import load_spec, run_study
-from studies.cli import main
+from studies.cli.main import main
 
 
 def study(folder: Path, *, words: bool) -> Path:

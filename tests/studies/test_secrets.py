@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from studies.cli import main
+from studies.cli.main import main
+from studies.report.status import study_status
 from studies.run import run_study
-from studies.spec import load_spec
-from studies.status import study_status
+from studies.spec.study import load_spec
 from tests.studies.soundness import small_spec
 
 SECRETS = {

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from studies.cli import main
+from studies.cli.main import main
 from studies.run import run_study
-from studies.spec import parse_spec
+from studies.spec.study import parse_spec
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from studies.objective_spec import ObjectiveSpec, best_importance
-from studies.selection import best_row, confirmed, to_confirm, to_open
+from studies.choice.selection import best_row, confirmed, to_confirm, to_open
+from studies.spec.objective import ObjectiveSpec, best_importance
 
 ACCURACY = ObjectiveSpec()
 LOSS = ObjectiveSpec(metric="val_loss")

@@ -11,15 +11,15 @@ import pytest
 
 from cluster.storage import open_storage
 from dst.errors import InputError
-from studies.folder import StudyFolder
-from studies.objective_spec import ObjectiveSpec
-from studies.records import iter_records, read_test
+from studies.report.status import study_status
+from studies.report.tables import BEST_COLUMNS
 from studies.run import run_study
-from studies.spec import SearchSpec, StudySpec, load_spec, parse_spec
-from studies.status import study_status
-from studies.study_file import read_resolved, read_study, storage_name
-from studies.tables import BEST_COLUMNS
-from studies.tracked import trial_run
+from studies.spec.objective import ObjectiveSpec
+from studies.spec.study import SearchSpec, StudySpec, load_spec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_test
+from studies.store.study_file import read_resolved, read_study, storage_name
+from studies.tracking.runs import trial_run
 from tests.studies.soundness import without_measurements
 
 METRICS = ["val_svm_accuracy", "flops", "k"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from studies.dataset_spec import MissingSpec
-from studies.spec import SpecError, load_spec, packaged_specs, parse_spec
+from studies.spec.dataset import MissingSpec
+from studies.spec.study import SpecError, load_spec, packaged_specs, parse_spec
 
 SPEC = {"name": "s", "datasets": ["wine"]}
 

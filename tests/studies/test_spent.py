@@ -14,12 +14,12 @@ from optuna.storages import InMemoryStorage
 
 from cluster.entries import State
 from cluster.jobs import Job
-from studies.cost import Cost, study_cost, total_cost
-from studies.folder import StudyFolder
-from studies.lock import owned
-from studies.records import RecordError, iter_records
-from studies.spent import SAVE_SECONDS, Spent, SpentSoFar, read_spent
-from studies.study_plan import StudyPlan
+from studies.plan.study import StudyPlan
+from studies.report.cost import Cost, study_cost, total_cost
+from studies.store.folder import StudyFolder
+from studies.store.lock import owned
+from studies.store.record import RecordError, iter_records
+from studies.store.spent import SAVE_SECONDS, Spent, SpentSoFar, read_spent
 from tests.studies.simulated import Clock, output, play, study_plan, study_spec
 
 
@@ -151,11 +151,11 @@ def test_what_a_dead_run_had_at_work_is_to_be_repeated(tmp_path: Path) -> None:
 
 
 def test_what_a_checkpoint_saves_is_not_repeated(tmp_path: Path, monkeypatch) -> None:
-    import studies.study_plan
+    import studies.plan.study
 
     clock = Clock()
     plan = study_plan(study_spec("a"), tmp_path, clock)
-    monkeypatch.setattr(studies.study_plan, "kept_seconds", lambda path: 7.0)
+    monkeypatch.setattr(studies.plan.study, "kept_seconds", lambda path: 7.0)
     for ends in ("finished", "stopped"):
         job = begun(plan)
         clock.now += 10

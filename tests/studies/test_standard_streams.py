@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from studies.cli import main
-from studies.progress import DatasetProgress, LineProgress, LiveProgress
+from studies.cli.main import main
+from studies.plan.progress import DatasetProgress, LineProgress, LiveProgress
 from studies.run import run_study
-from studies.spec import parse_spec
+from studies.spec.study import parse_spec
 from studies.surroundings import say, standard_streams
 
 TINY = {

@@ -7,13 +7,13 @@ import pytest
 import studies.run
 from cluster.storage import open_storage
 from dst.errors import InputError
-from studies.folder import StudyFolder
-from studies.plots import score_history
-from studies.records import iter_records
+from studies.report.figures import score_history
+from studies.report.status import study_status
 from studies.run import run_study
-from studies.status import study_status
-from studies.study_file import read_resolved, storage_name
-from studies.tracked import study_run, trial_run
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records
+from studies.store.study_file import read_resolved, storage_name
+from studies.tracking.runs import study_run, trial_run
 from tests.studies import scripted
 from tests.studies.scripted import FINISHES, HANGS, NAN, RAISES, STOPS
 from tests.studies.test_several_objectives import spec_of, table  # noqa: F401
@@ -91,7 +91,7 @@ def test_a_trials_ending_is_its_state_in_record_storage_and_tables(ended, search
     ("number", "last"),
     [
         (2, "RuntimeError: as asked"),
-        (3, "studies.work.NoScoreError: the objective val_svm_accuracy must be a finite number, but it is nan"),
+        (3, "studies.worker.job.NoScoreError: the objective val_svm_accuracy must be a finite number, but it is nan"),
     ],
 )
 def test_a_failed_trials_record_has_the_traceback(ended, search, number, last):

@@ -22,14 +22,14 @@ import yaml
 from cluster.durable import read_entries
 from cluster.storage import open_storage
 from dst.errors import InputError
-from studies.folder import StudyFolder
-from studies.outcome import write_results
-from studies.records import RecordError, iter_records, read_test
+from studies.report.status import study_status
+from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
+from studies.report.write import write_results
 from studies.run import run_study
-from studies.spec import StudySpec, load_spec, parse_spec
-from studies.status import study_status
-from studies.study_file import read_resolved, read_study, storage_name
-from studies.tables import BEST_COLUMNS, TRIAL_COLUMNS
+from studies.spec.study import StudySpec, load_spec, parse_spec
+from studies.store.folder import StudyFolder
+from studies.store.record import RecordError, iter_records, read_test
+from studies.store.study_file import read_resolved, read_study, storage_name
 from tests.studies import soundness
 from tests.studies.two_classes import write_two_classes
 
@@ -205,7 +205,7 @@ class Killed(BaseException):
 def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, monkeypatch, when, jobs):
     """The run dies at a chosen write; the next one ends with the records and winners of an undisturbed run."""
     spec, undisturbed = finished
-    import studies.study_plan
+    import studies.plan.study
 
     written = []
 
@@ -216,11 +216,11 @@ def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, mon
             raise Killed
         written.append(real(*arguments))
         if len(written) == jobs and when == "after the tell":
-            monkeypatch.setattr(studies.study_plan.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
+            monkeypatch.setattr(studies.plan.study.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
 
-    real = studies.study_plan.write_record
+    real = studies.plan.study.write_record
     with monkeypatch.context() as patch:
-        patch.setattr(studies.study_plan, "write_record", dying)
+        patch.setattr(studies.plan.study, "write_record", dying)
         with pytest.raises(Killed):
             run_study(spec, out=tmp_path, in_process=True)
     monkeypatch.undo()
@@ -431,7 +431,7 @@ def test_resources_and_tracking_may_change_and_are_kept(finished, tmp_path):
 
 def dst(*arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", "from studies.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from studies.cli.main import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -448,7 +448,17 @@ def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(fi
     out = tmp_path / "out"
     for number, blow in ((4, signal.SIGKILL), (10, signal.SIGINT), (16, signal.SIGTERM)):
         process = subprocess.Popen(
-            [sys.executable, "-c", "from studies.cli import main; main()", "run", path, "--out", out, "--workers", "2"],
+            [
+                sys.executable,
+                "-c",
+                "from studies.cli.main import main; main()",
+                "run",
+                path,
+                "--out",
+                out,
+                "--workers",
+                "2",
+            ],
             preexec_fn=soundness.default_signals,
             env={**os.environ, "HOME": "/nonexistent", "MPLCONFIGDIR": str(tmp_path)},
             stdout=subprocess.PIPE,
@@ -480,13 +490,13 @@ def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(fi
 
 
 def test_one_run_at_a_time(tmp_path):
-    from studies.lock import owned
+    from studies.store.lock import owned
 
     folder = StudyFolder(tmp_path / "out").create()
     with owned(folder):
         code = (
-            "import sys; from pathlib import Path; from studies.folder import StudyFolder\n"
-            "from studies.lock import owned\n"
+            "import sys; from pathlib import Path; from studies.store.folder import StudyFolder\n"
+            "from studies.store.lock import owned\n"
             "with owned(StudyFolder(Path(sys.argv[1]))): pass"
         )
         other = subprocess.run([sys.executable, "-c", code, folder.path], capture_output=True, text=True)

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dst.scoring import mean_scores, rank_columns, tie_order
-from studies.folder import StudyFolder
-from studies.records import RecordError, iter_records, read_scores, write_record
-from studies.tables import (
+from studies.report.tables import (
     BEST_COLUMNS,
     TRIAL_COLUMNS,
     feature_table,
@@ -25,6 +23,8 @@ from studies.tables import (
     winner_features,
     write_tables,
 )
+from studies.store.folder import StudyFolder
+from studies.store.record import RecordError, iter_records, read_scores, write_record
 
 HEAD = {
     "schema": 1,

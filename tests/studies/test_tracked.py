@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.records import iter_records, read_test
-from studies.tables import BEST_COLUMNS
-from studies.tracked import run_id, study_run, trial_run
+from studies.report.tables import BEST_COLUMNS
+from studies.store.record import iter_records, read_test
+from studies.tracking.runs import run_id, study_run, trial_run
 
 RECORD: dict[str, Any] = {
     "schema": 1,

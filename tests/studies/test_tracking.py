@@ -17,11 +17,11 @@ import pytest
 import wandb.util
 
 from dst.errors import InputError
-from studies.folder import StudyFolder
-from studies.records import iter_records, read_record, read_test, write_record, write_test
-from studies.tables import BEST_COLUMNS
-from studies.tracked import run_id, trial_run
-from studies.tracking import TrackingError, track
+from studies.report.tables import BEST_COLUMNS
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_records, read_record, read_test, write_record, write_test
+from studies.tracking.runs import run_id, trial_run
+from studies.tracking.wandb import TrackingError, track
 
 # argv: folder, tables (JSON), and whether to kill W&B's own process after three runs.
 SCRIPT = """
@@ -29,7 +29,7 @@ import json, sys
 from pathlib import Path
 import psutil
 from studies import tracking
-from studies.folder import StudyFolder
+from studies.store.folder import StudyFolder
 
 folder, tables, kill = StudyFolder(Path(sys.argv[1])), json.loads(sys.argv[2]), sys.argv[3] == "kill"
 write_text = tracking.write_text

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from studies.records import iter_records, read_record, write_record
-from studies.tracked import run_id, trial_run
+from studies.store.record import iter_records, read_record, write_record
+from studies.tracking.runs import run_id, trial_run
 from tests.studies.soundness import default_signals
 
 KEY = "a" * 40
@@ -26,8 +26,8 @@ KEY = "a" * 40
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from studies.folder import StudyFolder
-from studies.tracking import TrackingError, track
+from studies.store.folder import StudyFolder
+from studies.tracking.wandb import TrackingError, track
 try:
     print(track(StudyFolder(Path(sys.argv[1])), study_name="three", project="p", **json.loads(sys.argv[2])))
 except TrackingError as error:

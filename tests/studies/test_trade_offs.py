@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.objective_spec import ObjectiveSpec
-from studies.selection import confirmed, to_confirm
-from studies.trade_offs import by_spread, crowding, fronts, to_minimize, trade_offs
+from studies.choice.selection import confirmed, to_confirm
+from studies.choice.trade_offs import by_spread, crowding, fronts, to_minimize, trade_offs
+from studies.spec.objective import ObjectiveSpec
 
 TWO = ObjectiveSpec(metric=["val_svm_accuracy", "k"])
 THREE = ObjectiveSpec(metric=["val_svm_accuracy", "flops", "k"])

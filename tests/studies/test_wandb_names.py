@@ -9,8 +9,8 @@ import wandb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.spec import SpecError, parse_spec
-from studies.wandb_names import FORBIDDEN, LONGEST, check_name, run_label
+from studies.spec.study import SpecError, parse_spec
+from studies.spec.wandb_names import FORBIDDEN, LONGEST, check_name, run_label
 
 
 def with_project(**wandb_keys: str) -> dict:

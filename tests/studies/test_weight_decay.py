@@ -5,8 +5,8 @@ import pytest
 
 from dst.data import load_dataset
 from dst.training import TrainingConfig
-from studies import weight_decay
-from studies.weight_decay import main, measure, over_seeds
+from studies.analyses import weight_decay
+from studies.analyses.weight_decay import main, measure, over_seeds
 
 
 def rows(**settings):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Output, Report
-from studies.work import run_job
+from studies.worker.job import run_job
 
 DELAY = "TEST_DELAY"
 """Names the longest pause before a job and before each of its reports, in seconds."""

@@ -23,7 +23,7 @@ import scipy.sparse
 
 from dst.data import check_file, load_dataset
 from dst.errors import InputError
-from studies.cli import main
+from studies.cli.main import main
 from tests.dst.data.files import (
     LABELS,
     Writer,

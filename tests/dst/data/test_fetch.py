@@ -27,7 +27,7 @@ from dst.data import DATASETS, FetchError, fetch_dataset, list_datasets, load_da
 from dst.data.entry import Entry
 from dst.data.fetch import Fetched, Patience
 from dst.errors import InputError
-from studies.cli import main
+from studies.cli.main import main
 
 HASTY = Patience(connect=2, silence=0.5, total=3, tries=2)
 Handler = http.server.BaseHTTPRequestHandler

@@ -1,0 +1,1 @@
+"""A study beside stock tools, and what its machinery costs."""

@@ -1,0 +1,1 @@
+"""Which configurations are confirmed and which one wins: pure functions of records."""

@@ -1,0 +1,202 @@
+"""Which configurations are confirmed, which one wins, and whose test rows are opened.
+
+Everything here reads validation quantities, except that :func:`best_row` adds the test accuracies that were opened
+after the choice was made.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studies.choice.trade_offs import Point, by_spread, to_minimize, values_of
+from studies.spec.objective import ObjectiveSpec, best_importance
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A configuration and its confirming trials.
+
+    Attributes:
+        number: the search trial that it comes from.
+        records: its finished confirming trials, by seed.
+        importance: the metric that is best over all seeds (or the one that the objective names).
+        scores: means of the objectives over seeds, in the spec's order.
+        complete: whether every seed finished.
+    """
+
+    number: int
+    records: tuple[Record, ...]
+    importance: str
+    scores: Point
+    complete: bool
+
+    @property
+    def score(self) -> float:
+        """The mean of the first objective over seeds."""
+        return self.scores[0]
+
+    @property
+    def method(self) -> str:
+        """The ranker."""
+        return str(self.records[0]["method"])
+
+    def mean_judged(self, key: str) -> float | None:
+        """Return the mean over seeds of a result of the scorer for the configuration's importance, as :meth:`mean`."""
+        return _mean_of_known([record["importances"][self.importance].get(key) for record in self.records])
+
+    def mean(self, key: str) -> float | None:
+        """Return the mean of a numeric field over seeds, None where a seed lacks it."""
+        return _mean_of_known([record.get(key) for record in self.records])
+
+
+def chosen_by(record: Record) -> Record:
+    """Return what :func:`to_confirm` looks at of a search trial's record: much less than all of it."""
+    kept = ("number", "state", "method", "params", "val_score", "val_scores", "val_loss", "flops")
+    return {key: record[key] for key in kept if key in record}
+
+
+def to_confirm(search: Iterable[Record], *, top: int, objective: ObjectiveSpec) -> list[int]:
+    """Return the numbers of the search trials to confirm, best first.
+
+    The ``top`` best finished ones and the best of each method, configurations that are equal counted once. Ties go to
+    the lower validation loss, then to fewer FLOPs, then to the earlier trial.
+
+    With several objectives the best are the trade-offs that none beats: first the one that is best in the first
+    objective, then those that lie furthest from the others; where there are fewer than ``top``, those that only these
+    beat (:func:`studies.choice.trade_offs.by_spread`). The best of a method is best in the first objective (ties: the
+    next).
+
+    Args:
+        search: records of the search stage.
+        top: how many.
+        objective: what is optimised.
+    """
+
+    def point(record: Record) -> Point:
+        return to_minimize(values_of(record, objective), objective.directions)
+
+    finished = sorted(
+        (record for record in search if record["state"] == "finished"),
+        key=lambda record: (point(record), *_ties(record), record["number"]),
+    )
+    distinct: dict[str, Record] = {}
+    for record in finished:
+        distinct.setdefault(json.dumps(record["params"], sort_keys=True), record)
+    ordered = list(distinct.values())
+    first_of_method: dict[str, Record] = {}
+    for record in ordered:
+        first_of_method.setdefault(record["method"], record)
+    if objective.several:
+        ordered = [ordered[place] for place in by_spread([point(record) for record in ordered])]
+    chosen = ordered[:top]
+    chosen += [record for record in first_of_method.values() if record not in chosen]
+    return [record["number"] for record in chosen]
+
+
+def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveSpec) -> list[Confirmed]:
+    """Return the confirmed configurations of a dataset, best first.
+
+    The best mean over seeds of the first objective comes first, configurations with a failed seed after all complete
+    ones. Ties go to the next objective, if there are several, then to the lower mean validation loss, then to fewer
+    FLOPs, then to the earlier trial. So the first is one that none of the confirmed beats in all objectives.
+
+    Args:
+        confirming: records of the confirm stage.
+        seeds: how many seeds each configuration has.
+        objective: what is optimised.
+    """
+    by_source: dict[int, list[Record]] = defaultdict(list)
+    for record in confirming:
+        if record["state"] == "finished":
+            by_source[record["source"]].append(record)
+    configurations = []
+    for number, records in by_source.items():
+        records.sort(key=lambda record: record["seed_index"])
+        name = _importance(records, objective)
+        scores = tuple(_mean_of(records, metric, name) for metric in objective.metrics)
+        configurations.append(Confirmed(number, tuple(records), name, scores, len(records) == seeds))
+    return sorted(
+        configurations,
+        key=lambda one: (
+            not one.complete,
+            to_minimize(one.scores, objective.directions),
+            *_ties({"val_loss": one.mean("val_loss"), "flops": one.mean("flops")}),
+            one.number,
+        ),
+    )
+
+
+def to_open(ranked: Sequence[Confirmed]) -> list[Confirmed]:
+    """Return the configurations whose test rows are opened: the winner and the best of each method."""
+    first_of_method: dict[str, Confirmed] = {}
+    for one in ranked:
+        first_of_method.setdefault(one.method, one)
+    return list(first_of_method.values())
+
+
+def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | None]) -> dict[str, Any]:
+    """Return a row of ``dst best --json`` for a configuration, but for its stability and what its list is worth.
+
+    Args:
+        one: the configuration.
+        features: its columns, best first.
+        tests: what opening the test rows gave, one entry a seed; None while not opened.
+    """
+    first = one.records[0]
+    accuracies = [
+        test["importances"][one.importance]["test_svm_accuracy"]
+        for test in tests
+        if test is not None and one.importance in test["importances"]
+    ]
+    opened = len(accuracies) == len(one.records)
+    return {
+        "dataset": first["dataset"],
+        "number": one.number,
+        "method": one.method,
+        "importance": one.importance,
+        "params": dict(first["params"]),
+        "val_score": one.score,
+        "test_mean": float(np.mean(accuracies)) if opened else None,
+        "test_std": float(np.std(accuracies, ddof=1)) if opened and len(accuracies) > 1 else None,
+        "seeds": len(one.records),
+        "k": first["k"],
+        "sparsity": first["sparsity"],
+        "flops_ratio": one.mean("flops_ratio"),
+        "val_balanced_accuracy": one.mean_judged("val_balanced_accuracy"),
+        "val_macro_auc": one.mean_judged("val_macro_auc"),
+        "features": [int(column) for column in features],
+    }
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
+    """Return the importance metric that counts for a configuration: the named one, or the best over all seeds."""
+    metrics: Mapping[str, Any] = records[0]["importances"]
+    if objective.importance in metrics:
+        return objective.importance
+    return best_importance({name: _mean_of(records, objective.judged_by, name) for name in metrics})
+
+
+def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:
+    """Return the mean of an objective over seeds."""
+    if metric in ("val_loss", "flops", "k"):
+        return float(np.mean([record[metric] for record in records]))
+    return float(np.mean([record["importances"][importance][metric] for record in records]))
+
+
+def _ties(record: Record) -> tuple[float, float]:
+    loss, flops = (math.inf if (value := record.get(key)) is None else value for key in ("val_loss", "flops"))
+    return (math.inf if math.isnan(loss) else loss, flops)  # a NaN in memory is null in its record

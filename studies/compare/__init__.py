@@ -1,0 +1,1 @@
+"""Studies beside one another and beside the paper's tables."""

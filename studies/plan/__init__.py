@@ -1,0 +1,1 @@
+"""What runs next, in the driver: datasets, stages, turns, progress."""

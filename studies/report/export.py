@@ -1,0 +1,133 @@
+"""What ``dst export`` writes: the winner of a dataset as something to use."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dst.data import Dataset, remove_values
+from dst.errors import InputError, unknown_name
+from dst.importance import METRICS
+from dst.selector import SparseFeatureSelector
+from dst.topology import METHODS
+from studies.report.ranking import FitProgress, ranked_table
+from studies.report.results import collect
+from studies.report.write import winner_spec
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import StudySpec
+from studies.store.files import TEMP_SUFFIX, write_text
+from studies.store.folder import StudyFolder
+from studies.store.study_file import read_resolved, read_study
+
+_OWN = ("sparsity", "l2", "hidden", "epochs", "patience", "batch_size", "lr", "threads")
+"""Settings that the selector has as parameters of their own."""
+
+_SCORES = ("val_score", "test_mean", "list_val_score", "list_test_score")
+_OF_THE_STUDY = ("number", "method", "importance", "params", *_SCORES)
+"""What ``export.json`` says of the winner. The study measured its own list, not the one of the refitted selector."""
+
+
+def export_best(
+    folder: StudyFolder, name: str, to: Path, progress: Callable[[int, int], FitProgress]
+) -> dict[str, Any]:
+    """Refit the winner of a dataset on all rows, and write spec, ranked columns, selector and where they come from.
+
+    A network is trained for each confirming seed, each with a fifth of all rows held out to decide when to stop; their
+    scores are averaged. The files are written to a folder beside ``to``, which takes its name when all are there.
+
+    Args:
+        folder: the study's folder.
+        name: one of its datasets.
+        to: where to; does not exist, or is an empty folder.
+        progress: shows how far the fit is, made from the number of networks and of epochs.
+
+    Returns:
+        What ``export.json`` holds.
+
+    Raises:
+        InputError: there is no such study or dataset, nothing is confirmed yet, or the data has changed since.
+        RecordError: a record is damaged.
+        OSError: a file cannot be written.
+    """
+    spec, names = read_study(folder)
+    if name not in names:
+        raise InputError(unknown_name("dataset", name, names))
+    rows = collect(folder, spec, [name]).best
+    if not rows:
+        raise InputError(f"{folder.path} has no confirmed configuration of {name} yet: run the study to its end first")
+    row = rows[0]
+    use = spec.datasets[names.index(name)]
+    dataset = _load(folder, use, name)
+    selector = _selector(spec, use, dataset, row)
+    epochs = int(selector.epochs)
+    with progress(row["seeds"], epochs) as shown:
+        selector.fit(dataset.x, dataset.y, on_epoch=shown.on_epoch)
+    selector.set_feature_names(dataset.feature_names)
+    document = {
+        "dataset": name,
+        "sha256": dataset.sha256,
+        "content_sha256": dataset.content_sha256,
+        "samples": dataset.n_samples,
+        "features": dataset.n_features,
+        "classes": list(dataset.class_names),
+        "categories": {dataset.feature_names[column]: list(values) for column, values in dataset.categories.items()},
+        "k": row["k"],
+        "repeats": row["seeds"],
+        "selected": [dataset.feature_names[column] for column in selector.order_[: row["k"]]],
+        "study": {key: row[key] for key in _OF_THE_STUDY},
+        "versions": read_resolved(folder).get("versions", {}),
+    }
+    to = to.expanduser().resolve()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    temporary = to.with_name(f".{to.name}.{secrets.token_hex(4)}{TEMP_SUFFIX}")
+    temporary.mkdir()
+    try:
+        write_text(temporary / "spec.yaml", winner_spec(spec, use, row))
+        ranking = ranked_table(selector, dataset.feature_names)
+        write_text(temporary / "features.csv", ranking.to_csv(index=False, lineterminator="\n"))
+        write_text(temporary / "export.json", json.dumps(document, indent=2) + "\n")
+        selector.save(temporary / "selector.npz")
+        temporary.replace(to)  # takes the place of an empty folder
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return document
+
+
+def _load(folder: StudyFolder, use: DatasetSpec, name: str) -> Dataset:
+    """Return the table as the study used it."""
+    dataset = use.load_table()
+    if use.removal is not None:
+        dataset = remove_values(dataset, use.removal)
+    noted = read_resolved(folder)["datasets"][name].get("content_sha256")
+    if dataset.content_sha256 != noted:
+        raise InputError(f"{name} has changed since the study: its content's SHA-256 must be {noted}")
+    return dataset
+
+
+def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str, Any]) -> SparseFeatureSelector:
+    from dst.rankers import parameters
+
+    method = row["method"]
+    settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
+    settings = {key: value for key, value in settings.items() if key in parameters(method)}
+    settings.pop("importances", None)  # the winner's is enough
+    own = {key: settings.pop(key) for key in _OWN if key in settings}
+    return SparseFeatureSelector(
+        row["k"],
+        method=method,
+        importance=row["importance"] if method in METHODS else next(iter(METRICS)),
+        n_repeats=row["seeds"],
+        task="classification",
+        impute=use.missing.policy if use.missing else None,
+        indicators=bool(use.missing and use.missing.indicators),
+        categorical=sorted(dataset.categories),
+        scaling=dataset.scaling,
+        settings=settings or None,
+        random_state=spec.seed,
+        **own,
+    )

@@ -1,0 +1,125 @@
+"""The feature list of a configuration, the mean ranking over its seeds, and what its top K columns are worth.
+
+``val_score`` and ``test_mean`` of a configuration are those of each seed's own top K. The user gets one list, so the
+study scores that as well, once the choice is made: for each confirming seed a scorer fitted on the seed's training rows
+and judged on its validation rows, and one fitted on both and judged on the test rows; the mean over seeds counts.
+
+The validation score is optimistic: each seed draws validation rows of its own, so that rows which validate for one seed
+have trained the ranking of another. The test score is not: no ranking has seen a test row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studies.choice.selection import Confirmed
+from studies.report.tables import ranked_features
+from studies.spec.objective import ObjectiveSpec
+from studies.store.folder import StudyFolder
+from studies.store.openings import PendingList
+from studies.store.record import iter_lists, read_list
+
+_MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_accuracy"}
+"""The scorer's result, by the objective's name for it on validation rows."""
+
+
+@dataclass(frozen=True)
+class ListScores:
+    """What a feature list is worth; None: not measured.
+
+    Attributes:
+        validation: mean over seeds of the accuracy on validation rows; the balanced one where the objective is that.
+        test: mean over seeds of the accuracy on test rows.
+    """
+
+    validation: float | None
+    test: float | None
+
+
+def columns_of(folder: StudyFolder, one: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
+    """Return the first columns of a configuration's feature list.
+
+    Args:
+        folder: the study's folder.
+        one: the configuration.
+        names: the dataset's column names.
+        length: how many columns.
+
+    Raises:
+        RecordError: scores are missing or damaged.
+    """
+    ranking = ranked_features(folder, one.records, one.importance, one.records[0]["k"], names)
+    return tuple(ranking["column"].tolist()[:length])
+
+
+def to_measure(folder: StudyFolder, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:
+    """Return what is to be measured of a list; an attempt that failed is not repeated.
+
+    Args:
+        folder: the study's folder.
+        one: the configuration.
+        columns: its list, as long as the largest K.
+
+    Raises:
+        RecordError: what was measured is damaged.
+    """
+    seeds = len(one.records)
+    pending = (PendingList(record, one.importance, tuple(columns), seeds) for record in one.records)
+    return [each for each in pending if not _measured(folder, each)]
+
+
+def list_scores(folder: StudyFolder, one: Confirmed, columns: Sequence[int], objective: ObjectiveSpec) -> ListScores:
+    """Return what the top K columns of a configuration's list are worth, where each seed has measured this very list.
+
+    Args:
+        folder: the study's folder.
+        one: the configuration.
+        columns: its top K.
+        objective: what is optimised.
+
+    Raises:
+        RecordError: what was measured is damaged.
+    """
+    k, seeds = len(columns), len(one.records)
+    found: dict[str, list[float]] = {"validation": [], "test": []}
+    for record in one.records:
+        document = read_list(folder, record["dataset"], record["number"], seeds)
+        if document is None or document["importance"] != one.importance or document["columns"][:k] != list(columns):
+            return ListScores(None, None)
+        for part, measure in (("validation", _MEASURES[objective.judged_by]), ("test", "accuracy")):
+            value = document[part].get(str(k), {}).get(measure)
+            if value is not None:
+                found[part].append(value)
+    means = {part: float(np.mean(values)) if len(values) == seeds else None for part, values in found.items()}
+    return ListScores(**means)
+
+
+def has_failed(folder: StudyFolder, row: Mapping[str, Any]) -> bool:
+    """Say whether the list of a configuration has been tried and cannot be measured.
+
+    Args:
+        folder: the study's folder.
+        row: the configuration, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
+
+    Raises:
+        RecordError: what was measured is damaged.
+    """
+    return any(
+        one.get("error") is not None
+        and (one["source"], one["seeds"], one["importance"]) == (row["number"], row["seeds"], row["importance"])
+        and one["columns"][: row["k"]] == list(row["features"])
+        for one in iter_lists(folder, row["dataset"])
+    )
+
+
+def _measured(folder: StudyFolder, pending: PendingList) -> bool:
+    document = read_list(folder, pending.record["dataset"], pending.record["number"], pending.seeds)
+    return (
+        document is not None
+        and tuple(document["columns"]) == pending.columns
+        and document["importance"] == pending.importance
+    )

@@ -1,0 +1,190 @@
+"""What ``dst select`` and ``dst export`` share: the progress of a fit, and a ranking as a table and a chart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dst.errors import InputError
+from dst.selector import SparseFeatureSelector
+from dst.stability import nogueira
+from dst.training import EpochReport
+from studies.report.drawing import drawn, shown_name, to_png
+from studies.report.figures import GRID, INK, MUTED
+from studies.store.files import LONGEST_NAME, write_bytes, write_text
+
+_BAR = "#0072b2"
+_MOST_BARS = 40
+_LONGEST_NAME = 32
+_LONGEST_TITLE = 90
+"""Characters beside a bar, and above the chart."""
+
+
+class FitProgress:
+    """Shows on stderr how far a selector's fit is: a bar on a terminal, a line per network anywhere else.
+
+    Args:
+        repeats: networks that are trained.
+        epochs: the most epochs of each.
+    """
+
+    def __init__(self, repeats: int, epochs: int) -> None:
+        self._repeats = repeats
+        self._epochs = epochs
+        self._accuracies: dict[int, float] = {}
+        self._last: dict[int, int] = {}
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("preparing", total=repeats * epochs)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean accuracy of the networks on held-out rows at their best epochs; None where none was trained."""
+        return float(np.mean(list(self._accuracies.values()))) if self._accuracies else None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say what became of the last network, and take the bar away."""
+        if kind is None and self._last:
+            self._say(max(self._last))
+        self._bar.stop()
+
+    def on_epoch(self, repeat: int, end: EpochReport) -> None:
+        """Take the end of an epoch, as :meth:`dst.SparseFeatureSelector.fit` reports it."""
+        if repeat not in self._last and repeat:
+            self._say(repeat - 1)
+        self._last[repeat] = end.epoch
+        if end.improved:
+            self._accuracies[repeat] = end.val_accuracy
+        self._bar.update(
+            self._task,
+            completed=repeat * self._epochs + end.epoch,
+            description=f"network {repeat + 1} of {self._repeats}, epoch {end.epoch}",
+        )
+
+    def _say(self, repeat: int) -> None:
+        if not self._console.is_terminal:
+            line = f"network {repeat + 1} of {self._repeats}: {self._last[repeat]} epochs, "
+            self._console.print(f"{line}held-out accuracy {100 * self._accuracies[repeat]:.1f} %", highlight=False)
+
+
+def check_out(out: Path, source: str) -> None:
+    """Refuse a path where a ranking cannot, or must not, be written.
+
+    Raises:
+        InputError: it does not end in ``.csv``, is a folder, is the table itself, has a name that is too long, of
+            itself or of a folder, or lies where nothing can be written.
+    """
+    if out.suffix.lower() != ".csv":
+        raise InputError(f"--out must end in .csv (the chart is written beside it as .png), but got {out}")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in out.parts):
+        raise InputError(f"--out must have names of at most {LONGEST_NAME} bytes, but got {out}")
+    try:
+        _check_place(out, source)
+    except OSError as error:
+        raise InputError(f"--out must be a path that can be written to, but got {out} ({error.strerror})") from error
+
+
+def _check_place(out: Path, source: str) -> None:
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out must lie in a folder that can be written to, but {folder} cannot: got {out}")
+    if out.is_dir():
+        raise InputError(f"--out must name a file, but {out} is a folder")
+    if out.resolve() == Path(source).expanduser().resolve():
+        raise InputError(f"--out must not be the table itself, but got {out}")
+
+
+def ranked_table(selector: SparseFeatureSelector, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return a row per column, best first, with the columns of :func:`studies.report.tables.feature_table`."""
+    order = selector.order_
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, len(order) + 1),
+            "column": order,
+            "name": [names[column] for column in order],
+            "score": selector.scores_[order],
+            "stability": selector.stability_[order],
+        }
+    )
+
+
+def stability_of(selector: SparseFeatureSelector) -> float | None:
+    """Return Nogueira's stability of what each network alone would select; None where it is not defined."""
+    selected: npt.NDArray[np.bool_] = selector.selections_
+    if len(selected) < 2 or selected.all():
+        return None
+    return nogueira(selected).value
+
+
+def write_ranking(out: Path, ranking: pd.DataFrame, k: int, *, title: str) -> Path | None:
+    """Write a ranking as CSV, and its best columns as a bar chart beside it.
+
+    Returns:
+        The chart's path; None where it could not be drawn, of which a warning is logged.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    write_text(out, ranking.to_csv(index=False, lineterminator="\n"))
+    chart = drawn("the chart", lambda: to_png(bars(ranking, k, title)))
+    if chart is None:
+        return None
+    plot = out.with_suffix(".png")
+    write_bytes(plot, chart)
+    return plot
+
+
+def bars(ranking: pd.DataFrame, k: int, title: str) -> Figure:
+    """Draw the scores of the best columns, one bar each, pale where few networks would select the column.
+
+    Args:
+        ranking: see :func:`ranked_table`.
+        k: how many columns are selected; at most 40 are drawn.
+        title: stands above the chart.
+    """
+    best = ranking.head(min(k, _MOST_BARS))
+    figure = Figure(figsize=(7.2, 1.3 + 0.24 * len(best)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    places = np.arange(len(best))
+    names = [shown_name(name, _LONGEST_NAME) for name in best["name"]]
+    for place, score, stability in zip(places, best["score"], best["stability"], strict=True):
+        axes.barh(place, 100 * score, height=0.72, color="white")  # hides the grid behind a pale bar
+        axes.barh(place, 100 * score, height=0.72, color=_BAR, alpha=0.25 + 0.75 * stability)
+    axes.set_yticks(places, names, fontsize=8.5, color=INK)
+    axes.set_ylim(len(best) - 0.4, -0.6)
+    axes.set_xlabel("share of all importance, % (pale: fewer of the networks select it)", fontsize=8.5, color=MUTED)
+    axes.tick_params(axis="x", labelsize=8.5, labelcolor=MUTED, color=GRID)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left", "bottom"):
+        axes.spines[side].set_visible(False)
+    title = shown_name(title, _LONGEST_TITLE)
+    shown = title if k <= len(best) else f"{title} (the first {len(best)})"
+    figure.suptitle(shown, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
+    return figure

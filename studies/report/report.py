@@ -1,0 +1,371 @@
+"""The report: what won, what it was compared with, what the search cost, what failed, and how the numbers were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from dst.errors import listed
+from studies.choice.trade_offs import TradeOff
+from studies.report.cost import Cost, as_mib, study_cost, total_cost
+from studies.report.feature_list import has_failed
+from studies.report.figures import AXIS_TITLES, write_plots
+from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
+from studies.spec.objective import ObjectiveSpec
+from studies.store.files import write_text
+from studies.store.folder import StudyFolder
+
+Row = Mapping[str, Any]
+
+_ABSENT = "—"
+_NOT_MEASURED = "not measured"
+_MAX_FAILURES = 50
+_MAX_TRADE_OFFS = 50
+_TRADE_OFFS_NOTE = (
+    "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
+    "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
+)
+
+_CAPTIONS = {
+    "accuracy_by_method": "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
+    "score_history": "Validation score of each search trial, and the best so far.",
+    "score_by_density": "Validation score of each search trial against the share of connections its network keeps.",
+}
+
+
+def write_report(
+    folder: StudyFolder,
+    best: Sequence[Row],
+    best_by_method: Sequence[Row],
+    trials: pd.DataFrame,
+    *,
+    objective: ObjectiveSpec | None = None,
+    trade_offs: Sequence[TradeOff] = (),
+    title: str | None = None,
+    cpus: float = 1.0,
+    absent: Sequence[str] = (),
+    remarks: Mapping[str, str] | None = None,
+) -> None:
+    """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
+
+    Args:
+        folder: the study's folder.
+        best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
+        best_by_method: the same for each dataset and method.
+        trials: the trials table (:func:`studies.report.tables.trials_table`).
+        objective: what was optimised; None: as a spec has it that does not say.
+        trade_offs: with several objectives, the finished search trials.
+        title: the page's heading; the folder's name when None.
+        cpus: cores that a trial had to itself, for its cost, where its record does not say.
+        absent: datasets that the study left out because their files were not at hand.
+        remarks: what else is to be said of how the numbers were made, by heading.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    objective = ObjectiveSpec() if objective is None else objective
+    documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
+    figures = {name: _figure(documents, name, caption) for name, caption in _CAPTIONS.items()}
+    opened = any(choice["test_mean"] is not None for choice in best_by_method)
+    scored = bool(trials["val_score"].notna().any())
+    sections = [
+        section(
+            "Best configuration per dataset",
+            _best_table(best, objective) + _lists_note(folder, best),
+            _baselines_note(best),
+        ),
+        section(
+            "Best of each method, on test rows",
+            _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
+            "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
+            "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
+        ),
+        section(
+            "The search",
+            figures["score_history"] + figures["score_by_density"]
+            if scored
+            else paragraph("No trial has a score yet."),
+        ),
+        *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
+        section(
+            "Trials and cost",
+            _cost_table(trials, study_cost(folder, sorted(set(trials["dataset"])), cpus=cpus)),
+            "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
+        ),
+        section("Failures", _failures(trials)),
+        section("How these numbers were made", terms({**_method_notes(best, objective), **(remarks or {})})),
+    ]
+    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
+
+
+def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
+    if name not in documents:
+        return paragraph(f"The figure {name} could not be drawn; its numbers are in the tables.")
+    return figure(documents[name], name, caption)
+
+
+def is_baseline(choice: Row) -> bool:
+    """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
+    from dst.topology import METHODS
+
+    return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
+
+
+def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
+    text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
+    if best:
+        won = sum(is_baseline(choice) for choice in best)
+        text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
+    if absent:
+        text += f" Left out, because their files were not at hand: {', '.join(absent)}."
+    return text
+
+
+def _best_table(best: Sequence[Row], objective: ObjectiveSpec) -> str:
+    if not best:
+        return paragraph("No dataset has a winner yet.")
+    head = [
+        "Dataset",
+        "Method",
+        "#Test accuracy, %",
+        "#Validation score",
+        "#Balanced",
+        "#AUC",
+        "#List: test accuracy, %",
+        f"#List: validation {objective.judged_by_title}",
+        "#Features",
+        "#Stability",
+        "#Density",
+        "#FLOPs / dense",
+    ]
+    rows = [
+        row(
+            [
+                name_cell(choice["dataset"]),
+                cell(choice["method"], tag="baseline" if is_baseline(choice) else ""),
+                cell(_accuracy(choice), "number chosen"),
+                cell(f"{choice['val_score']:.4f}", "number"),
+                *(cell(_share(choice[key], _ABSENT), "number") for key in ("val_balanced_accuracy", "val_macro_auc")),
+                cell(_list_accuracy(choice), "number"),
+                cell(_share(choice["list_val_score"], _NOT_MEASURED), "number"),
+                cell(str(choice["k"]), "number"),
+                cell(_ABSENT if choice["stability"] is None else f"{choice['stability']:.2f}", "number"),
+                cell(_ABSENT if choice["sparsity"] is None else f"{100 * (1 - choice['sparsity']):.3g}%", "number"),
+                cell(_ABSENT if choice["flops_ratio"] is None else f"{choice['flops_ratio']:.2g}", "number"),
+                code_cell(_settings(choice["params"])),
+            ]
+        )
+        for choice in best
+    ]
+    return table([*head, "Settings"], rows)
+
+
+def _lists_note(folder: StudyFolder, best: Sequence[Row]) -> str:
+    """Say where lists were not measured, and what measures them; an attempt that failed is not repeated."""
+    lacking = [choice for choice in best if choice["list_test_score"] is None]
+    failed = sorted(choice["dataset"] for choice in lacking if has_failed(folder, choice))
+    waiting = sorted({choice["dataset"] for choice in lacking}.difference(failed))
+    notes = ""
+    if failed:
+        notes += paragraph(f"The feature list of {listed(failed, 'and')} could not be measured.")
+    if waiting:
+        notes += paragraph(
+            f"The feature list of {listed(waiting, 'and')} was not measured: run the study again to do so."
+        )
+    return notes
+
+
+def _share(share: float | None, absent: str) -> str:
+    return absent if share is None else f"{share:.4f}"
+
+
+def _list_accuracy(choice: Row) -> str:
+    return _NOT_MEASURED if choice["list_test_score"] is None else f"{100 * choice['list_test_score']:.1f}"
+
+
+def _baselines_note(best: Sequence[Row]) -> str:
+    winners = sorted(choice["dataset"] for choice in best if is_baseline(choice))
+    if not winners:
+        return ""
+    return (
+        f"A baseline won on {listed(winners, 'and')}: no sparse network of this study reached its validation score. "
+        "The feature list of such a dataset is the baseline's."
+    )
+
+
+def _methods_table(best: Sequence[Row], best_by_method: Sequence[Row]) -> str:
+    if not best_by_method:
+        return paragraph("No configuration has been confirmed yet.")
+    methods = sorted({choice["method"] for choice in best_by_method})
+    accuracies = {(choice["dataset"], choice["method"]): _accuracy(choice) for choice in best_by_method}
+    chosen = {(choice["dataset"], choice["method"]) for choice in best}
+    rows = []
+    for dataset in sorted({choice["dataset"] for choice in best_by_method}):
+        places = [(dataset, method) for method in methods]
+        kinds = ["number chosen" if place in chosen else "number" for place in places]
+        cells = [cell(accuracies.get(place, _ABSENT), kind) for place, kind in zip(places, kinds, strict=True)]
+        rows.append(row([name_cell(dataset), *cells]))
+    return table(["Dataset", *(f"#{method}" for method in methods)], rows)
+
+
+def _cost_table(trials: pd.DataFrame, costs: Mapping[str, Cost]) -> str:
+    if trials.empty:
+        return paragraph("No trial has ended yet.")
+    head = ["Dataset", "#Finished", "#Stopped", "#Failed", "#Of these confirming"]
+    cost = ["#Core-seconds", "#useful", "#stopped", "#failed", "#repeated", "#Peak memory"]
+    parts = [(str(name), part) for name, part in trials.groupby("dataset")]
+    rows = [row([name_cell(name), *_cost_cells(part, costs[name])]) for name, part in parts]
+    if len(parts) > 1:
+        rows.append(row([name_cell("all"), *_cost_cells(trials, total_cost(costs.values()))], "total"))
+    return table([*head, *cost], rows)
+
+
+def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
+    counts = [int((trials["state"] == state).sum()) for state in ("finished", "stopped", "failed")]
+    counts.append(int((trials["stage"] == "confirm").sum()))
+    spent = (cost.core_seconds, cost.useful, cost.stopped, cost.failed, cost.repeated)
+    peak = _ABSENT if cost.peak_rss_bytes is None else as_mib(cost.peak_rss_bytes)
+    texts = [*map(str, counts), *(f"{one:,.1f}" if one < 100 else f"{one:,.0f}" for one in spent), peak]
+    return [cell(text, "number") for text in texts]
+
+
+def _failures(trials: pd.DataFrame) -> str:
+    failed = trials[trials["state"] == "failed"]
+    if failed.empty:
+        return paragraph("None.")
+    rows = [
+        row(
+            [
+                name_cell(trial["dataset"]),
+                cell(str(trial["number"]), "number"),
+                cell(trial["stage"]),
+                cell(_ABSENT if pd.isna(trial["method"]) else trial["method"]),
+                code_cell("no message" if pd.isna(trial["error"]) else trial["error"]),
+            ]
+        )
+        for trial in failed.head(_MAX_FAILURES).to_dict("records")
+    ]
+    more = len(failed) - len(rows)
+    rest = paragraph(f"{more} more in trials.csv.") if more > 0 else ""
+    return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
+
+
+def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) -> str:
+    first, *others = trade_offs[0].objectives
+    drawn = "".join(
+        _figure(
+            documents,
+            f"pareto_{other}",
+            f"{_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
+            "Large: no trial is better in all objectives.",
+        )
+        for other in others
+    )
+    best = [one for one in trade_offs if one.best]
+    titles = [f"#{_title(metric)}" for metric in (first, *others)]
+    rows = [
+        row(
+            [
+                name_cell(one.dataset),
+                cell(str(one.number), "number"),
+                cell(one.method),
+                *(cell(_objective(metric, value), "number") for metric, value in one.objectives.items()),
+                cell(_objective(first, one.confirmed[first]) if one.confirmed else _ABSENT, "number"),
+                cell(_ABSENT if one.sparsity is None else f"{one.sparsity:g}", "number"),
+                code_cell(_settings(one.params)),
+            ]
+        )
+        for one in best[:_MAX_TRADE_OFFS]
+    ]
+    more = len(best) - len(rows)
+    rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""
+    head = ["Dataset", "#Trial", "Method", *titles, "#Confirmed", "#Sparsity", "Settings"]
+    return table(head, rows) + rest + drawn
+
+
+def _title(metric: str) -> str:
+    title = AXIS_TITLES[metric]
+    return title[:1].upper() + title[1:]
+
+
+def _objective(metric: str, value: float) -> str:
+    if metric == "k":
+        return f"{value:.0f}"
+    return f"{value:.3g}" if metric == "flops" else f"{value:.4f}"
+
+
+def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, str]:
+    seeds = sorted({choice["seeds"] for choice in best})
+    again = f"over {listed(seeds, 'or')} seeds" if seeds else "over several seeds"
+    opened = any(choice["test_mean"] is not None for choice in best)
+    return {
+        "Search": "Every trial trained on training rows, ranked the columns, fitted a classifier on its top columns "
+        "and was scored on validation rows. Nothing in the search has seen a test row.",
+        **_stopping_note(objective),
+        "Confirming": f"{_leading(objective)} of a dataset were scored again on validation rows, {again} of network "
+        f"and validation split; the best mean {_winning(objective)}.",
+        "Test": "Then the test rows were opened, once per confirmed configuration: for the winner and for the best of "
+        "each method, with a classifier fitted on training and validation rows."
+        if opened
+        else "The test rows have not been opened.",
+        "Feature list": "Test accuracy and validation score are those of the columns that each seed selected. What "
+        "you get is one list, the ranking averaged over the seeds (features/), so its top columns are scored by "
+        "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows by its "
+        f"{objective.judged_by_title}, and one fitted on both and judged on the test rows by its accuracy. The list's "
+        f"validation {objective.judged_by_title} is optimistic: rows that validated one seed trained another's "
+        "ranking. Its test accuracy is not: no ranking has seen a test row.",
+        "Balanced, AUC": "Balanced accuracy and mean area under the ROC curve of each class against the others, on the "
+        "validation rows, of each seed's own columns: the mean over seeds.",
+        "Settings": "What the search varied. All that a trial was trained with, defaults included, is in the column "
+        "settings of trials.csv; density is that of the network whether or not the search varied it.",
+        "±": "Standard deviation over seeds on one fixed set of test rows: the spread of training, not of the data.",
+        "Stability": "How far the seeds select the same columns: 1 for the same ones, 0 for what chance would give "
+        "(Nogueira et al. 2018); its 95% interval is in best.csv.",
+        "Files": "Every trial is in trials.csv, the ranked columns of a dataset in features/, the figures in plots/.",
+    }
+
+
+def _stopping_note(objective: ObjectiveSpec) -> dict[str, str]:
+    if not objective.several:
+        return {}
+    wanted = listed([AXIS_TITLES[metric] for metric in objective.metrics], "and")
+    return {
+        "Objectives": f"The search looked for the best trade-offs between {wanted}.",
+        "Stopping": "With several objectives no trial was stopped early: a pruner compares one value.",
+    }
+
+
+def _leading(objective: ObjectiveSpec) -> str:
+    if not objective.several:
+        return "The leading trials"
+    return "The best trade-offs that lie furthest from one another, the best in the first objective among them,"
+
+
+def _winning(objective: ObjectiveSpec) -> str:
+    if not objective.several:
+        return "won (ties: validation loss, then FLOPs)"
+    return f"of the first objective, {AXIS_TITLES[objective.first]}, won (ties: the next objective)"
+
+
+def _accuracy(choice: Row) -> str:
+    if choice["test_mean"] is None:
+        return "not opened"
+    spread = "" if choice["test_std"] is None else f" ± {100 * choice['test_std']:.1f}"
+    return f"{100 * choice['test_mean']:.1f}{spread}"
+
+
+def _settings(params: Row) -> str:
+    shown = {
+        key: params[key] for key in sorted(params) if key not in ("method", "sparsity") and params[key] is not None
+    }
+    return ", ".join(f"{key}={_short(value)}" for key, value in shown.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,302 @@
+"""Tables of a study: every trial, the best configurations, and each dataset's ranked columns."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dst.scoring import mean_scores, rank_columns, tie_order
+from studies.choice.trade_offs import TradeOff
+from studies.report.test_scores import opened_scores
+from studies.store.files import write_bytes, write_text
+from studies.store.folder import StudyFolder
+from studies.store.record import RecordError, iter_records, read_scores
+
+TRIAL_COLUMNS: Mapping[str, str] = {
+    "dataset": "string",
+    "number": "int64",
+    "state": "string",
+    "stage": "string",
+    "method": "string",
+    "sparsity": "float64",
+    "l2": "float64",
+    "params": "string",
+    "importance": "string",
+    "val_score": "float64",
+    "val_loss": "float64",
+    "epochs": "Int64",
+    "best_epoch": "float64",
+    "nnz": "Int64",
+    "flops": "float64",
+    "flops_ratio": "float64",
+    "seconds": "float64",
+    "rss": "Int64",
+    "seed": "Int64",
+    "error": "string",
+    "settings": "string",
+    "val_svm_accuracy": "float64",
+    "val_balanced_accuracy": "float64",
+    "val_macro_auc": "float64",
+}
+"""Columns of the trials table and their pandas dtypes; a missing float is NaN, a missing other value ``pd.NA``."""
+
+_JUDGED = ("val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc")
+"""What a record has of the scorer by importance metric."""
+
+BEST_COLUMNS = (
+    "dataset",
+    "number",
+    "method",
+    "importance",
+    "params",
+    "val_score",
+    "test_mean",
+    "test_std",
+    "seeds",
+    "k",
+    "sparsity",
+    "flops_ratio",
+    "stability",
+    "stability_low",
+    "stability_high",
+    "val_balanced_accuracy",
+    "val_macro_auc",
+    "list_val_score",
+    "list_test_score",
+    "features",
+)
+"""Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
+
+Row = Mapping[str, Any]
+
+
+def trials_table(folder: StudyFolder) -> pd.DataFrame:
+    """Gather all records into one table, sorted by dataset and number.
+
+    Args:
+        folder: the study's folder.
+
+    Returns:
+        One row per record, columns and dtypes as in :data:`TRIAL_COLUMNS` whatever the records hold. ``params`` (what
+        the space varied) and ``settings`` (all that the ranker worked with) are JSON with sorted keys, ``nnz`` is the
+        total over layers, ``seconds`` the whole trial's, ``rss`` the peak in bytes, ``error`` the last line of the
+        traceback; the scorer's ``val_svm_accuracy``, ``val_balanced_accuracy`` and ``val_macro_auc`` are those of the
+        trial's ``importance``.
+
+    Raises:
+        RecordError: a record is damaged.
+    """
+    rows = [_trial_row(record) for record in iter_records(folder)]
+    columns = {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in TRIAL_COLUMNS.items()}
+    return pd.DataFrame(columns)
+
+
+def last_line(error: str | None) -> str | None:
+    """Return the last line of a traceback that says something, or None for no error."""
+    lines = [line for line in (error or "").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else None
+
+
+def feature_table(
+    scores: Sequence[npt.NDArray[np.float64]], selected: Sequence[Sequence[int]], names: Sequence[str], seed: int = 0
+) -> pd.DataFrame:
+    """Rank the columns of a dataset by what several trainings with different seeds say.
+
+    Args:
+        scores: per seed the feature scores, each ``(n_features,)``, larger is more important; their mean is
+            :func:`dst.scoring.mean_scores`.
+        selected: per seed the columns that it selected (its top K).
+        names: the columns' names, ``n_features`` of them.
+        seed: draws the order of columns whose means are equal (:func:`dst.scoring.rank_columns`).
+
+    Returns:
+        One row per column, best first: ``rank`` from 1, ``column`` from 0, ``name``, ``score`` and ``stability``, the
+        share of seeds that selected the column.
+
+    Raises:
+        ValueError: the lengths do not fit together, or there is no seed.
+    """
+    lengths = {len(vector) for vector in scores}
+    if len(scores) != len(selected) or lengths != {len(names)}:
+        raise ValueError(
+            "every seed needs one score a column and one selection, but got "
+            f"{len(scores)} score vectors of length {sorted(lengths)}, {len(selected)} selections, {len(names)} names"
+        )
+    score = mean_scores(scores)
+    hits = np.zeros(len(names))
+    for columns in selected:
+        hits[list(columns)] += 1.0
+    order = rank_columns(score, tie_order(seed))
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, len(names) + 1),
+            "column": order,
+            "name": pd.array([names[column] for column in order], dtype="string"),
+            "score": score[order],
+            "stability": hits[order] / len(scores),
+        }
+    )
+
+
+def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.DataFrame:
+    """Rank a dataset's columns by the confirming trials of one configuration.
+
+    Args:
+        folder: the study's folder.
+        row: a row of ``best`` or ``best_by_method``; ``dataset``, ``number``, ``importance`` and ``k`` are read.
+        names: the dataset's column names.
+
+    Returns:
+        See :func:`feature_table`. Where nothing was confirmed the search trial itself stands for the only seed.
+
+    Raises:
+        RecordError: a record is damaged, or lacks the metric or the arrays that the row names.
+    """
+    finished = [record for record in iter_records(folder, row["dataset"]) if record["state"] == "finished"]
+    confirming = [record for record in finished if record.get("source") == row["number"]]
+    chosen = confirming or [record for record in finished if record["number"] == row["number"]]
+    if not chosen:
+        path = folder.record(row["dataset"], row["number"])
+        raise RecordError(
+            f"{path}: no trial of this configuration has finished, so that there are 0 score vectors to rank by"
+        )
+    chosen.sort(key=lambda record: record["seed_index"] or 0)
+    return ranked_features(folder, chosen, row["importance"], row["k"], names)
+
+
+def ranked_features(
+    folder: StudyFolder, records: Sequence[Row], importance: str, k: int, names: Sequence[str]
+) -> pd.DataFrame:
+    """Rank a dataset's columns by the finished trials of one configuration: its feature list.
+
+    Args:
+        folder: the study's folder.
+        records: of the trials, by seed; one at least.
+        importance: the metric that ranks.
+        k: how many columns a trial selects.
+        names: the dataset's column names.
+
+    Returns:
+        See :func:`feature_table`; the first trial's seed draws the order of equal means, so that the list of a single
+        trial is the trial's own.
+
+    Raises:
+        RecordError: a trial lacks the metric, or the arrays do not fit the dataset.
+    """
+    scores, selected = [], []
+    for record in records:
+        path = folder.scores(record["dataset"], record["number"])
+        arrays = read_scores(folder, record["dataset"], record["number"])
+        importances = record.get("importances") or {}
+        if importance not in arrays or importance not in importances:
+            raise RecordError(f"{path}: has no scores of {importance!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+        scores.append(arrays[importance])
+        selected.append(importances[importance]["selected"][:k])
+    try:
+        return feature_table(scores, selected, names, records[0]["seed"] or 0)
+    except (ValueError, IndexError) as error:
+        path = folder.record(records[0]["dataset"], records[0]["number"])
+        raise RecordError(f"{path}: its trials' scores do not fit the dataset ({error})") from error
+
+
+def write_tables(
+    folder: StudyFolder,
+    best: Sequence[Row],
+    best_by_method: Sequence[Row],
+    feature_names: Mapping[str, Sequence[str]],
+    trade_offs: Sequence[TradeOff] = (),
+) -> pd.DataFrame:
+    """Write all tables of a study: trials, best configurations, ranked columns; each file whole or not at all.
+
+    Args:
+        folder: the study's folder.
+        best: the best configuration of each dataset, keys as in :data:`BEST_COLUMNS`.
+        best_by_method: the same for each dataset and method.
+        feature_names: for each dataset in ``best`` the names of its columns.
+        trade_offs: with several objectives, the finished search trials.
+
+    Returns:
+        The trials table, as :func:`trials_table` makes it.
+
+    Raises:
+        RecordError: a record is damaged or does not fit.
+        OSError: a file cannot be written.
+    """
+    trials = trials_table(folder)
+    buffer = io.BytesIO()
+    trials.to_parquet(buffer, index=False)
+    write_bytes(folder.trials_parquet, buffer.getvalue())
+    write_text(folder.trials_csv, _csv(trials))
+    write_text(folder.best, _csv(_best_frame(best)))
+    write_text(folder.best_by_method, _csv(_best_frame(best_by_method)))
+    if trade_offs:
+        write_text(folder.pareto, _csv(pareto_table(trade_offs)))
+    chosen = {(row["dataset"], row["number"]) for row in best_by_method}
+    write_text(folder.test_scores, _csv(opened_scores(folder, feature_names, chosen)))
+    for row in best:
+        ranking = winner_features(folder, row, feature_names[row["dataset"]])
+        write_text(folder.features(row["dataset"]), _csv(ranking))
+    return trials
+
+
+def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
+    """Return the trials that no other beats.
+
+    Args:
+        trade_offs: the finished search trials, at least one.
+
+    Returns:
+        One row a trial, by dataset and then from the best in the first objective: ``dataset``, ``number``, ``method``,
+        a column an objective, a column ``confirmed_...`` an objective with its mean over the confirming seeds (empty
+        where it was not confirmed), ``sparsity``, and ``params`` as JSON with sorted keys.
+    """
+    metrics = list(trade_offs[0].objectives)
+    rows = [
+        {
+            "dataset": one.dataset,
+            "number": one.number,
+            "method": one.method,
+            **one.objectives,
+            **{f"confirmed_{metric}": one.confirmed.get(metric) for metric in metrics},
+            "sparsity": one.sparsity,
+            "params": json.dumps(dict(one.params), sort_keys=True),
+        }
+        for one in trade_offs
+        if one.best
+    ]
+    return pd.DataFrame(rows)
+
+
+def _trial_row(record: Row) -> dict[str, Any]:
+    nnz, settings = record.get("nnz"), record.get("settings")
+    judged = (record.get("importances") or {}).get(record.get("importance")) or {}
+    return {
+        **{name: record.get(name) for name in TRIAL_COLUMNS},
+        **{name: judged.get(name) for name in _JUDGED},
+        "params": json.dumps(record.get("params") or {}, sort_keys=True),
+        "settings": None if settings is None else json.dumps(settings, sort_keys=True),
+        "nnz": None if nnz is None else sum(nnz),
+        "seconds": (record.get("seconds") or {}).get("total"),
+        "rss": record.get("peak_rss_bytes"),
+        "error": last_line(record.get("error")),
+    }
+
+
+def _best_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    texts = [
+        {**row, "params": json.dumps(row["params"], sort_keys=True), "features": json.dumps(row["features"])}
+        for row in rows
+    ]
+    return pd.DataFrame(
+        [[row[name] for name in BEST_COLUMNS] for row in texts], columns=list(BEST_COLUMNS), dtype=object
+    )
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")

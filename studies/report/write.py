@@ -1,0 +1,125 @@
+"""Writing what a study found: tables, plots, report and the winners' specs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from studies.report.report import write_report
+from studies.report.results import Results, collect
+from studies.report.tables import write_tables
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import StudySpec
+from studies.store.files import write_text
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_lists, iter_records, read_test
+from studies.store.spent import read_spent
+from studies.store.study_file import read_resolved
+
+
+def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
+    """Write tables, the winners' specs, plots and report from the records of a study.
+
+    Returns:
+        The confirmed configurations and the trials table.
+    """
+    results = collect(folder, spec, datasets)
+    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names, results.trade_offs)
+    uses = dict(zip(datasets, spec.datasets, strict=True))
+    for row in results.best:
+        document = winner_spec(spec, uses[row["dataset"]], row)
+        write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
+    resolved = read_resolved(folder)
+    write_report(
+        folder,
+        results.best,
+        results.best_by_method,
+        trials,
+        objective=spec.objective,
+        trade_offs=results.trade_offs,
+        title=spec.name,
+        cpus=float(spec.resources.cpus),
+        absent=resolved.get("absent", ()),
+        remarks=_remarks(folder, spec, results, trials, resolved.get("noticed", {})),
+    )
+    return results, trials
+
+
+def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
+    """Return comments that say what the configuration and its feature list came to."""
+    known = {key: "not measured" if row[key] is None else f"{row[key]:.4f}" for key in _HEADING}
+    return (
+        f"# The winner of {row['dataset']} in the study {spec.name}, over {row['seeds']} seeds.\n"
+        f"# Each seed's own {row['k']} columns: validation score {known['val_score']}, "
+        f"test accuracy {known['test_mean']}.\n"
+        f"# The feature list, the first {row['k']} of features/{row['dataset']}.csv: "
+        f"validation {spec.objective.judged_by_title} (optimistic) {known['list_val_score']}, "
+        f"test accuracy {known['list_test_score']}.\n"
+    )
+
+
+_HEADING = ("val_score", "test_mean", "list_val_score", "list_test_score")
+
+
+def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+    """Return a spec that trains and tests the winning configuration of a dataset again."""
+    winner = spec.model_copy(
+        update={
+            "name": f"{spec.name}-best-{row['dataset']}",
+            "datasets": (use,),
+            "methods": (row["method"],),
+            "space": {name: value for name, value in row["params"].items() if name != "method"},
+            "objective": spec.objective.model_copy(update={"metric": spec.objective.first}),
+            "search": spec.search.model_copy(update={"trials": 1}),
+            "confirm": spec.confirm.model_copy(update={"top": 1}),
+            "storage": None,
+            "out": None,
+        }
+    )
+    return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
+
+
+def _remarks(
+    folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame, noticed: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return what the report has to say of this study's numbers, by heading."""
+    remarks = {}
+    if noticed:
+        remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
+    if spec.search.seconds is not None:
+        used = read_spent(folder.spent).search_seconds
+        searched = trials[trials["stage"] == "search"].groupby("dataset").size()
+        counts = ", ".join(f"{count} on {dataset}" for dataset, count in searched.items())
+        remarks["Time limit"] = (
+            f"The search was given {spec.search.seconds:g} s and took {used:.0f} s; of {spec.search.trials} trials per "
+            f"dataset it ran {counts or 'none'}. How many depends on the machine; what each of them gives does not."
+        )
+    shown = {(row["dataset"], row["number"]) for row in results.best_by_method}
+    earlier = {
+        (record["dataset"], record["source"])
+        for record in iter_records(folder)
+        if record["stage"] == "confirm"
+        and (record["dataset"], record["source"]) not in shown
+        and read_test(folder, record["dataset"], record["number"]) is not None
+    }
+    if earlier:
+        remarks["Earlier choices"] = (
+            f"Before the study was extended, test rows were also opened for {len(earlier)} configurations that were "
+            "chosen then. They are not shown; whoever looked at them knows more of the test rows than this search."
+        )
+    seeds = {(row["dataset"], row["number"]): row["seeds"] for row in results.best_by_method}
+    shorter = {
+        (one["dataset"], one["source"], one["seeds"])
+        for name in results.feature_names
+        for one in iter_lists(folder, name)
+        if one["seeds"] < seeds.get((one["dataset"], one["source"]), 0)
+    }
+    if shorter:
+        remarks["Earlier lists"] = (
+            "Before the study was extended, test rows were also opened for feature lists of the same configurations "
+            f"over fewer seeds, {len(shorter)} in all. They are not shown."
+        )
+    return remarks

@@ -1,0 +1,269 @@
+"""How a study uses a dataset: the entries of a spec's ``datasets``."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, ReadOptions, Removal, load_dataset
+from dst.data.dataset import Scaling
+from dst.data.readers import Roles
+from dst.errors import unknown_name
+from dst.plain import plain
+from studies.spec.unquoted import read_as
+
+
+class Section(BaseModel):
+    """A part of a spec: immutable, and every key must be known. NumPy's numbers become Python's; true is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Say once for each class which of its keys are numbers."""
+        cls._numeric = frozenset(name for name, field in cls.model_fields.items() if _is_numeric(field.annotation))
+
+    _numeric: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, given: Any) -> Any:
+        return plain(given)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false, which Python takes for 1 and 0."""
+        if info.field_name in cls._numeric:
+            for one in given if is_list(given) else (given,):
+                if isinstance(one, bool):
+                    raise ValueError(f"must be a number, but {read_as(one)}")
+        return given
+
+
+def _is_numeric(annotation: Any) -> bool:
+    """Say whether what a key takes is a number, or a list of some."""
+    kinds = {annotation}
+    for _ in range(4):  # a number in limits, in a tuple, that may be absent
+        kinds |= {inner for kind in kinds for inner in typing.get_args(kind) if isinstance(inner, Hashable)}
+    return bool(kinds & {int, float}) and bool not in kinds
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _names(given: Any) -> Any:
+    """One name as a list of it."""
+    return given if is_list(given) else [given]
+
+
+def _words(given: Any) -> Any:
+    """One word, or a number of Python's such as -999, as a list of words."""
+    return [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in _names(given)]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+WORD_KEYS = ("missing_values",)
+"""Keys whose numbers in YAML are the words that were written (:func:`search_spaces.documents.parse_yaml`)."""
+
+
+class MissingSpec(Section):
+    """Missing data: what is removed on purpose, and what stands in for what is not there.
+
+    In a spec, each key may be a list: the dataset is then studied once for each combination, under names such as
+    ``wine-mcar-0.2``. At rate 0 the mechanism and its seed mean nothing, and combinations that differ in these alone
+    are one.
+
+    Attributes:
+        rate: share of values that are removed from all rows, in [0, 1) (:func:`dst.data.remove_values`).
+        mechanism: ``mcar``, ``mar`` or ``mnar``.
+        policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`);
+            None: no number may be missing, so there must be one with a rate above 0 or with indicators.
+        indicators: whether a missing number also sets a column of its own.
+        seed: of the removal.
+    """
+
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mechanism: str = "mcar"
+    policy: str | None = None
+    indicators: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("mechanism")
+    @classmethod
+    def _known_mechanism(cls, mechanism: str) -> str:
+        if mechanism not in MECHANISMS:
+            raise ValueError(unknown_name("missing-data mechanism", mechanism, MECHANISMS))
+        return mechanism
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, policy: str | None) -> str | None:
+        if policy is not None and policy not in POLICIES:
+            raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
+        return policy
+
+    @model_validator(mode="after")
+    def _says_what_stands_in(self) -> MissingSpec:
+        if self.policy is None and (self.rate > 0 or self.indicators):
+            cause = f"rate={self.rate:g}" if self.rate > 0 else "indicators=True"
+            raise ValueError(f"{cause} needs a policy that says what stands in: one of {', '.join(POLICIES)}")
+        return self
+
+    @property
+    def suffix(self) -> str:
+        """What the dataset's name gets: everything that differs from the defaults, and from the policy ``mean``."""
+        parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
+        parts += [self.policy] if self.policy not in (None, "mean") else []
+        parts += ["indicators"] if self.indicators else []
+        parts += [f"seed{self.seed}"] if self.seed else []
+        return "".join(f"-{part}" for part in parts)
+
+
+class DatasetSpec(Section):
+    """One dataset: a name of the registry, or a path, and how it is used.
+
+    Attributes:
+        path: registry name or path (a relative path starts at the spec file's folder).
+        target: label column of a ``.csv`` or ``.parquet`` file.
+        split: how rows are split.
+        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
+            ``paper`` split always has one).
+        k: how many columns are scored; None: the dataset's default.
+        batch_size: rows in a minibatch; None: the dataset's default.
+        group: the column that names each row's group, for the split ``group``.
+        time: the column that says when each row was taken, for the split ``time``.
+        categorical: columns whose values are categories, besides those that hold words.
+        missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
+        scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
+        drop: columns that are left out; like the following, see :class:`dst.data.ReadOptions`.
+        index_column: the column of a saved row index, which is left out.
+        dates: columns of dates that become numbers.
+        decimal: the decimal mark of numbers in text.
+        thousands: what stands between thousands in them.
+        missing_values: further words that mean "no value".
+        separator: what stands between the fields of a ``.csv`` file.
+    """
+
+    path: str
+    target: str | None = None
+    split: str = "stratified"
+    inner_splits: PositiveInt | None = None
+    k: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    group: str | None = None
+    time: str | None = None
+    categorical: Names | None = None
+    missing: MissingSpec | None = None
+    scaling: Scaling | None = None
+    drop: Names | None = None
+    index_column: str | None = None
+    dates: Names | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    missing_values: Words | None = None
+    separator: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> DatasetSpec:
+        Roles.of(self.target, self.group, self.time, self.categorical or (), **self._reading())
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_reading(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out how a table is read where nothing is said: studies from before these keys go on."""
+        return {key: value for key, value in serialize(self).items() if value is not None or key not in _READING_KEYS}
+
+    @field_validator("split")
+    @classmethod
+    def _known_split(cls, split: str) -> str:
+        if split not in SPLITS:
+            raise ValueError(unknown_name("split", split, SPLITS))
+        return split
+
+    @property
+    def removal(self) -> Removal | None:
+        """What is removed from the table; None: nothing."""
+        if self.missing is None or self.missing.rate == 0:
+            return None
+        return Removal(self.missing.rate, self.missing.mechanism, self.missing.seed)
+
+    @property
+    def table_key(self) -> str:
+        """What the table is read by: equal for datasets that differ in splits and missing data only."""
+        return self.model_dump_json(include={"path", *_TABLE_KEYS, "scaling"}, exclude_none=True)
+
+    def load_table(self) -> Dataset:
+        """Load the table, with the scaling that is named here.
+
+        Raises:
+            InputError: see :func:`dst.data.load_dataset`.
+        """
+        dataset = load_dataset(
+            self.path, **{key: given for key in _TABLE_KEYS if (given := getattr(self, key)) is not None}
+        )
+        return dataset if self.scaling is None else replace(dataset, scaling=self.scaling)
+
+    def _reading(self) -> dict[str, Any]:
+        return {key: given for key in _READING_KEYS if (given := getattr(self, key)) is not None}
+
+    def search_design(self, seed: int) -> Design:
+        """Return how the search splits and prepares the rows: all its trials alike, by the study's seed."""
+        return Design(
+            split=self.split,
+            seed=seed,
+            test_seed=seed,
+            count=self.inner_splits,
+            policy=self.missing.policy if self.missing else None,
+            indicators=self.missing.indicators if self.missing else False,
+        )
+
+
+_READING_KEYS = tuple(ReadOptions.__annotations__)
+_TABLE_KEYS = ("target", "k", "batch_size", "group", "time", "categorical", *_READING_KEYS)
+
+
+def each_combination(dataset: Any) -> Iterator[Any]:
+    """Yield a dataset once for each combination of the lists in its ``missing``; what else is wrong is said later.
+
+    Raises:
+        ValueError: a list is empty, so that there would be no dataset.
+    """
+    missing = dataset.get("missing") if isinstance(dataset, Mapping) else None
+    if not isinstance(missing, Mapping) or not any(is_list(value) for value in missing.values()):
+        yield dataset
+        return
+    empty = next((key for key, value in missing.items() if is_list(value) and not value), None)
+    if empty is not None:
+        raise ValueError(f"{dataset.get('path')}: missing.{empty} needs a value or more, but its list is empty")
+    known = list(MissingSpec.model_fields)
+    ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
+    seen: list[dict[str, Any]] = []
+    for values in itertools.product(*(missing[key] if is_list(missing[key]) else [missing[key]] for key in ordered)):
+        one = dict(zip(ordered, values, strict=True))
+        if one.get("rate", 0) == 0:
+            one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
+        if one not in seen:
+            seen.append(one)
+            yield {**dataset, "missing": one}
+
+
+def is_list(given: Any) -> bool:
+    """Say whether YAML, or Python, wrote a list."""
+    return isinstance(given, list | tuple)

@@ -1,0 +1,155 @@
+"""What a search optimises: the section ``objective`` of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import field_serializer, field_validator
+
+from dst.errors import listed, unknown_name
+from dst.importance import CONTROLS
+from dst.rankers import RANKERS
+from dst.topology import METHODS
+from studies.spec.dataset import Section, is_list
+from studies.spec.unquoted import reading
+
+Direction = Literal["minimize", "maximize"]
+
+DIRECTIONS: dict[str, Direction] = {
+    "val_svm_accuracy": "maximize",
+    "val_balanced_accuracy": "maximize",
+    "val_loss": "minimize",
+    "flops": "minimize",
+    "k": "minimize",
+}
+"""What can be optimised, and which values are better (Optuna's words)."""
+
+JUDGING = ("val_svm_accuracy", "val_balanced_accuracy", "val_loss")
+"""Of these, what says how good a configuration is; the others are what it costs."""
+
+
+class ObjectiveSpec(Section):
+    """What the search optimises, on validation rows.
+
+    Attributes:
+        metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
+            ranker's own model (minimised); or a list: one of these first, then others of them, ``flops`` (of training)
+            and ``k`` (how many columns are selected; the space must have it), both minimised. The search then looks for
+            the best trade-offs, stops no trial early, and the first of the list decides which of them wins.
+        importance: the importance metric whose ranking counts, or ``best`` of all that one training gives, but for
+            :data:`dst.importance.CONTROLS`. A ranker that lacks the named metric is judged on its own.
+    """
+
+    metric: str | tuple[str, ...] = "val_svm_accuracy"
+    importance: str = "best"
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _known_metrics(cls, given: Any) -> Any:
+        names = tuple(given) if is_list(given) else (given,)
+        for name in names:
+            if (why := reading(name)) is not None:
+                raise ValueError(f"must be a metric's name, but {why}")
+            if not isinstance(name, str) or name not in DIRECTIONS:
+                raise ValueError(f"{unknown_name('metric', str(name), DIRECTIONS)}, but got {name!r}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"each metric once, but got {', '.join(names)}")
+        if not names or names[0] not in JUDGING:
+            first = f"got {names[0]!r}" if names else "there is none"
+            raise ValueError(f"the first metric decides which trade-off wins and is {listed(JUDGING)}, but {first}")
+        return names[0] if len(names) == 1 else names
+
+    @field_validator("importance")
+    @classmethod
+    def _known_importance(cls, name: str) -> str:
+        known = importances(RANKERS)
+        if name != "best" and name not in known:
+            raise ValueError(f"{unknown_name('importance', name, ['best', *known])}, but got {name!r}")
+        return name
+
+    @field_serializer("metric")
+    def _plain(self, metric: str | tuple[str, ...]) -> str | list[str]:
+        return metric if isinstance(metric, str) else list(metric)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that is optimised, in order."""
+        return (self.metric,) if isinstance(self.metric, str) else self.metric
+
+    @property
+    def first(self) -> str:
+        """The metric that decides which configuration wins; a trial's ``val_score``."""
+        return self.metrics[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether the search looks for trade-offs."""
+        return len(self.metrics) > 1
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which values are better, a direction a metric."""
+        return tuple(DIRECTIONS[metric] for metric in self.metrics)
+
+    @property
+    def direction(self) -> Direction:
+        """Which values of the first metric are better."""
+        return self.directions[0]
+
+    @property
+    def judged_by(self) -> str:
+        """The scorer's result by which a trial's importance metrics are compared."""
+        return "val_svm_accuracy" if self.first == "val_loss" else self.first
+
+    @property
+    def judged_by_title(self) -> str:
+        """The same in words."""
+        return "balanced accuracy" if self.judged_by == "val_balanced_accuracy" else "accuracy"
+
+    def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
+        """Refuse methods that cannot give what is optimised.
+
+        Args:
+            methods: of the study.
+            taken: the importance metrics that its networks are ranked by (``training.importances``).
+
+        Raises:
+            ValueError: the message names the key and the methods.
+        """
+        without_loss = [method for method in methods if not RANKERS[method].classifies]
+        if "val_loss" in self.metrics and without_loss:
+            raise ValueError(
+                "objective.metric val_loss compares the cross-entropy of classifiers, "
+                f"but {listed(without_loss, 'and')} {'has' if len(without_loss) == 1 else 'have'} none"
+            )
+        uncounted = [method for method in methods if not RANKERS[method].counts_flops]
+        if "flops" in self.metrics and uncounted:
+            raise ValueError(
+                "objective.metric flops compares counts of training FLOPs, "
+                f"but {listed(uncounted, 'and')} {'has' if len(uncounted) == 1 else 'have'} none"
+            )
+        given = sorted(
+            {*importances([one for one in methods if one not in METHODS])}
+            | {name for name in taken if any(method in METHODS for method in methods)}
+        )
+        if self.importance != "best" and self.importance not in given:
+            raise ValueError(
+                f"objective.importance must be best or what a method of the study gives ({', '.join(given)}), "
+                f"but got {self.importance!r}"
+            )
+
+
+def best_importance(accuracies: Mapping[str, float]) -> str:
+    """Return the importance metric of the highest accuracy; controls count only where there is nothing else.
+
+    Args:
+        accuracies: by metric; the first of equals is taken.
+    """
+    contenders = [name for name in accuracies if name not in CONTROLS] or list(accuracies)
+    return max(contenders, key=lambda name: accuracies[name])
+
+
+def importances(methods: Iterable[str]) -> list[str]:
+    """Return the importance metrics that methods can give, each once, by name."""
+    return sorted({metric for method in methods for metric in RANKERS[method].metrics})

@@ -1,0 +1,85 @@
+"""What is opened of a dataset when its configurations are confirmed: one job for each of their seeds.
+
+A *test* scores the columns that the seed itself selected on the test rows. A *list* scores the columns that all seeds
+select together, the feature list that a user gets, under the seed's design: on its validation rows and on the test
+rows. What either gives is written beside the record of the seed's confirming trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from studies.store.folder import StudyFolder
+from studies.store.record import SCHEMA, write_list, write_test
+
+
+@dataclass(frozen=True)
+class PendingTest:
+    """Test rows to be opened for a confirming trial.
+
+    Attributes:
+        record: the trial's record.
+        importances: the metrics whose selections are scored: the one that the objective names, or all.
+    """
+
+    kind: ClassVar[str] = "test"
+
+    record: Mapping[str, Any]
+    importances: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The job's key."""
+        return f"{self.record['dataset']}/{self.record['number']}.test"
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the job needs besides the trial: see :func:`studies.worker.job.run_job`."""
+        found = {name: self.record["importances"][name] for name in self.importances}
+        ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
+        return {"ranked": ranked, "k": self.record["k"]}
+
+    def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
+        """Write what came out; nothing but ``error`` and what it cost where the job failed."""
+        write_test(folder, {**_identity(self.record), "importances": {}, **document})
+
+
+@dataclass(frozen=True)
+class PendingList:
+    """A feature list to be measured under the design of one of the seeds that it is the mean of.
+
+    Attributes:
+        record: that seed's record.
+        importance: the metric that ranked the columns.
+        columns: the list, best first, as long as the largest K.
+        seeds: how many seeds it is the mean of.
+    """
+
+    kind: ClassVar[str] = "list"
+
+    record: Mapping[str, Any]
+    importance: str
+    columns: tuple[int, ...]
+    seeds: int
+
+    @property
+    def key(self) -> str:
+        """The job's key."""
+        return f"{self.record['dataset']}/{self.record['number']}.list-{self.seeds}"
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the job needs besides the trial: see :func:`studies.worker.job.run_job`."""
+        return {"columns": list(self.columns), "k": self.record["k"]}
+
+    def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
+        """Write what came out; nothing but ``error`` and what it cost where the job failed."""
+        which = {"importance": self.importance, "columns": list(self.columns), "seeds": self.seeds}
+        write_list(folder, {**_identity(self.record), **which, "validation": {}, "test": {}, **document})
+
+
+Opening = PendingTest | PendingList
+
+
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"schema": SCHEMA, **{key: record[key] for key in ("dataset", "number", "source", "seed_index", "k")}}

@@ -1,0 +1,85 @@
+"""The files that say what a study is: its spec with what that was resolved to, and its datasets' columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dst.errors import InputError
+from search_spaces.documents import DocumentError, parse_yaml
+from studies.spec.documents import read_json, read_text
+from studies.spec.study import StudySpec, parse_spec
+from studies.store.files import write_text
+from studies.store.folder import StudyFolder
+from studies.store.record import RecordError
+
+
+def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
+    """Return the spec that a study ran with, and its datasets' names.
+
+    Raises:
+        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
+    """
+    document = _read_document(folder)
+    names = list(document.pop("resolved")["datasets"])
+    return parse_spec(document, str(folder.spec), begun=True), names
+
+
+def read_resolved(folder: StudyFolder) -> dict[str, Any]:
+    """Return what a study's spec was resolved to when it began: ``id``, ``versions``, ``datasets``, ...
+
+    Raises:
+        InputError: the folder holds no study, or its ``study.yaml`` is damaged.
+    """
+    resolved: dict[str, Any] = _read_document(folder)["resolved"]
+    return resolved
+
+
+def storage_name(spec: StudySpec, identity: str, dataset: str) -> str:
+    """Return the name of a dataset's study in the Optuna storage."""
+    return f"{spec.name}-{identity}/{dataset}"
+
+
+def _read_document(folder: StudyFolder) -> dict[str, Any]:
+    try:
+        document = parse_yaml(read_text(folder.spec))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder.path} is not a study's folder: it has no {folder.spec.name}") from None
+    except (OSError, DocumentError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder.spec}: cannot be read as the spec of a study ({reason})") from error
+    resolved = document.get("resolved") if isinstance(document, dict) else None
+    if not isinstance(resolved, dict) or not isinstance(resolved.get("datasets"), dict) or "id" not in resolved:
+        raise InputError(f"{folder.spec}: is not the spec of a study that has begun: it must have a key 'resolved'")
+    for key in ("datasets", "versions", "noticed"):
+        if not isinstance(resolved.get(key, {}), dict):
+            raise InputError(f"{folder.spec}: resolved.{key} must be a mapping, but is {resolved[key]!r}")
+    for name, noted in resolved["datasets"].items():
+        if not isinstance(noted, dict):
+            raise InputError(f"{folder.spec}: resolved.datasets.{name} must be a mapping, but is {noted!r}")
+    for name in resolved["datasets"]:
+        folder.record(name, 0)  # refuses a name that leaves the folder
+    folder.check_inside()
+    return dict(document)
+
+
+def write_columns(folder: StudyFolder, dataset: str, names: Sequence[str]) -> None:
+    """Note a dataset's column names, so that tables can be written where the data is not at hand."""
+    write_text(folder.columns(dataset), json.dumps(list(names)) + "\n")
+
+
+def read_columns(folder: StudyFolder, dataset: str) -> list[str]:
+    """Return a dataset's column names.
+
+    Raises:
+        RecordError: the file is missing or damaged.
+    """
+    path = folder.columns(dataset)
+    try:
+        names = read_json(path)
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read as column names ({error})") from error
+    if not isinstance(names, list):
+        raise RecordError(f"{path}: column names are a list, but this is a {type(names).__name__}")
+    return [str(name) for name in names]

@@ -1,0 +1,1 @@
+"""What W&B gets of a study, and how it is sent."""

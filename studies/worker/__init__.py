@@ -1,0 +1,1 @@
+"""What a job of a study does in a worker."""
