@@ -1,7 +1,7 @@
 """What travels between a study and the machines that work for it.
 
-A *source* hands out jobs and takes back what became of them; a *runner* (:func:`cluster.ray_run.run_jobs` over Ray
-Tune, :func:`cluster.here.run_here` in this process) carries jobs to a *work function* and answers back. Neither side
+A *source* hands out jobs and takes back what became of them; a *runner* (:func:`cluster.tune.run.run_jobs` over Ray
+Tune, :func:`cluster.local.run_here` in this process) carries jobs to a *work function* and answers back. Neither side
 knows the other's library.
 """
 

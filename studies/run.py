@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from cluster.storage import StorageError, open_storage, quiet_optuna
+from cluster.ledger.storage.connect import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
 from dst.machine_limits import usable_cores
 from studies.plan.data import StudyData
@@ -173,11 +173,11 @@ def _run(
             progress.update(plan.progress(), time.monotonic() - started)
 
         if in_process:
-            from cluster.here import run_here
+            from cluster.local import run_here
 
             run_here(plan, run_job, dict(data), on_tick=show)
         else:
-            from cluster.ray_run import run_jobs
+            from cluster.tune.run import run_jobs
 
             run_jobs(
                 plan,

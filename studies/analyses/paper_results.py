@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cluster.entries import SEARCH
+from cluster.ledger.entries import SEARCH
 from dst.errors import InputError
 from studies.analyses.results_page import (
     beside_table,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from cluster.storage import open_storage, quiet_optuna
+from cluster.ledger.storage.connect import open_storage, quiet_optuna
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import grid_points, open_ledger, search_space

@@ -225,7 +225,7 @@ class _Watched(StudyPlan):
 
 
 def _run(case: SchedulerCase, workers: int) -> list[Ended]:
-    from cluster.ray_run import run_jobs
+    from cluster.tune.run import run_jobs
 
     spec = _spec(case)
     data = StudyData(spec)

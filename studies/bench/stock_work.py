@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cluster.stock_trainable import StockReport
+from cluster.bench.trainable import StockReport
 from dst.data import Dataset, TrialData
 from dst.stock.trial import stock_trial
 

@@ -1,11 +1,11 @@
 """A whole study beside the stock way to run the same trials, on the same number of processes.
 
 Ours is what ``dst run`` does from the first proposal to the last opened test row, records included. The stock way
-(:mod:`cluster.stock`) is given the trials that ours came to, search and confirmation, with their parameters and seeds,
-and runs each by a masked network in torch (:mod:`dst.stock`). Neither stops a trial before its patience ends: the two
-stop by different rules at different moments, and what a stopped trial saves would hide what a trial costs. How many
-epochs patience leaves is up to chance on either side, so both counts are shown. Weights & Biases takes no part, each
-trial has one thread, and both sides count Ray's start and end.
+(:mod:`cluster.bench.stock`) is given the trials that ours came to, search and confirmation, with their parameters and
+seeds, and runs each by a masked network in torch (:mod:`dst.stock`). Neither stops a trial before its patience ends:
+the two stop by different rules at different moments, and what a stopped trial saves would hide what a trial costs. How
+many epochs patience leaves is up to chance on either side, so both counts are shown. Weights & Biases takes no part,
+each trial has one thread, and both sides count Ray's start and end.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def _without_stops(spec: StudySpec, trials: int | None) -> StudySpec:
 
 
 def _measured(name: str, spec: StudySpec, data: StudyData, workers: int) -> StudyRow:
-    from cluster.ray_run import run_jobs
-    from cluster.stock import run_stock
+    from cluster.bench.stock import run_stock
+    from cluster.tune.run import run_jobs
 
     began = time.monotonic()
     with plan_of(_Noted, spec, data) as plan:

@@ -283,9 +283,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error that a user can cause; None for a defect, whose traceback is wanted."""
-    from cluster.entries import LedgerError
     from cluster.jobs import ClusterError
-    from cluster.patient_storage import StorageFailedError
+    from cluster.ledger.entries import LedgerError
+    from cluster.ledger.storage.patient import StorageFailedError
     from dst.errors import DivergedError
     from studies.store.record import RecordError
     from studies.tracking.wandb import TrackingError

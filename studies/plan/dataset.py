@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from cluster.entries import SEARCH, State, Ticket
 from cluster.jobs import Job
-from cluster.ledger import Ledger
+from cluster.ledger.entries import SEARCH, State, Ticket
+from cluster.ledger.ledger import Ledger
 from dst.rankers import RANKERS
 from dst.trial import TrialSpec
 from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open

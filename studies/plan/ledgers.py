@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cluster.ledger import Ledger
-from cluster.options import OptionError
-from cluster.pruners import make_pruner
-from cluster.samplers import make_sampler
+from cluster.ledger.ledger import Ledger
+from cluster.ledger.options import OptionError
+from cluster.ledger.pruners.registry import make_pruner
+from cluster.ledger.samplers.registry import make_sampler
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
@@ -115,7 +115,7 @@ def open_ledger(
         spec: the study.
         space: what trials may vary.
         points: of a grid, else None.
-        storage: from :func:`cluster.storage.open_storage`.
+        storage: from :func:`cluster.ledger.storage.connect.open_storage`.
         identity: the study's, from ``study.yaml``.
         dataset: its name.
     """

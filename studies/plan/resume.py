@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from cluster.storage import without_password
+from cluster.ledger.storage.connect import without_password
 from dst.errors import InputError
 from search_spaces import Space
 from studies.plan.data import StudyDataset

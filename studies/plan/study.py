@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.entries import SEARCH, State, Ticket
 from cluster.jobs import Job, Output
+from cluster.ledger.entries import SEARCH, State, Ticket
 from dst.errors import shortened
 from studies.plan.dataset import DONE, TEST, DatasetPlan
 from studies.plan.progress import DatasetProgress

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cluster.durable import read_entries
-from cluster.entries import SEARCH, Entry, LedgerError, State
-from cluster.storage import StorageError, open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.entries import SEARCH, Entry, LedgerError, State
+from cluster.ledger.storage.connect import StorageError, open_storage
 from dst.errors import InputError
 from studies.report.cost import study_cost, total_cost
 from studies.store.folder import StudyFolder

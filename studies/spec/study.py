@@ -123,9 +123,10 @@ class SearchSpec(Section):
 
     Attributes:
         sampler: ``tpe``, ``random``, ``grid`` (each point of the space once), ``nsga2`` or ``gp``, or a mapping with
-            ``name`` and options (:mod:`cluster.samplers`).
+            ``name`` and options (:mod:`cluster.ledger.samplers.registry`).
         pruner: ``median``, ``asha`` (also ``successive_halving``), ``hyperband``, ``patience`` or ``none``, likewise
-            (:mod:`cluster.pruners`), with ``on`` beside the options. With several objectives it is ``none``.
+            (:mod:`cluster.ledger.pruners.registry`), with ``on`` beside the options. With several objectives it is
+            ``none``.
         trials: per dataset; of a grid the most that it may have.
         batch: how many are proposed together. A batch learns from all batches before it and from nothing else, so the
             result does not depend on the number of workers.

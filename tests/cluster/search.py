@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, Output, Report
-from cluster.ledger import Ledger
+from cluster.ledger.ledger import Ledger
 from tests.cluster.simulation import STEPS, curve, fails
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import BaseTrial
 
-from cluster.ledger import Ledger
+from cluster.ledger.ledger import Ledger
 
 STEPS = 6
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.bridge import Bridge
 from cluster.jobs import Job, Output
+from cluster.tune.bridge import Bridge
 from cluster.work_thread import Failed, Finished, Reported
 from tests.cluster.script import Script
 

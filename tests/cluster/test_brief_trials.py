@@ -8,8 +8,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cluster.proposals import propose
-from cluster.samplers import make_sampler
+from cluster.ledger.proposals import propose
+from cluster.ledger.samplers.registry import make_sampler
 
 DISTRIBUTIONS = {"x": FloatDistribution(0.0, 1.0), "way": CategoricalDistribution(("up", "down"))}
 

@@ -10,8 +10,8 @@ import pytest
 from optuna.storages import InMemoryStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from cluster.bulk import write_reports
-from cluster.storage import open_storage, quiet_optuna
+from cluster.ledger.bulk import write_reports
+from cluster.ledger.storage.connect import open_storage, quiet_optuna
 
 REPORTS = {1: 0.5, 2: math.inf, 3: -math.inf, 7: math.nan, 200: 1e-300}
 

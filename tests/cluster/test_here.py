@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.here import run_here
 from cluster.jobs import Job, Output, Report
+from cluster.local import run_here
 from tests.cluster.script import Script
 from tests.cluster.works import act, ignore_stops
 
@@ -86,7 +86,7 @@ def test_an_interrupt_leaves_the_job_open() -> None:
 
 
 def test_neither_the_package_nor_running_here_imports_ray() -> None:
-    code = "import sys, cluster, cluster.here, cluster.ledger, cluster.storage; sys.exit('ray' in sys.modules)"
+    code = "import sys, cluster, cluster.local, cluster.ledger.ledger; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, cluster; sys.exit('ray' in sys.modules or 'optuna' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cluster.durable import read_entries
-from cluster.entries import LedgerError, State
-from cluster.ledger import Ledger
-from cluster.options import OptionError
-from cluster.storage import open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.entries import LedgerError, State
+from cluster.ledger.ledger import Ledger
+from cluster.ledger.options import OptionError
+from cluster.ledger.storage.connect import open_storage
 from tests.cluster.simulation import STEPS, curve, ledger_on, play
 
 PRUNERS = {
@@ -98,7 +98,7 @@ def test_a_file_reopened_again_and_again_gives_the_same_search(reference: Any, t
 
 CHILD = """
 import random, sys
-from cluster.storage import open_storage
+from cluster.ledger.storage.connect import open_storage
 from tests.cluster.simulation import ledger_on, play
 open_ledger = lambda: ledger_on(open_storage(sys.argv[1]), pruner="asha",
                                 pruner_options={"min_resource": 1, "reduction_factor": 2})

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cluster.ray_run import run_jobs
+from cluster.tune.run import run_jobs
 from tests.cluster.script import Script
 from tests.cluster.works import act
 
@@ -26,7 +26,7 @@ def on_loopback(address: str) -> bool:
 
 
 def test_every_port_is_on_loopback_and_the_token_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.ray_session.secrets.token_hex", lambda size: TOKEN)
+    monkeypatch.setattr("cluster.tune.session.secrets.token_hex", lambda size: TOKEN)
     listening: dict[str, list[str]] = {}
     commands: list[str] = []
     leaks: list[str] = []

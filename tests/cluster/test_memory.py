@@ -8,7 +8,7 @@ import time
 import numpy as np
 import psutil
 
-from cluster.memory import LOOK_SECONDS, MemoryWatch, own_bytes
+from cluster.tune.memory import LOOK_SECONDS, MemoryWatch, own_bytes
 
 
 def test_what_a_process_holds_grows_with_what_it_allocates_and_not_with_what_it_shares() -> None:

@@ -10,9 +10,9 @@ import pytest
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from cluster.options import OptionError
-from cluster.pruners import PRUNERS, make_pruner
-from cluster.samplers import SAMPLERS, make_sampler
+from cluster.ledger.options import OptionError
+from cluster.ledger.pruners.registry import PRUNERS, make_pruner
+from cluster.ledger.samplers.registry import SAMPLERS, make_sampler
 
 
 def draw(sampler: BaseSampler) -> list[float]:

@@ -16,8 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from cluster.interrupts import held_interrupts
-from cluster.patient_storage import Patience, PatientStorage, StorageFailedError
-from cluster.storage import StorageError, open_storage
+from cluster.ledger.storage.connect import StorageError, open_storage
+from cluster.ledger.storage.patient import Patience, PatientStorage, StorageFailedError
 from tests.cluster.simulation import ledger_on, play
 from tests.postgres import PostgresServer, Relay, free_port, running_postgres
 

@@ -14,11 +14,11 @@ from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from cluster.entries import Direction, State
-from cluster.options import OptionError
-from cluster.peers import PeerView
-from cluster.proposals import Proposal
-from cluster.pruners import PRUNERS, make_pruner
+from cluster.ledger.entries import Direction, State
+from cluster.ledger.options import OptionError
+from cluster.ledger.proposals import Proposal
+from cluster.ledger.pruners.peers import PeerView
+from cluster.ledger.pruners.registry import PRUNERS, make_pruner
 from tests.cluster.simulation import ledger_on
 
 OPTIONS: dict[str, dict[str, Any]] = {

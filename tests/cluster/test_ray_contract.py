@@ -21,11 +21,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.utils.object_cache import _ObjectCache
 
-from cluster.ray_session import ray_session
-from cluster.recorder import Recorder
-from cluster.scheduler import SourceScheduler
-from cluster.searcher import SourceSearcher
-from cluster.trainable import JobTrainable
+from cluster.tune.recorder import Recorder
+from cluster.tune.scheduler import SourceScheduler
+from cluster.tune.searcher import SourceSearcher
+from cluster.tune.session import ray_session
+from cluster.tune.worker import JobTrainable
 from tests.cluster.recorded import Call, Diarist, Notes, NotingCallback, NotingScheduler, NotingSearcher
 
 # --- names and signatures

@@ -24,10 +24,10 @@ import psutil
 import pytest
 import ray
 
-from cluster.here import run_here
 from cluster.jobs import ClusterError, Job, Output
-from cluster.ray_run import run_jobs
-from cluster.ray_session import fitting_jobs
+from cluster.local import run_here
+from cluster.tune.run import run_jobs
+from cluster.tune.session import fitting_jobs
 from tests import ray_nodes
 from tests.cluster.script import Script
 from tests.cluster.works import act
@@ -250,7 +250,7 @@ INTERRUPTED = """
 import json, signal, sys
 import numpy as np
 import ray
-from cluster.ray_run import run_jobs
+from cluster.tune.run import run_jobs
 from tests.cluster.script import Script
 from tests.cluster.works import act
 
@@ -319,7 +319,7 @@ def start_node(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 JOINED = """
 import json, sys
 import numpy as np
-from cluster.ray_run import run_jobs
+from cluster.tune.run import run_jobs
 from tests.cluster.script import Script
 from tests.cluster.works import act
 

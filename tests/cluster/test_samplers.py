@@ -13,9 +13,9 @@ from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import BaseTrial, FrozenTrial, TrialState, create_trial
 
-from cluster.entries import Direction
-from cluster.proposals import Proposal, propose
-from cluster.samplers import SAMPLERS, make_sampler
+from cluster.ledger.entries import Direction
+from cluster.ledger.proposals import Proposal, propose
+from cluster.ledger.samplers.registry import SAMPLERS, make_sampler
 from tests.cluster.simulation import ledger_on, play, quality, suggest
 
 ONE: tuple[Direction, ...] = ("maximize",)

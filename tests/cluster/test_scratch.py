@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from cluster.jobs import ClusterError
-from cluster.scratch import OWNER, SOCKET_ROOM, place_for_ray, scratch_folder
+from cluster.tune.scratch import OWNER, SOCKET_ROOM, place_for_ray, scratch_folder
 
 KILLED = """
 import os, pathlib, signal, sys
-from cluster.scratch import scratch_folder
+from cluster.tune.scratch import scratch_folder
 with scratch_folder() as folder:
     pathlib.Path(folder, "session", "logs").mkdir(parents=True)
     pathlib.Path(folder, "session", "logs", "raylet.out").write_text("x")
@@ -94,7 +94,7 @@ def test_a_place_that_the_user_names_for_ray_comes_before_others(
 
 def test_without_a_place_a_run_is_refused_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    monkeypatch.setattr("cluster.scratch._OTHER_PLACES", ("/nowhere",))
+    monkeypatch.setattr("cluster.tune.scratch._OTHER_PLACES", ("/nowhere",))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
     with pytest.raises(ClusterError, match=r"at most 25 characters, .* set TMPDIR to another one") as caught:
         place_for_ray(sockets=True)

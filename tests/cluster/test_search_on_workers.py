@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cluster.durable import read_entries
-from cluster.entries import State
-from cluster.here import run_here
-from cluster.ledger import Ledger
-from cluster.ray_run import run_jobs
-from cluster.storage import open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.entries import State
+from cluster.ledger.ledger import Ledger
+from cluster.ledger.storage.connect import open_storage
+from cluster.local import run_here
+from cluster.tune.run import run_jobs
 from tests.cluster.search import LedgerSource, simulate
 from tests.cluster.simulation import ledger_on, summary
 

@@ -9,9 +9,9 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from cluster.durable import read_entries
-from cluster.entries import LedgerError, State
-from cluster.ledger import Ledger
+from cluster.ledger.durable import read_entries
+from cluster.ledger.entries import LedgerError, State
+from cluster.ledger.ledger import Ledger
 from tests.cluster.simulation import curve, ledger_on, play, summary
 
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.study import StudyDirection
 
-from cluster.patient_storage import StorageFailedError
-from cluster.storage import StorageError, open_storage, without_password
+from cluster.ledger.storage.connect import StorageError, open_storage, without_password
+from cluster.ledger.storage.patient import StorageFailedError
 
 
 def test_sqlite_is_opened_with_a_log_that_survives_the_process(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cluster.bench.trainable import StockReport
 from cluster.jobs import Output, Report, Stopped
-from cluster.stock_trainable import StockReport
 
 
 def act(payload: Mapping[str, Any], shared: np.ndarray, report: Report) -> Output:

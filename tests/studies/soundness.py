@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cluster.durable import read_entries
-from cluster.storage import open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.storage.connect import open_storage
 from studies.report.results import collect
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores, read_test

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from cluster.bench.stock import run_stock
 from cluster.jobs import Job
-from cluster.stock import run_stock
 from dst.errors import InputError
 from studies.bench import study as bench_study
 from studies.bench.study import STUDIES, stock_job, study_rows

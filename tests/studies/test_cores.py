@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from cluster import ray_run, ray_session
-from cluster.ray_run import run_jobs
+from cluster.tune import run as ray_run
+from cluster.tune import session as ray_session
+from cluster.tune.run import run_jobs
 from studies import run
 from studies.run import run_study
 from studies.spec.study import parse_spec

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.jobs import Job
-from cluster.ledger import Ledger
+from cluster.ledger.ledger import Ledger
 from studies.plan.turns import Demand, in_turn
 from tests.studies.simulated import Clock, Played, play, study_plan, study_spec
 

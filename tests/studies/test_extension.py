@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from cluster.durable import read_entries
-from cluster.entries import State
-from cluster.storage import open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.entries import State
+from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.status import study_status
 from studies.run import StudyResult, run_study

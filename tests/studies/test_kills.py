@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cluster.scratch import remove_left_behind
+from cluster.tune.scratch import remove_left_behind
 from studies.run import run_study
 from studies.spec.study import load_spec
 from studies.store.folder import StudyFolder

@@ -96,7 +96,7 @@ def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take
 def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cluster.patient_storage import Patience, StorageFailedError
+    from cluster.ledger.storage.patient import Patience, StorageFailedError
 
     path = small_spec(tmp_path)
     reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
@@ -122,6 +122,6 @@ def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_
 
 
 def _open(*arguments: object, **options: object):  # type: ignore[no-untyped-def]
-    from cluster.storage import open_storage
+    from cluster.ledger.storage.connect import open_storage
 
     return open_storage(*arguments, **options)  # type: ignore[arg-type]

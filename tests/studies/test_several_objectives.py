@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.storage import open_storage
+from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS

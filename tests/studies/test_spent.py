@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from optuna.storages import InMemoryStorage
 
-from cluster.entries import State
 from cluster.jobs import Job
+from cluster.ledger.entries import State
 from studies.plan.study import StudyPlan
 from studies.report.cost import Cost, study_cost, total_cost
 from studies.store.folder import StudyFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import studies.run
-from cluster.storage import open_storage
+from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.figures import score_history
 from studies.report.status import study_status

@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from cluster.durable import read_entries
-from cluster.storage import open_storage
+from cluster.ledger.durable import read_entries
+from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS

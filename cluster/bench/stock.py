@@ -1,4 +1,4 @@
-"""The peer of :func:`cluster.ray_run.run_jobs`: the way that Ray's documentation shows.
+"""The peer of :func:`cluster.tune.run.run_jobs`: the way that Ray's documentation shows.
 
 Its configuration: one ``tune.Tuner`` with ``OptunaSearch`` over the numbers of the jobs, all of them as
 ``points_to_evaluate``, so that exactly the given jobs run, in their order; ``ASHAScheduler`` with its first rung behind
@@ -22,10 +22,10 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from cluster.bench.trainable import EPOCH, JOB, LOSS, SCORE, StockTrainable, StockWork, stock_function
 from cluster.jobs import Job
-from cluster.ray_session import ray_session
-from cluster.stock_trainable import EPOCH, JOB, LOSS, SCORE, StockTrainable, StockWork, stock_function
-from cluster.storage import quiet_optuna
+from cluster.ledger.storage.connect import quiet_optuna
+from cluster.tune.session import ray_session
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined] 
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
-from cluster.scratch import place_for_ray, scratch_folder
+from cluster.tune.scratch import place_for_ray, scratch_folder
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be

@@ -1,4 +1,4 @@
-"""What the stock way starts in a worker process (:mod:`cluster.stock`): nothing here imports Optuna."""
+"""What the stock way starts in a worker process (:mod:`cluster.bench.stock`): nothing here imports Optuna."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from cluster.entries import Direction
-from cluster.storage import quiet_optuna
+from cluster.ledger.entries import Direction
+from cluster.ledger.storage.connect import quiet_optuna
 
 Suggest = Callable[[BaseTrial], dict[str, Any]]
 """Chooses a trial's parameters through the trial's ``suggest_*``; returns all of them, fixed ones included."""

@@ -16,11 +16,11 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cluster.bulk import write_reports
-from cluster.entries import Direction, Entry, LedgerError, State
-from cluster.patient_storage import StorageFailedError
-from cluster.proposals import Proposal
-from cluster.storage import quiet_optuna
+from cluster.ledger.bulk import write_reports
+from cluster.ledger.entries import Direction, Entry, LedgerError, State
+from cluster.ledger.proposals import Proposal
+from cluster.ledger.storage.connect import quiet_optuna
+from cluster.ledger.storage.patient import StorageFailedError
 
 DIRECTIONS: dict[str, StudyDirection] = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 

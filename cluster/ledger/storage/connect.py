@@ -15,7 +15,7 @@ from optuna.exceptions import OptunaError, StorageInternalError
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from cluster.patient_storage import Patience, PatientStorage, StorageFailedError
+from cluster.ledger.storage.patient import Patience, PatientStorage, StorageFailedError
 
 BUSY_SECONDS = 60
 """How long a reader or the writer waits for the other: a dashboard that looks on must not end a study."""
@@ -48,7 +48,7 @@ def open_storage(where: str | Path, *, create: bool = True, patience: Patience |
     missing tell costs nothing but one look at a record, because a trial's record is on disk before its trial is told.
 
     A database server that goes away later is waited for; whatever else the database refuses (a full disk, a lost right)
-    is raised at once as :class:`~cluster.patient_storage.StorageFailedError`, also by the storage's own methods.
+    is raised at once as :class:`~cluster.ledger.storage.patient.StorageFailedError`, also by the storage's own methods.
 
     Args:
         where: the path of an SQLite file, whatever characters it has; or a URL: ``sqlite:///study.db`` (relative),

@@ -9,8 +9,8 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from cluster.bridge import Bridge
-from cluster.trainable import EVENT
+from cluster.tune.bridge import Bridge
+from cluster.tune.worker import EVENT
 
 TICK_SECONDS = 0.5
 

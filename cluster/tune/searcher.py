@@ -7,8 +7,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from cluster.bridge import Bridge
-from cluster.trainable import JOB, Parcel
+from cluster.tune.bridge import Bridge
+from cluster.tune.worker import JOB, Parcel
 
 
 class SourceSearcher(Searcher):

@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy import orm
 
-from cluster.patient_storage import PatientStorage
+from cluster.ledger.storage.patient import PatientStorage
 
 
 def write_reports(storage: BaseStorage, storage_id: int, reports: Mapping[int, float]) -> None:

@@ -1,7 +1,8 @@
 """The trials of one dataset: proposed in batches, handed out, compared, ended - each step durable when it returns.
 
 The same seed, name, space and values give the same trials, for any number of workers, any order of completion and any
-number of restarts: see :mod:`cluster.proposals` for what is proposed and :mod:`cluster.peers` for what is stopped.
+number of restarts: see :mod:`cluster.ledger.proposals` for what is proposed and :mod:`cluster.ledger.pruners.peers`
+for what is stopped.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from cluster.durable import DIRECTIONS, TO_OPTUNA, DurableStudy, Stored, read_study
-from cluster.entries import SEARCH, Direction, Entry, LedgerError, State, Ticket
-from cluster.peers import PeerView
-from cluster.proposals import Proposal, Suggest, batch_seed, propose
-from cluster.pruners import make_pruner
-from cluster.samplers import make_sampler
+from cluster.ledger.durable import DIRECTIONS, TO_OPTUNA, DurableStudy, Stored, read_study
+from cluster.ledger.entries import SEARCH, Direction, Entry, LedgerError, State, Ticket
+from cluster.ledger.proposals import Proposal, Suggest, batch_seed, propose
+from cluster.ledger.pruners.peers import PeerView
+from cluster.ledger.pruners.registry import make_pruner
+from cluster.ledger.samplers.registry import make_sampler
 
 _OWN_ATTRS = ("stage", "params", "batch", "position", "source", "requeued", "reason")
 
@@ -44,16 +45,16 @@ class Ledger:
     """One study of the durable storage, and the one process that writes it.
 
     Args:
-        storage: from :func:`cluster.storage.open_storage`.
+        storage: from :func:`cluster.ledger.storage.connect.open_storage`.
         name: the study's name in the storage; made when it is missing.
         stream: what the proposals depend on besides the seed, e.g. the dataset's name; None: ``name``.
         suggest: chooses one trial's parameters, e.g. ``Space.suggest``.
         direction: ``"minimize"`` or ``"maximize"``; with several objectives one for each, in their order.
         points: the parameters of all trials in their order, where they are known from the start (a grid); None: the
             sampler chooses.
-        sampler: a key of :data:`cluster.samplers.SAMPLERS`.
+        sampler: a key of :data:`cluster.ledger.samplers.registry.SAMPLERS`.
         sampler_options: its options.
-        pruner: a key of :data:`cluster.pruners.PRUNERS`; with several objectives ``"none"``.
+        pruner: a key of :data:`cluster.ledger.pruners.registry.PRUNERS`; with several objectives ``"none"``.
         pruner_options: its options.
         seed: of all proposals; not negative.
         trials: how many trials the search proposes. May grow from one run to the next: the first stay the same, and
@@ -62,7 +63,7 @@ class Ledger:
 
     Raises:
         ValueError: an argument is out of its range.
-        cluster.options.OptionError: an unknown sampler, pruner or option.
+        cluster.ledger.options.OptionError: an unknown sampler, pruner or option.
         LedgerError: the study was begun with other settings, or not by a ledger.
     """
 

@@ -10,15 +10,15 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 
-from cluster.bridge import Bridge
 from cluster.interrupts import held_interrupts
 from cluster.jobs import ClusterError, JobSource, WorkFunction
-from cluster.memory import named_culprits
-from cluster.ray_session import fitting_jobs, ray_session
-from cluster.recorder import Recorder
-from cluster.scheduler import SourceScheduler
-from cluster.searcher import SourceSearcher
-from cluster.trainable import JobTrainable
+from cluster.tune.bridge import Bridge
+from cluster.tune.memory import named_culprits
+from cluster.tune.recorder import Recorder
+from cluster.tune.scheduler import SourceScheduler
+from cluster.tune.searcher import SourceSearcher
+from cluster.tune.session import fitting_jobs, ray_session
+from cluster.tune.worker import JobTrainable
 
 
 def run_jobs(

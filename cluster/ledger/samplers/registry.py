@@ -10,8 +10,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from cluster.evolution import BatchEvolution
-from cluster.options import build
+from cluster.ledger.options import build
+from cluster.ledger.samplers.evolution import BatchEvolution
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -65,7 +65,7 @@ def nsga2(
     swapping_prob: Probability = 0.5,
     mutation_prob: Probability | None = None,
 ) -> BatchEvolution:
-    """The genetic algorithm NSGA-II, over conditional spaces too: see :class:`cluster.evolution.BatchEvolution`.
+    """The genetic algorithm NSGA-II, over conditional spaces too: see :class:`cluster.ledger.samplers.evolution.BatchEvolution`.
 
     Args:
         seed: seeds all its random choices.
@@ -125,6 +125,6 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSample
         seed: seeds all its random choices.
 
     Raises:
-        cluster.options.OptionError: an unknown name or option, or a value that it does not take.
+        cluster.ledger.options.OptionError: an unknown name or option, or a value that it does not take.
     """
     return build("sampler", SAMPLERS, name, options, seed=seed)

@@ -12,8 +12,8 @@ from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from cluster.bridge import Bridge
-from cluster.trainable import EVENT, OverrunError
+from cluster.tune.bridge import Bridge
+from cluster.tune.worker import EVENT, OverrunError
 
 CROWDED_SECONDS = 5.0
 """How long a worker may wait for a place while others idle. A free place is found within a second."""

@@ -13,7 +13,7 @@ from ray import tune
 from ray.tune.result import DONE
 
 from cluster.jobs import Job, WorkFunction
-from cluster.memory import MemoryWatch
+from cluster.tune.memory import MemoryWatch
 from cluster.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
 JOB = "job"

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from cluster.median import Median
-from cluster.options import build
-from cluster.patience import Patience
+from cluster.ledger.options import build
+from cluster.ledger.pruners.median import Median
+from cluster.ledger.pruners.patience import Patience
 
 
 def median(
@@ -77,7 +77,7 @@ def patience(
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0,
     wrapped: str | dict[str, Any] = "median",
 ) -> Patience:
-    """Stop nothing that still improves; what stands still, as another pruner says (:class:`cluster.patience.Patience`).
+    """Stop nothing that still improves; what stands still, as another pruner says (:class:`cluster.ledger.pruners.patience.Patience`).
 
     Args:
         patience: how many reports may bring nothing.
@@ -118,6 +118,6 @@ def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
         options: keyword arguments of its factory.
 
     Raises:
-        cluster.options.OptionError: an unknown name or option, or a value that it does not take.
+        cluster.ledger.options.OptionError: an unknown name or option, or a value that it does not take.
     """
     return build("pruner", PRUNERS, name, options)

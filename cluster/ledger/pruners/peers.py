@@ -15,9 +15,9 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cluster.entries import Direction
-from cluster.proposals import Proposal
-from cluster.storage import quiet_optuna
+from cluster.ledger.entries import Direction
+from cluster.ledger.proposals import Proposal
+from cluster.ledger.storage.connect import quiet_optuna
 
 
 class _FinishedBatches(InMemoryStorage):

@@ -1,0 +1,1 @@
+"""Who proposes parameters, by name."""

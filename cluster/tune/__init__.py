@@ -1,0 +1,1 @@
+"""Ray: one Tune run for all jobs of a study."""
