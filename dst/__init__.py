@@ -19,18 +19,18 @@ if TYPE_CHECKING:
         prepare_test,
     )
     from dst.errors import DivergedError, InputError
-    from dst.importance import (
+    from dst.importance.metrics import (
         gradient_x_input,
         integrated_gradients,
         neuron_attribution,
         neuron_strength,
         permutation_importance,
     )
-    from dst.model import SparseMLP
+    from dst.network.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
-    from dst.selector import SparseFeatureSelector
-    from dst.training import TrainingConfig, fit
-    from dst.trial import TrialSpec, run_trial, score_on_test
+    from dst.selector.selector import SparseFeatureSelector
+    from dst.training.trainer import TrainingConfig, fit
+    from dst.trial.run import TrialSpec, run_trial, score_on_test
 
 __all__ = [
     "Dataset",
@@ -75,18 +75,19 @@ _MODULES = {
         "prepare_test",
     ),
     "errors": ("DivergedError", "InputError"),
-    "importance": (
+    "importance.metrics": (
         "gradient_x_input",
         "integrated_gradients",
         "neuron_attribution",
         "neuron_strength",
         "permutation_importance",
     ),
-    "model": ("SparseMLP",),
+    "network.model": ("SparseMLP",),
     "scoring": ("rank_columns", "svm_accuracy"),
-    "selector": ("SparseFeatureSelector",),
-    "training": ("TrainingConfig", "fit"),
-    "trial": ("TrialSpec", "run_trial", "score_on_test"),
+    "selector.selector": ("SparseFeatureSelector",),
+    "training.config": ("TrainingConfig",),
+    "training.trainer": ("fit",),
+    "trial.run": ("TrialSpec", "run_trial", "score_on_test"),
 }
 
 

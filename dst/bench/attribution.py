@@ -13,13 +13,13 @@ from dst.bench.clock import median_ms, thread_limit
 from dst.bench.peers import Ours
 from dst.bench.shapes import Shape, cases, draw
 from dst.data.dataset import Part
-from dst.importance import Scores, neuron_attribution
-from dst.importance_history import ImportanceHistory
-from dst.layers import MaskedLinear
-from dst.model import SparseMLP
-from dst.topology import METHODS
-from dst.training import StepStart
-from dst.training_config import TrainingConfig
+from dst.importance.metrics import Scores, neuron_attribution
+from dst.network.layers import MaskedLinear
+from dst.network.model import SparseMLP
+from dst.topology.topology import METHODS
+from dst.training.config import TrainingConfig
+from dst.training.importance_history import ImportanceHistory
+from dst.training.trainer import StepStart
 
 ROWS = 100
 """Rows of an exact call."""
@@ -35,7 +35,7 @@ class AttributionRow:
     Attributes:
         shape: name of the shape.
         sparsity: of the whole network.
-        ours_ms: :func:`dst.importance.neuron_attribution` on :data:`ROWS` rows.
+        ours_ms: :func:`dst.importance.metrics.neuron_attribution` on :data:`ROWS` rows.
         jacrev_ms: the same by ``torch.func.vmap(jacrev)`` of the masked network's logits alone, without hidden outputs.
         ratio: the second over the first.
         share_of_training: what an epoch's importances take by default, over the epoch's steps and SET updates at the

@@ -11,8 +11,8 @@ from typing import Protocol
 from dst.bench.scipy_peer import ScipySparse
 from dst.bench.shapes import L2, LR, Workload
 from dst.bench.torch_peers import TorchCSR, TorchDense, TorchMasked
-from dst.engine import SparseEngine, StepConfig
 from dst.kernels import linear
+from dst.training.engines.sparse import SparseEngine, StepConfig
 
 
 class Peer(Protocol):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from dst.bench.shapes import L2, LR, Workload
-from dst.layers import SparseLinear
+from dst.network.layers import SparseLinear
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.errors import InputError, unknown_name
-from dst.layers import SparseLinear
-from dst.model import SparseMLP
+from dst.network.layers import SparseLinear
+from dst.network.model import SparseMLP
 
 LR = 1e-3
 """Adam's learning rate in every measured step."""

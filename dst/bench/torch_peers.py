@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dst.bench.shapes import L2, LR, Workload
-from dst.layers import SparseLinear
+from dst.network.layers import SparseLinear
 
 
 def _fused_adam(parameters: Iterable[torch.Tensor]) -> torch.optim.Adam:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dst.data.checking import check_file
 from dst.data.dataset import Dataset, Part, Scaling
 from dst.data.entry import Entry
-from dst.data.fetch import FetchError, fetch_dataset
 from dst.data.imputing import POLICIES, check_policy
 from dst.data.in_memory import from_arrays, from_frame
+from dst.data.known.fetch import FetchError, fetch_dataset
+from dst.data.known.registry import DATASETS
 from dst.data.loading import DATA_DIR_VARIABLE, list_datasets, load_dataset
 from dst.data.missing import MECHANISMS, Removal, remove_values
 from dst.data.preparation import prepare, prepare_test
 from dst.data.readers import READERS, ReadOptions, Table, read_table
-from dst.data.registry import DATASETS
 from dst.data.scaling import SCALINGS, scale
 from dst.data.splits import SPLITS, Split, default_count, make_splits, split_sha256
 from dst.data.trial_data import Design, TrialData, trial_data

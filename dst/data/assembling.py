@@ -14,7 +14,7 @@ from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
 from dst.data.readers import Table, shorten
 from dst.data.readers.notes import note_lines
 from dst.errors import InputError
-from dst.plain import plain
+from dst.files.plain import plain
 
 
 def assemble(

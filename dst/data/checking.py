@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from dst.data.assembling import class_problems
 from dst.data.dataset import TableMatrix
+from dst.data.known.registry import find_sha256
 from dst.data.loading import file_sha256, path_name
 from dst.data.readers import ReadOptions, Table, shorten, survey_table
 from dst.data.readers.notes import note_lines
 from dst.data.readers.table import missing_counts
-from dst.data.registry import find_sha256
 
 _FEW_ROWS = 5  # below them a class cannot be in training, validation and test rows in its share
 

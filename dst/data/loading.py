@@ -11,8 +11,8 @@ from typing import Any, Unpack
 from dst.data.assembling import assemble, check_numbers, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.entry import Entry
+from dst.data.known.registry import DATASETS, find_name, find_sha256
 from dst.data.readers import READERS, ReadOptions, Table, read_table, table_suffix
-from dst.data.registry import DATASETS, find_name, find_sha256
 from dst.errors import AbsentDataError, InputError, unknown_name
 
 DATA_DIR_VARIABLE = "DST_DATA_DIR"

@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from dst.data.dataset import Dataset
 from dst.errors import InputError, unknown_name
-from dst.plain import make_plain
+from dst.files.plain import make_plain
 
 SLOPE = 2.0
 """How much a standard deviation adds to the logit of being missing."""

@@ -13,7 +13,7 @@ from dst.data.dataset import Dataset, Part
 from dst.data.preparation import prepare
 from dst.data.readers.table import missing_counts
 from dst.data.splits import Split, default_count, make_splits, split_sha256
-from dst.plain import make_plain
+from dst.files.plain import make_plain
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, unknown_name
-from dst.importance import HELD_OUT_METRICS
-from dst.importance import METRICS as MODEL_METRICS
-from dst.plain import plain
+from dst.files.plain import plain
+from dst.importance.metrics import HELD_OUT_METRICS
+from dst.importance.metrics import METRICS as MODEL_METRICS
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
 from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
@@ -22,9 +22,9 @@ from dst.rankers.quickselection import QuickSelectionConfig, rank_by_quickselect
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
 from dst.rankers.stg import StgConfig, rank_by_stg
-from dst.topology import METHODS
-from dst.training import TrainingConfig
-from dst.warm_up import warm_up
+from dst.rankers.warm_up import warm_up
+from dst.topology.topology import METHODS
+from dst.training.trainer import TrainingConfig
 
 __all__ = [
     "RANKERS",
@@ -149,7 +149,7 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
-    """Refuse a value that its setting cannot hold; what YAML, JSON and :func:`dst.plain.plain` give passes."""
+    """Refuse a value that its setting cannot hold; what YAML, JSON and :func:`dst.files.plain.plain` give passes."""
     expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
         kind, "a list of whole numbers"
     )

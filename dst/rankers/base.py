@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.training import Curves, EpochReport
+from dst.files.checkpoint import State
+from dst.training.trainer import Curves, EpochReport
 
 OnEpoch = Callable[[EpochReport], None]
 
@@ -37,7 +37,8 @@ class FeatureScores:
         flops_ratio: ``flops`` over that of the dense model for the same epochs.
         curves: one value an epoch.
         device: where the model was trained.
-        memory: bytes that training held, by kind (:meth:`dst.engine.Engine.memory`), where they are known.
+        memory: bytes that training held, by kind (:meth:`dst.training.engines.sparse.Engine.memory`), where they are
+            known.
     """
 
     scores: dict[str, npt.NDArray[np.float64]]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dst.checkpoint import State
 from dst.data.dataset import Matrix, Part, as_array
 from dst.errors import InputError
+from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.rankers.column_tests import encoded_blocks, information, share_of_variance
 from dst.rankers.mutual_information import mutual_information

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.errors import InputError
+from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.rankers.classifier import judge
 

@@ -20,13 +20,13 @@ import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers, encodings_of
-from dst.engines import DEVICES, check_device, torch_defaults
 from dst.errors import DivergedError, InputError, check_rules, unknown_name
+from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, same_settings
-from dst.training import Curves, EpochReport, training_flops
+from dst.training.engines.choice import DEVICES, check_device, torch_defaults
+from dst.training.trainer import Curves, EpochReport, training_flops
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.errors import check_rules
+from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
-from dst.training import Trainer, TrainingConfig, training_flops
-from dst.warm_up import warm_up
+from dst.rankers.warm_up import warm_up
+from dst.training.trainer import Trainer, TrainingConfig, training_flops
 
 _WARM_UP_FEATURES = 64
 

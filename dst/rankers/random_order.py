@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.data.preparation import column_numbers
-from dst.importance import random_importance
+from dst.files.checkpoint import State
+from dst.importance.metrics import random_importance
 from dst.rankers.base import FeatureScores, OnEpoch
 
 

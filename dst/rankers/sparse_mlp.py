@@ -7,14 +7,14 @@ import time
 
 import numpy as np
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
-from dst.engines import torch_threads
-from dst.importance import HELD_OUT_METRICS, Scores
-from dst.importance_history import ImportanceHistory
-from dst.model import SparseMLP
+from dst.files.checkpoint import State
+from dst.importance.metrics import HELD_OUT_METRICS, Scores
+from dst.network.model import SparseMLP
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
-from dst.training import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
+from dst.training.engines.choice import torch_threads
+from dst.training.importance_history import ImportanceHistory
+from dst.training.trainer import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
 
 
 class NetworkRanking:

@@ -14,14 +14,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from dst.checkpoint import State
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import at_first_encoding, column_numbers
-from dst.engines import with_gradients
 from dst.errors import DivergedError, check_rules
+from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end, same_settings
 from dst.rankers.stochastic_gates import StochasticGates
-from dst.training import Curves, EpochReport, training_flops
+from dst.training.engines.choice import with_gradients
+from dst.training.trainer import Curves, EpochReport, training_flops
 
 _EVALUATED = 4096
 """Validation rows in one forward pass."""

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.data.shadows import Columns, columns_of, with_shadows
+from dst.files.checkpoint import State
 from dst.rankers import RANKERS
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.training import EpochEnd, EpochReport
+from dst.training.trainer import EpochEnd, EpochReport
 
 Scores = npt.NDArray[np.float64]
 
@@ -85,7 +85,8 @@ def rank_whole_columns(
         validation: rows that decide when to stop.
         config: the ranker's settings.
         rng: draws; on a table without encodings the ranker alone draws from it.
-        on_epoch: called at the end of every epoch; ``strength`` of an :class:`dst.training.EpochEnd` is by column too.
+        on_epoch: called at the end of every epoch; ``strength`` of an :class:`dst.training.trainer.EpochEnd` is by
+            column too.
         state: where to go on from; None: from the beginning.
         n_features: columns of the table.
     """

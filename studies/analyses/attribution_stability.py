@@ -21,10 +21,10 @@ import pandas as pd
 from dst.data import Design, load_dataset, trial_data
 from dst.data.dataset import Part, as_array
 from dst.errors import InputError
-from dst.importance import neuron_attribution
+from dst.importance.metrics import neuron_attribution
 from dst.scoring import rank_columns, tie_order
 from dst.stability import as_selected, nogueira
-from dst.training import EpochEnd, TrainingConfig, fit
+from dst.training.trainer import EpochEnd, TrainingConfig, fit
 from studies.compare.small_tables import print_and_keep
 
 Scores = npt.NDArray[np.float64]

@@ -24,9 +24,9 @@ import pandas as pd
 from dst.data import load_dataset
 from dst.data.trial_data import Design, trial_data
 from dst.errors import InputError
-from dst.importance_history import ImportanceHistory, train_and_follow
 from dst.scoring import rank_columns, tie_order
-from dst.training_config import TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.importance_history import ImportanceHistory, train_and_follow
 from studies.store.files import write_text
 
 DATASETS = ("COIL20", "Isolet", "BASEHOCK", "ORL", "Madelon")

@@ -23,13 +23,13 @@ import pandas as pd
 import torch
 from torch import nn
 
+from dst.bench.stock.masked_network import MaskedNetwork
+from dst.bench.stock.settings import MaskedSettings, masked_settings
 from dst.data import Dataset, Design, load_dataset, trial_data
 from dst.data.dataset import Part, as_array
 from dst.errors import InputError
 from dst.scoring import rank_columns, score_columns
-from dst.stock.masked_network import MaskedNetwork
-from dst.stock.settings import MaskedSettings, masked_settings
-from dst.training import TrainingConfig
+from dst.training.trainer import TrainingConfig
 from studies.compare.reference import paper_k, paper_sparsity
 from studies.compare.small_tables import print_and_keep
 

@@ -23,9 +23,9 @@ import pandas as pd
 
 from dst.data import Dataset, Design, load_dataset, trial_data
 from dst.errors import InputError
-from dst.importance_history import ImportanceHistory, train_and_follow
 from dst.scoring import rank_columns, score_columns
-from dst.training_config import TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.importance_history import ImportanceHistory, train_and_follow
 from studies.compare.reference import paper_k, paper_sparsity
 from studies.compare.small_tables import print_and_keep
 

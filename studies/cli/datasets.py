@@ -14,7 +14,7 @@ from studies.cli.terminal import AsJson, Categorical, Target, as_text, print_jso
 from studies.surroundings import say
 
 if TYPE_CHECKING:
-    from dst.data.fetch import Fetched
+    from dst.data.known.fetch import Fetched
 
 datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 

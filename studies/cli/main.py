@@ -209,9 +209,9 @@ def trial(
     import torch
 
     from dst.data import Removal, load_dataset, remove_values
-    from dst.engines import check_device
-    from dst.training import TrainingConfig
-    from dst.trial import TrialSpec, run_trial, score_on_test
+    from dst.training.engines.choice import check_device
+    from dst.training.trainer import TrainingConfig
+    from dst.trial.run import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)
     machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dst.errors import InputError
-from dst.selector import SparseFeatureSelector
+from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
-from dst.training import EpochReport
+from dst.training.trainer import EpochReport
 from studies.report.drawing import drawn, shown_name, to_png
 from studies.report.figures import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text

@@ -24,7 +24,7 @@ from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, ReadOptions,
 from dst.data.dataset import Scaling
 from dst.data.readers import Roles
 from dst.errors import unknown_name
-from dst.plain import plain
+from dst.files.plain import plain
 from studies.spec.unquoted import read_as
 
 

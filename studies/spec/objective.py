@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import field_serializer, field_validator
 
 from dst.errors import listed, unknown_name
-from dst.importance import CONTROLS
+from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
-from dst.topology import METHODS
+from dst.topology.topology import METHODS
 from studies.spec.dataset import Section, is_list
 from studies.spec.unquoted import reading
 
@@ -38,7 +38,7 @@ class ObjectiveSpec(Section):
             and ``k`` (how many columns are selected; the space must have it), both minimised. The search then looks for
             the best trade-offs, stops no trial early, and the first of the list decides which of them wins.
         importance: the importance metric whose ranking counts, or ``best`` of all that one training gives, but for
-            :data:`dst.importance.CONTROLS`. A ranker that lacks the named metric is judged on its own.
+            :data:`dst.importance.metrics.CONTROLS`. A ranker that lacks the named metric is judged on its own.
     """
 
     metric: str | tuple[str, ...] = "val_svm_accuracy"

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 
 from dst.data import READERS
 from dst.errors import InputError, unknown_name
-from dst.importance import HELD_OUT_METRICS, METRICS
+from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS
-from dst.training_config import TrainingConfig
+from dst.training.config import TrainingConfig
 from search_spaces.documents import DocumentError, parse_yaml
 from studies.spec.dataset import WORD_KEYS, DatasetSpec, PositiveInt, Section, each_combination, is_list
 from studies.spec.documents import read_text

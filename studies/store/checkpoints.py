@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dst.checkpoint import CheckpointError, State, read_state, save_state
+from dst.files.checkpoint import CheckpointError, State, read_state, save_state
 
 SHARE = 0.05
 """What saving may take of a trial's time: large networks are saved less often."""
@@ -23,7 +23,7 @@ class Kept:
     """A trial at the end of an epoch.
 
     Attributes:
-        trial: its state, for :func:`dst.trial.run_trial`.
+        trial: its state, for :func:`dst.trial.run.run_trial`.
         reports: what it has reported until then, ``(step, value)`` in order.
         best: its best value so far by inner split, as :class:`studies.worker.rungs.Rungs` measures it.
         split: the inner split that runs.

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dst.archive import read_arrays
 from dst.errors import InputError
+from dst.files.archive import read_arrays
 from dst.rankers import RANKERS, used_settings
 from studies.spec.documents import read_json
 from studies.store.files import write_bytes, write_text

@@ -13,9 +13,9 @@ import torch
 
 from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.list_scores import score_list
-from dst.training import EpochReport
-from dst.trial import TrialResult, TrialSpec, run_trial, score_every_k_on_test
+from dst.training.trainer import EpochReport
+from dst.trial.list_scores import score_list
+from dst.trial.run import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 from studies.spec.objective import DIRECTIONS, ObjectiveSpec, best_importance
 from studies.store.checkpoints import Checkpoint, checkpoint_of
 from studies.worker.rungs import CheapScore, Rungs
@@ -29,8 +29,8 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     """Run a job of a study.
 
     Args:
-        payload: ``kind`` (``trial``, ``test`` or ``list``), ``trial`` (the fields of :class:`dst.trial.TrialSpec`) and
-            ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
+        payload: ``kind`` (``trial``, ``test`` or ``list``), ``trial`` (the fields of :class:`dst.trial.run.TrialSpec`)
+            and ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
             :class:`studies.spec.objective.ObjectiveSpec`), ``on`` (what it reports, see
             :class:`studies.spec.study.PrunerSpec`) and ``checkpoint`` (see
             :func:`studies.store.checkpoints.checkpoint_of`), for a test ``ranked`` columns by metric, best first, and

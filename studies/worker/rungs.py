@@ -11,8 +11,8 @@ import numpy as np
 from cluster.jobs import Report
 from dst.data import TrialData
 from dst.scoring import capped, rank_columns, score_columns
-from dst.training import EpochEnd, EpochReport
-from dst.trial import TrialSpec
+from dst.training.trainer import EpochEnd, EpochReport
+from dst.trial.run import TrialSpec
 from studies.store.checkpoints import Kept
 
 FIRST_RUNG = 5

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dst.batches import LOSSES, Batches, output_width
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.training import Trainer, TrainingConfig, fit
+from dst.training.batches import LOSSES, Batches, output_width
+from dst.training.trainer import Trainer, TrainingConfig, fit
 from tests.dst.test_training import SMALL, parts
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dst.checkpoint import CheckpointError, State, read_state, save_state
-from dst.topology import METHODS
-from dst.training import Trainer, TrainingConfig
+from dst.files.checkpoint import CheckpointError, State, read_state, save_state
+from dst.topology.topology import METHODS
+from dst.training.trainer import Trainer, TrainingConfig
 from tests.dst.test_training import SMALL, parts
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dst.data.dataset import Part
-from dst.engine import SparseEngine, StepConfig
-from dst.layers import SparseLinear
-from dst.model import SparseMLP
-from dst.schedules import SCHEDULES
-from dst.sparsity import DISTRIBUTIONS, connections
-from dst.topology import DROP_RULES, GROW_RULES, METHODS, Method
-from dst.torch_engine import TorchEngine
-from dst.training import Trainer, TrainingConfig
+from dst.network.layers import SparseLinear
+from dst.network.model import SparseMLP
+from dst.network.sparsity import DISTRIBUTIONS, connections
+from dst.topology.schedules import SCHEDULES
+from dst.topology.topology import DROP_RULES, GROW_RULES, METHODS, Method
+from dst.training.engines.sparse import SparseEngine, StepConfig
+from dst.training.engines.torch import TorchEngine
+from dst.training.trainer import Trainer, TrainingConfig
 from tests.dst.test_engine import batch
 
 PAIRS = {f"{drop}+{grow}": Method(True, drop, grow) for drop, grow in itertools.product(DROP_RULES, GROW_RULES)}

@@ -8,18 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam, adam_hyper, sgd, sgd_hyper
 from dst.kernels.rows import lanes, padded
 from dst.kernels.simd import WIDTH
 from dst.kernels.steps import BLOCK, update_by_output
-from dst.layers import SparseLinear
-from dst.model import SparseMLP
-from dst.team import Team
-from dst.topology import METHODS
-from dst.torch_engine import TorchEngine
+from dst.kernels.team import Team
+from dst.network.layers import SparseLinear
+from dst.network.model import SparseMLP
+from dst.topology.topology import METHODS
+from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
+from dst.training.engines.torch import TorchEngine
 
 
 def batch(rng, n_features, n, n_classes, width=WIDTH):
@@ -143,7 +143,7 @@ def test_cross_entropy_matches_torch(n_classes, n, spread):
 
 @pytest.mark.parametrize("threads", [2, 5])
 def test_any_number_of_threads_gives_the_same_result(threads, monkeypatch):
-    monkeypatch.setattr("dst.engine._WORTH_SHARING", 0)
+    monkeypatch.setattr("dst.training.engines.sparse._WORTH_SHARING", 0)
     trained = []
     for count in (1, threads):
         rng = np.random.default_rng(7)

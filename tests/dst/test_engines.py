@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dst.engines import (
+from dst.errors import InputError
+from dst.training.engines.choice import (
     DENSE_FROM_BATCH,
     DENSE_FROM_DENSITY,
     DENSE_FROM_WEIGHTS,
@@ -15,8 +16,7 @@ from dst.engines import (
     choose_engine,
     torch_threads,
 )
-from dst.errors import InputError
-from dst.training import Trainer, TrainingConfig
+from dst.training.trainer import Trainer, TrainingConfig
 from tests.dst.test_training import SMALL, parts
 
 MANY = DENSE_FROM_WEIGHTS

@@ -6,10 +6,10 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from dst.checkpoint import State
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.importance import (
+from dst.files.checkpoint import State
+from dst.importance.metrics import (
     HELD_OUT_METRICS,
     METRICS,
     gradient_x_input,
@@ -19,12 +19,12 @@ from dst.importance import (
     permutation_importance,
     random_importance,
 )
-from dst.importance_history import ImportanceHistory
-from dst.model import SparseMLP
-from dst.permutation import permutation
+from dst.importance.permutation import permutation
+from dst.network.model import SparseMLP
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
-from dst.training import EpochEnd, StepStart
-from dst.training_config import TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.importance_history import ImportanceHistory
+from dst.training.trainer import EpochEnd, StepStart
 
 
 def network(sparsity, hidden=(20, 10)):

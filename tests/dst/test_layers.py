@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dst.layers import MaskedLinear, SparseLinear
-from dst.model import SparseMLP
+from dst.network.layers import MaskedLinear, SparseLinear
+from dst.network.model import SparseMLP
 
 
 def test_a_layer_stores_connections_only():

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst import limits, machine_limits
+from dst import machine_limits
+from dst.files import limits
 from dst.machine_limits import free_memory, usable_cores
 
 MANY = 64

@@ -15,10 +15,10 @@ import torch
 from dst.bench.peers import Ours
 from dst.bench.shapes import SHAPES, draw
 from dst.data.dataset import Part
-from dst.importance import METRICS
+from dst.importance.metrics import METRICS
+from dst.rankers.warm_up import warm_up
 from dst.resources import peak_rss_bytes, reset_peak_rss
-from dst.training import Trainer, TrainingConfig
-from dst.warm_up import warm_up
+from dst.training.trainer import Trainer, TrainingConfig
 
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.8, 0.98])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dst.data import DATASETS, load_dataset
-from dst.trial import TrialSpec, run_trial
+from dst.trial.run import TrialSpec, run_trial
 
 KNOWN = [name for name, entry in DATASETS.items() if entry.sha256 is not None]
 

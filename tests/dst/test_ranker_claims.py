@@ -13,8 +13,8 @@ from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, used_settings
 from dst.rankers.whole_columns import COLUMN_RULES
-from dst.topology import METHODS
-from dst.trial import TrialSpec
+from dst.topology.topology import METHODS
+from dst.trial.run import TrialSpec
 
 QUICK = {"epochs": 2, "hidden": [6], "batch_size": 16}
 

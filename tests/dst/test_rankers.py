@@ -18,14 +18,14 @@ from dst.data import load_dataset, make_splits, prepare
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers
 from dst.errors import InputError
+from dst.network.sparsity import connections
 from dst.rankers import RANKERS, make_config, parameters
 from dst.rankers.mutual_information import mutual_information
 from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
 from dst.rankers.stochastic_gates import StochasticGates
-from dst.selector import SparseFeatureSelector
-from dst.sparsity import connections
-from dst.topology import METHODS
+from dst.selector.selector import SparseFeatureSelector
+from dst.topology.topology import METHODS
 from tests.dst.test_torch_engine import needs_gpu
 
 QUICK = {

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst.checkpoint import State, read_state, save_state
-from dst.engine import OPTIMIZERS
+from dst.files.checkpoint import State, read_state, save_state
 from dst.rankers import RANKERS, make_config
 from dst.rankers.sparse_mlp import NetworkRanking, rank_by_sparse_mlp
-from dst.topology import METHODS
-from dst.training import TrainingConfig
-from dst.trial import TrialSpec, run_trial
+from dst.topology.topology import METHODS
+from dst.training.engines.sparse import OPTIMIZERS
+from dst.training.trainer import TrainingConfig
+from dst.trial.run import TrialSpec, run_trial
 from tests.dst.test_training import SMALL, parts
 from tests.dst.test_trial import FAST, informative
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst.schedules import SCHEDULES, share
+from dst.topology.schedules import SCHEDULES, share
 
 
 @pytest.mark.parametrize(

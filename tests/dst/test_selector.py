@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from dst import InputError, SparseFeatureSelector
-from dst.checkpoint import CheckpointError
+from dst.files.checkpoint import CheckpointError
 
 SMALL = {"hidden": (64, 32), "epochs": 30, "random_state": 0}
 

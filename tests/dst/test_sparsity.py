@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst.sparsity import DISTRIBUTIONS, connections, erdos_renyi
+from dst.network.sparsity import DISTRIBUTIONS, connections, erdos_renyi
 
 COIL20 = [(1024, 1000), (1000, 100), (100, 20)]
 MADELON = [(500, 1000), (1000, 100), (100, 2)]

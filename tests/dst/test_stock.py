@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import nn
 
+from dst.bench.stock.masked_network import Masked, MaskedNetwork
+from dst.bench.stock.settings import StockSettings, masked_settings
+from dst.bench.stock.trial import stock_trial
 from dst.data import load_dataset, trial_data
 from dst.errors import InputError
-from dst.importance import neuron_attribution, neuron_strength
-from dst.model import SparseMLP
-from dst.sparsity import connections
-from dst.stock.masked_network import Masked, MaskedNetwork
-from dst.stock.settings import StockSettings, masked_settings
-from dst.stock.trial import stock_trial
-from dst.training import TrainingConfig
-from dst.trial import TrialSpec, run_trial
+from dst.importance.metrics import neuron_attribution, neuron_strength
+from dst.network.model import SparseMLP
+from dst.network.sparsity import connections
+from dst.training.trainer import TrainingConfig
+from dst.trial.run import TrialSpec, run_trial
 
 SHAPES = [(40, 30), (30, 10), (10, 3)]
 

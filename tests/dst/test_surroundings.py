@@ -21,10 +21,10 @@ from dst.data import Design, Removal
 from dst.data.imputing import POLICIES, impute
 from dst.data.in_memory import from_arrays, from_frame
 from dst.data.scaling import scale
-from dst.engines import torch_defaults
 from dst.errors import InputError
-from dst.plain import plain
+from dst.files.plain import plain
 from dst.rankers import make_config
+from dst.training.engines.choice import torch_defaults
 
 SMALL = {"hidden": (8,), "epochs": 2, "units": 4, "batch_size": 64, "trees": 5, "dae_epochs": 1} | {
     "dense_iterations": 5,

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dst import topology
 from dst.errors import DivergedError
 from dst.kernels.connections import free_places, from_places
-from dst.layers import SparseLinear
-from dst.topology import (
+from dst.network.layers import SparseLinear
+from dst.topology import topology
+from dst.topology.topology import (
     DROP_RULES,
     GROW_RULES,
     MEST_LAMBDA,

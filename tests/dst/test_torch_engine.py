@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dst.engine import OPTIMIZERS, SparseEngine, StepConfig
-from dst.importance import METRICS
-from dst.layers import MaskedLinear, SparseLinear
-from dst.model import SparseMLP
-from dst.topology import METHODS
-from dst.torch_engine import TorchEngine
-from dst.training import Trainer, TrainingConfig, fit
+from dst.importance.metrics import METRICS
+from dst.network.layers import MaskedLinear, SparseLinear
+from dst.network.model import SparseMLP
+from dst.topology.topology import METHODS
+from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
+from dst.training.engines.torch import TorchEngine
+from dst.training.trainer import Trainer, TrainingConfig, fit
 from tests.dst.test_engine import batch
 from tests.dst.test_training import SMALL, parts
 

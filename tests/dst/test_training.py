@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from dst.data.dataset import Part
 from dst.errors import DivergedError, InputError
-from dst.topology import METHODS
-from dst.training import TrainingConfig, fit, training_flops
+from dst.topology.topology import METHODS
+from dst.training.trainer import TrainingConfig, fit, training_flops
 
 
 def parts(seed: int = 0, n: int = 150, n_features: int = 30) -> tuple[Part, Part]:

@@ -13,7 +13,7 @@ from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import rank_columns
-from dst.trial import TrialSpec, run_trial, score_on_test
+from dst.trial.run import TrialSpec, run_trial, score_on_test
 from tests.dst.data.files import SPARSE, sparse_writers
 
 FAST = {

@@ -14,10 +14,10 @@ from numba.core.dispatcher import Dispatcher
 
 import dst.kernels
 from dst.data.dataset import Part
-from dst.importance import METRICS
-from dst.topology import METHODS
-from dst.training import Trainer, TrainingConfig
-from dst.warm_up import warm_up
+from dst.importance.metrics import METRICS
+from dst.rankers.warm_up import warm_up
+from dst.topology.topology import METHODS
+from dst.training.trainer import Trainer, TrainingConfig
 
 
 def kernels() -> dict[str, Dispatcher]:

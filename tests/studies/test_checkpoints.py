@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import yaml
 
-import dst.trial
+import dst.trial.run
 import studies.run
 import studies.store.checkpoints
 from cluster.jobs import Output, Stopped
-from dst.checkpoint import CheckpointError, State, save_state
 from dst.data import load_dataset
+from dst.files.checkpoint import CheckpointError, State, save_state
 from studies.report.status import study_status
 from studies.run import run_study
 from studies.spec.study import StudySpec, parse_spec
@@ -166,7 +166,7 @@ def test_a_trial_that_fails_fails_in_the_same_way_after_a_checkpoint(data: Any, 
     def fail(*arguments: Any, **named: Any) -> None:
         raise ArithmeticError("no score")
 
-    monkeypatch.setattr(dst.trial, "score_columns", fail)
+    monkeypatch.setattr(dst.trial.run, "score_columns", fail)
     with pytest.raises(ArithmeticError, match="no score"):
         run_job(job, data, lambda step, value: None)
 

@@ -21,8 +21,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dst.checkpoint import CheckpointError
 from dst.errors import InputError
+from dst.files.checkpoint import CheckpointError
 from search_spaces.documents import DocumentError, parse_yaml
 from studies.cli.main import main
 from studies.plan.ledgers import check_search, grid_points, search_space

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dst.data import Dataset, trial_data
-from dst.model import SparseMLP
-from dst.training import EpochEnd
-from dst.trial import TrialSpec
+from dst.network.model import SparseMLP
+from dst.training.trainer import EpochEnd
+from dst.trial.run import TrialSpec
 from studies.run import run_study
 from studies.spec.study import parse_spec
 from studies.store.folder import StudyFolder

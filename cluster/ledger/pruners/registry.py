@@ -77,7 +77,7 @@ def patience(
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0,
     wrapped: str | dict[str, Any] = "median",
 ) -> Patience:
-    """Stop nothing that still improves; what stands still, as another pruner says (:class:`cluster.ledger.pruners.patience.Patience`).
+    """Stop nothing that still improves; what stands still, as another pruner says (:class:`Patience`).
 
     Args:
         patience: how many reports may bring nothing.

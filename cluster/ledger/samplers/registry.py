@@ -65,7 +65,7 @@ def nsga2(
     swapping_prob: Probability = 0.5,
     mutation_prob: Probability | None = None,
 ) -> BatchEvolution:
-    """The genetic algorithm NSGA-II, over conditional spaces too: see :class:`cluster.ledger.samplers.evolution.BatchEvolution`.
+    """The genetic algorithm NSGA-II, over conditional spaces too: see :class:`BatchEvolution`.
 
     Args:
         seed: seeds all its random choices.

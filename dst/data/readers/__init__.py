@@ -27,7 +27,7 @@ from dst.data.readers.table import (
 )
 from dst.data.readers.text import read_csv, read_svmlight
 from dst.errors import InputError
-from dst.limits import check_bytes
+from dst.files.limits import check_bytes
 
 __all__ = [
     "NAMED_COLUMNS",
@@ -73,7 +73,7 @@ def read_table(
     NaN, whatever stands for it in the file. Numbers are read as float64 and kept as float32 where that loses nothing
     (:mod:`dst.data.precision`).
 
-    Nothing is unpickled. A file that claims more memory than ``dst.limits`` allows is refused before any
+    Nothing is unpickled. A file that claims more memory than ``dst.files.limits`` allows is refused before any
     of it is allocated.
 
     Args:

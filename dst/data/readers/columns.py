@@ -19,7 +19,7 @@ from dst.data.readers.table import Roles, Table, shorten, to_labels
 from dst.data.readers.tidy import decoded, tidied, without_words
 from dst.data.readers.wholes import column_note
 from dst.errors import InputError
-from dst.limits import check_columns
+from dst.files.limits import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd

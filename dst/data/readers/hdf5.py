@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, sparse_matrix, wanted_names
 from dst.errors import InputError
-from dst.limits import check_bytes
+from dst.files.limits import check_bytes
 
 _NUMERIC = frozenset(
     f"{kind}{bits}" for kind, sizes in (("int", (8, 16, 32, 64)), ("uint", (8, 16, 32, 64))) for bits in sizes

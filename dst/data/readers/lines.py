@@ -19,7 +19,7 @@ from dst.data.readers.columns import check_names
 from dst.data.readers.notes import Note
 from dst.data.readers.table import SEPARATORS, Roles, shorten
 from dst.errors import InputError
-from dst.limits import check_bytes
+from dst.files.limits import check_bytes
 
 _CHUNK = 2**20
 _SEP = re.compile(r'"?sep=(.)"?[,;|\s]*', re.IGNORECASE)  # a spreadsheet that saves it again adds empty fields

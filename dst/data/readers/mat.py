@@ -13,7 +13,7 @@ from dst.data.readers.mat5 import read_mat5
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, wanted_names
 from dst.errors import InputError
-from dst.limits import check_bytes, unreadable
+from dst.files.limits import check_bytes, unreadable
 
 _ORDERS = {b"IM": "little", b"MI": "big"}
 

@@ -21,7 +21,7 @@ from dst.data.readers.columns import number_name
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, sparse_matrix, wanted_names
 from dst.errors import InputError
-from dst.limits import check_bytes
+from dst.files.limits import check_bytes
 
 _HEADER = 128  # bytes of text, version and byte order before the first element
 _PEEK = 2**12  # bytes of an element that hold its flags, shape and name

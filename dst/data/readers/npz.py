@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dst.archive import read_member
 from dst.data.readers.table import Roles, Table
 from dst.data.readers.variables import from_variables, sparse_matrix, wanted_names
 from dst.errors import InputError
-from dst.limits import check_bytes, unreadable
+from dst.files.archive import read_member
+from dst.files.limits import check_bytes, unreadable
 
 _SUFFIX = ".npy"
 _SPARSE = ("data", "indices", "indptr", "shape")

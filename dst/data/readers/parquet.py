@@ -9,7 +9,7 @@ from dst.data.readers.columns import check_names, from_frame_columns
 from dst.data.readers.table import Roles, Table, shorten
 from dst.data.readers.wholes import LARGEST, merged_words
 from dst.errors import InputError
-from dst.limits import check_bytes, unreadable
+from dst.files.limits import check_bytes, unreadable
 
 
 def read_parquet(path: Path, roles: Roles) -> Table:

@@ -16,7 +16,7 @@ from dst.data.readers.numerals import is_canonical
 from dst.data.readers.table import Roles, Table, numbered, to_labels
 from dst.data.readers.wholes import LARGEST, merged_note, merged_words
 from dst.errors import InputError
-from dst.limits import check_columns, unreadable
+from dst.files.limits import check_columns, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from dst.data.readers.levels import levels_problem
 from dst.data.readers.table import Roles, Table, check_rows, numbered, shorten, to_labels
 from dst.data.readers.wholes import merged_sentence
 from dst.errors import InputError
-from dst.limits import check_columns
+from dst.files.limits import check_columns
 
 FEATURES = ("X", "x", "fea", "data")
 """Names under which the archives of this field keep the features; the first one present counts."""

@@ -9,7 +9,7 @@ from sklearn.preprocessing import scale
 from sklearn.svm import SVC
 
 from dst.data import DATASETS
-from dst.data.generators import breast_cancer, madelon_like
+from dst.data.known.generators import breast_cancer, madelon_like
 
 EMBEDDED = {name: entry for name, entry in DATASETS.items() if entry.generator is not None}
 

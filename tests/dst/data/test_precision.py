@@ -23,7 +23,7 @@ from dst.data.scaling import scale
 from dst.data.splits import make_splits
 from dst.errors import InputError
 from dst.rankers import RANKERS
-from dst.selector import SparseFeatureSelector
+from dst.selector.selector import SparseFeatureSelector
 
 ROWS = 60
 LABELS = np.arange(ROWS) % 2

@@ -8,7 +8,7 @@ import pytest
 
 from dst.data import DATASETS, load_dataset
 from dst.data.entry import default_batch_size, default_k
-from dst.data.registry import find_name, find_sha256
+from dst.data.known.registry import find_name, find_sha256
 
 FILES = [name for name, entry in DATASETS.items() if entry.file is not None]
 

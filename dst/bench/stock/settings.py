@@ -1,0 +1,97 @@
+"""What decides a stock trial: the settings of ours that it has, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dst.data import Design
+from dst.errors import InputError
+
+
+@dataclass(frozen=True)
+class MaskedSettings:
+    """The network and its training; where not said otherwise, see :class:`dst.training.trainer.TrainingConfig`.
+
+    Attributes:
+        sparse: whether weights have masks.
+        grow: ``random`` (SET), ``gradient`` (RigL), or None: connections never move.
+        sparsity: -
+        distribution: -
+        hidden: -
+        lr: of Adam.
+        l2: -
+        epochs: -
+        patience: -
+        batch_size: -
+        update_interval: -
+        drop_fraction: -
+        final_drop_fraction: -
+        schedule: -
+        stop_fraction: -
+        attribution_rows: training rows on which gradients are taken once an epoch.
+
+    Raises:
+        InputError: another way to grow.
+    """
+
+    sparse: bool
+    grow: str | None
+    sparsity: float
+    distribution: str
+    hidden: tuple[int, ...]
+    lr: float
+    l2: float
+    epochs: int
+    patience: int
+    batch_size: int
+    update_interval: int
+    drop_fraction: float
+    final_drop_fraction: float
+    schedule: str
+    stop_fraction: float
+    attribution_rows: int
+
+    def __post_init__(self) -> None:
+        if self.grow not in (None, "random", "gradient"):
+            raise InputError(f"grow must be None, random or gradient, but got {self.grow!r}")
+
+
+@dataclass(frozen=True)
+class StockSettings:
+    """A trial.
+
+    Attributes:
+        ranking: a masked network, or ``C`` of an L1 logistic regression.
+        design: how rows are split and prepared.
+        k: how many columns are scored.
+        scorer: a name in :data:`dst.scoring.SCORERS`.
+        seed: draws everything.
+    """
+
+    ranking: MaskedSettings | float
+    design: Design
+    k: int
+    scorer: str
+    seed: int
+
+
+def masked_settings(config: Mapping[str, Any], *, sparse: bool, grow: str | None, rows: int) -> MaskedSettings:
+    """Take over the settings of a training.
+
+    Args:
+        config: the fields of a :class:`dst.training.trainer.TrainingConfig`.
+        sparse: of the method.
+        grow: of the method.
+        rows: on which attribution is sampled.
+
+    Raises:
+        InputError: the masked network has no such optimizer, loss or dropout.
+    """
+    for name, only in (("optimizer", "adam"), ("loss", "cross_entropy"), ("dropout", 0.0), ("input_noise", 0.0)):
+        if config[name] != only:
+            raise InputError(f"the stock way has {name}={only!r} only, but got {config[name]!r}")
+    own = {"sparse", "grow", "attribution_rows"}
+    taken = {name: config[name] for name in MaskedSettings.__dataclass_fields__ if name not in own}
+    return MaskedSettings(sparse=sparse, grow=grow, attribution_rows=rows, **taken)

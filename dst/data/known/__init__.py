@@ -1,0 +1,1 @@
+"""Datasets that have a name: the registry, their files, and tables that need none."""

@@ -1,0 +1,124 @@
+"""How much a trained network uses each input feature: one function a metric.
+
+Scores are float64 ``(n_features,)``, larger is more important; ``rows`` are float32 ``(n_rows, n_features)``. z_c is
+the logit (or output) c, b runs over rows. :mod:`dst.training.importance_history` follows them through a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Part
+from dst.data.preparation import at_first_encoding, column_numbers
+from dst.importance.gradients import backward, blocks
+from dst.importance.permutation import permutation
+from dst.network.model import SparseMLP
+
+Scores = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+Columns = npt.NDArray[np.int64]
+
+INTEGRATION_STEPS = 32
+"""Points on the way from the baseline to a row at which :func:`integrated_gradients` takes gradients."""
+
+
+def neuron_strength(model: SparseMLP) -> Scores:
+    """Return the sum of absolute weights that leave each input.
+
+    ``s_i = sum_j |W1_ji|`` (Atashgahi et al., Machine Learning 2022, QuickSelection).
+    """
+    return model.linears[0].input_strength()
+
+
+def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
+    """Return the mean absolute gradient of the logits with respect to each input, summed over logits.
+
+    ``a_i = sum_c mean_b |d z_c(x_b) / d x_i|`` (Atashgahi et al., ECAI 2024, section 3.2), exactly
+    (:mod:`dst.importance.gradients`). The gradient of a linear network is its weight.
+    """
+    if len(model.linears) == 1:
+        return model.linears[0].input_strength()
+    sums = np.zeros(rows.shape[1])
+    for block in blocks(rows):
+        back = backward(model, block)
+        for output in range(model.linears[-1].out_features):
+            back.add_magnitudes(output, sums)
+    return sums / len(rows)
+
+
+def gradient_x_input(model: SparseMLP, rows: Rows) -> Scores:
+    """Return the mean absolute product of input and gradient, summed over logits.
+
+    ``g_i = sum_c mean_b |x_bi d z_c(x_b) / d x_i|`` (Shrikumar et al. 2016). It tells features apart that are of
+    different scale.
+    """
+    return integrated_gradients(model, rows, steps=1, at=(1.0,))
+
+
+def integrated_gradients(
+    model: SparseMLP, rows: Rows, *, steps: int = INTEGRATION_STEPS, at: tuple[float, ...] | None = None
+) -> Scores:
+    """Return the mean absolute integrated gradient from the zero input, summed over logits.
+
+    ``t_i = sum_c mean_b |x_bi integral_0^1 d z_c(a x_b) / d x_i da|`` (Sundararajan et al. 2017), the integral by the
+    midpoint rule. Zero is the mean row after standard scaling, and for encoded categories: none of them.
+
+    Args:
+        model: the network.
+        rows: see above.
+        steps: how many points the rule has.
+        at: the points in [0, 1] themselves, instead.
+    """
+    points = tuple((np.arange(steps) + 0.5) / steps) if at is None else at
+    sums = np.zeros(rows.shape[1])
+    n_outputs = model.linears[-1].out_features
+    if len(model.linears) == 1:
+        magnitude: Scores = np.abs(rows).mean(axis=0, dtype=np.float64)
+        return model.linears[0].input_strength() * magnitude
+    for block in blocks(rows):
+        ways = [backward(model, np.float32(point) * block) for point in points]
+        for output in range(n_outputs):
+            mean = sum(way.gradient(output)[:, : len(block)] for way in ways) / len(points)
+            sums += np.abs(block.T * mean).sum(axis=1, dtype=np.float64)
+    return sums / len(rows)
+
+
+def random_importance(columns: Columns, rng: np.random.Generator) -> Scores:
+    """Return a draw from [0, 1) for each column of the table: the baseline that every metric has to beat.
+
+    Args:
+        columns: the column that each feature, an encoded column, comes from
+            (:func:`dst.data.preparation.column_numbers`); the draw stands at the first of a column's encodings.
+        rng: draws.
+    """
+    return at_first_encoding(rng.random(int(columns.max()) + 1), columns)
+
+
+def permutation_importance(model: SparseMLP, part: Part, rng: np.random.Generator) -> Scores:
+    """Return the fall in accuracy on validation rows (:func:`dst.importance.permutation.permutation`).
+
+    A column's stands at the first of its encodings. Unlike all other metrics it has seen the labels of these rows.
+    """
+    columns = column_numbers(part)
+    return at_first_encoding(permutation(model, part.x, part.y, columns, rng), columns)
+
+
+METRICS: dict[str, Callable[[SparseMLP, Rows, Columns, np.random.Generator], Scores]] = {
+    "neuron_strength": lambda model, rows, columns, rng: neuron_strength(model),
+    "neuron_attribution": lambda model, rows, columns, rng: neuron_attribution(model, rows),
+    "gradient_x_input": lambda model, rows, columns, rng: gradient_x_input(model, rows),
+    "integrated_gradients": lambda model, rows, columns, rng: integrated_gradients(model, rows),
+    "random": lambda model, rows, columns, rng: random_importance(columns, rng),
+}
+"""The metrics that are followed through a training, taken on training rows."""
+
+HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Scores]] = {
+    "permutation": lambda model, part, rng: permutation_importance(model, part, rng)
+}
+"""The metrics that are taken once, of the network of the best epoch, on validation rows and their labels."""
+
+CONTROLS = ("random", "permutation")
+"""Metrics that never count as the ``best`` of several: a baseline, and one that has seen the labels it is judged by."""

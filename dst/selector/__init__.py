@@ -1,0 +1,1 @@
+"""Feature selection as a scikit-learn transformer."""

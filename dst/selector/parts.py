@@ -1,0 +1,130 @@
+"""What a selector trains on: targets as a loss takes them, and rows held out to decide when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Part, Scaling, TableMatrix
+from dst.data.preparation import encode
+from dst.errors import InputError, unknown_name
+
+TASKS = ("auto", "classification", "regression")
+"""What a target is: classes, numbers, or what scikit-learn's ``type_of_target`` says of it."""
+
+HELD_OUT = 0.2
+"""Share of the rows that decide when to stop, as in the paper's protocol."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target as a loss takes it.
+
+    Attributes:
+        y: int64 class codes ``(n_rows,)``; or float32 ``(n_rows,)`` or ``(n_rows, n_outputs)``, each output with mean 0
+            and variance 1.
+        classes: what each code stands for; None: numbers.
+    """
+
+    y: npt.NDArray[Any]
+    classes: npt.NDArray[Any] | None
+
+    @property
+    def loss(self) -> str:
+        """The loss that takes it, a name in :data:`dst.training.batches.LOSSES`."""
+        return "squared_error" if self.classes is None else "cross_entropy"
+
+
+def make_target(y: Any, task: str) -> Target:
+    """Return what ``y`` means.
+
+    Args:
+        y: ``(n_rows,)``, or ``(n_rows, n_outputs)`` numbers.
+        task: a name in :data:`TASKS`.
+
+    Raises:
+        InputError: the task is unknown, there are fewer than two classes, or several outputs that are no numbers.
+    """
+    from sklearn.utils.multiclass import type_of_target
+    from sklearn.utils.validation import column_or_1d
+
+    if task not in TASKS:
+        raise InputError(unknown_name("task", task, TASKS))
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    kind = str(type_of_target(y, input_name="y", raise_unknown=True))
+    if task == "regression" or (task == "auto" and kind.startswith("continuous")):
+        numbers = y.astype(np.float64)
+        spread = numbers.std(axis=0)
+        scaled = (numbers - numbers.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        return Target(scaled.astype(np.float32), None)
+    if kind not in ("binary", "multiclass"):
+        raise InputError(
+            f"a classification target must be one class a row, but got a {kind} target; or task='regression'"
+        )
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"the target must have two classes or more, but all {len(y)} rows are {classes[0]!r}")
+    return Target(codes.astype(np.int64), classes)
+
+
+def make_parts(
+    x: TableMatrix,
+    target: Target,
+    rng: np.random.Generator,
+    *,
+    repeats: int,
+    categorical: Sequence[int],
+    scaling: Scaling,
+    policy: str | None,
+    indicators: bool,
+) -> Iterator[tuple[Part, Part]]:
+    """Draw held-out rows, and yield the prepared training rows and these, ``repeats`` times.
+
+    The draw walks through the rows by class or by value, in a random order among equals, and takes every fifth:
+    each class, or each stretch of values, has its share, whatever its size.
+
+    Args:
+        x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
+        target: of the same rows.
+        rng: draws.
+        repeats: how many draws.
+        categorical: columns of category codes, rising.
+        scaling: how numbers are scaled, a name in :data:`dst.data.SCALINGS`.
+        policy: what stands in for a missing number; None: none is missing.
+        indicators: whether a missing number also sets a column of its own.
+    """
+    n_rows = len(target.y)
+    n_classes = 0 if target.classes is None else len(target.classes)
+    for _ in range(repeats):
+        held_out = _held_out(target.y if target.y.ndim == 1 else target.y[:, 0], rng)
+        rows = np.arange(n_rows)[~held_out], np.arange(n_rows)[held_out]
+        train_x, held_x, origin, n_numbers = encode(
+            x[rows[0]],
+            x[rows[1]],
+            categorical=categorical,
+            scaling=scaling,
+            policy=policy,
+            indicators=indicators,
+        )
+        yield (
+            Part(train_x, target.y[rows[0]], n_classes, origin, n_numbers),
+            Part(held_x, target.y[rows[1]], n_classes, origin, n_numbers),
+        )
+
+
+def _held_out(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Return which rows are held out: one at least, and not all."""
+    n_rows = len(values)
+    order = np.lexsort((rng.random((n_rows,)), values))
+    ticks = np.floor(np.arange(n_rows + 1) * HELD_OUT + rng.random())
+    taken = np.zeros(n_rows, dtype=bool)
+    taken[order] = np.diff(ticks) > 0
+    if not taken.any():
+        taken[rng.integers(n_rows)] = True
+    return taken

@@ -1,0 +1,370 @@
+"""Feature selection by a sparse network, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from dst.data.dataset import Scaling, TableMatrix
+from dst.data.entry import default_batch_size, default_k, default_scaling
+from dst.data.imputing import POLICIES
+from dst.data.masked import without_mask
+from dst.data.precision import narrowed
+from dst.data.readers.table import check_rows, infinite_columns, missing_counts
+from dst.errors import InputError, unknown_name
+from dst.files.checkpoint import State, read_state, save_state
+from dst.files.plain import plain
+from dst.importance.metrics import HELD_OUT_METRICS, METRICS
+from dst.rankers import RANKERS, make_config, parameters
+from dst.rankers.whole_columns import rank_whole_columns
+from dst.scoring import mean_scores, rank_columns
+from dst.selector.parts import Target, make_parts, make_target
+from dst.topology.topology import METHODS
+from dst.training.trainer import EpochReport
+
+_FORMAT = 1  # of a saved selector
+_SMALL = 500  # below this many rows one draw of held-out rows decides nothing
+
+
+class SparseFeatureSelector(SelectorMixin, BaseEstimator):
+    """Selects the columns that matter most to a sparse network trained to predict the target.
+
+    The network is trained with dynamic sparse training until the loss on a fifth of the rows, held out, stops falling;
+    each column is then scored by ``importance``. Numbers are scaled inside (sparse tables by their largest values,
+    which keeps zeros zero); ``transform`` returns columns of what it is given. Where ``y`` is continuous the network is
+    trained with the squared error, else with cross-entropy. Source: Atashgahi et al., ECAI 2024.
+
+    Args:
+        n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
+            but not more than a quarter of the columns, rounded up.
+        method: a name in :data:`dst.rankers.RANKERS`; what is not in :data:`dst.topology.topology.METHODS` is a rival.
+        sparsity: share of connections that do not exist, in [0, 1).
+        l2: weight decay.
+        importance: the importance metric, a name in :data:`dst.importance.metrics.METRICS` or
+            :data:`dst.importance.metrics.HELD_OUT_METRICS`. A method that trains no network has one of its own.
+        hidden: sizes of the hidden layers.
+        epochs: the most epochs that are trained.
+        patience: epochs without a new lowest loss on the held-out rows after which training stops.
+        batch_size: rows in a minibatch; None: 32 below 200 rows, else 100.
+        lr: learning rate.
+        n_repeats: how many networks are trained, each with held-out rows of its own, whose scores are averaged; None: 5
+            below 500 rows, else 1.
+        task: ``classification``, ``regression`` or ``auto``: regression where scikit-learn's ``type_of_target`` says
+            ``continuous``.
+        impute: what stands in for a missing number (NaN), a name in :data:`dst.data.POLICIES`; None: none may miss.
+        indicators: whether a column of zeros and ones is added for each column that misses numbers; it counts for that
+            column.
+        categorical: columns that hold category codes, by number: they are one-hot encoded for the network, and a
+            missing code is a category.
+        scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
+            the table is sparse.
+        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}``, see
+            :class:`dst.training.trainer.TrainingConfig`.
+        threads: cores that training may use.
+        random_state: draws held-out rows, networks and the order of equal scores.
+
+    Attributes:
+        scores_: float64 ``(n_features,)``, larger is more important; the mean over repeats of scores whose magnitudes
+            sum to 1. Below 0, on a table with categories or indicators, a column did worse than without effect.
+        order_: int64 ``(n_features,)``: column numbers, best first.
+        support_: bool ``(n_features,)``: which columns are selected.
+        selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.
+        importance_: the metric that they come from.
+        stability_: float64 ``(n_features,)``: the share of repeats that would select a column.
+        classes_: the classes, of a classification target.
+        n_features_in_: columns seen in ``fit``.
+        feature_names_in_: their names, where ``X`` was a data frame with names.
+    """
+
+    def __init__(
+        self,
+        n_features_to_select: float | None = None,
+        *,
+        method: str = "set",
+        sparsity: float = 0.9,
+        l2: float = 1e-4,
+        importance: str = "neuron_attribution",
+        hidden: Sequence[int] = (1000, 100),
+        epochs: int = 100,
+        patience: int = 10,
+        batch_size: int | None = None,
+        lr: float = 1e-3,
+        n_repeats: int | None = None,
+        task: str = "auto",
+        impute: str | None = None,
+        indicators: bool = False,
+        categorical: Sequence[int] = (),
+        scaling: Scaling | None = None,
+        settings: Mapping[str, Any] | None = None,
+        threads: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_features_to_select = n_features_to_select
+        self.method = method
+        self.sparsity = sparsity
+        self.l2 = l2
+        self.importance = importance
+        self.hidden = hidden
+        self.epochs = epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.lr = lr
+        self.n_repeats = n_repeats
+        self.task = task
+        self.impute = impute
+        self.indicators = indicators
+        self.categorical = categorical
+        self.scaling = scaling
+        self.settings = settings
+        self.threads = threads
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, *, on_epoch: Callable[[int, EpochReport], None] = lambda repeat, end: None
+    ) -> SparseFeatureSelector:
+        """Rank the columns of a table.
+
+        Args:
+            X: numbers ``(n_rows, n_features)``: an array, a data frame or a sparse matrix; what is masked in a masked
+                array is missing.
+            y: one label or number a row; or several numbers, ``(n_rows, n_outputs)``.
+            on_epoch: ``on_epoch(repeat, end)`` is called at the end of every epoch; what it raises ends the fit.
+
+        Raises:
+            InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
+            DivergedError: training diverged.
+        """
+        named = plain(self.categorical)
+        if not isinstance(named, list | tuple) or any(type(column) is not int for column in named):
+            raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
+        _check_target(X, y)
+        x, y = validate_data(
+            self,
+            without_mask(X),
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            ensure_min_samples=2,
+            ensure_all_finite="allow-nan" if self.impute is not None or named else True,
+        )
+        matrix: TableMatrix = csr_array(cast("Any", x)) if issparse(x) else x
+        n_rows, n_features = matrix.shape
+        infinite = infinite_columns(matrix)
+        if len(infinite):
+            raise InputError(f"values must be finite and within float32, but X has others in column {infinite[0]}")
+        matrix = narrowed(matrix)
+        categorical = self._categorical(named, n_features)
+        self._check_complete(matrix, categorical)
+        target = make_target(y, self.task)
+        k = self._k(n_features)
+        config = self._config(n_rows, target)
+        repeats = self._repeats(n_rows)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        to_split, to_order, *to_rank = rng.spawn(2 + repeats)
+        parts = make_parts(
+            matrix,
+            target,
+            to_split,
+            repeats=repeats,
+            categorical=categorical,
+            scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
+            policy=self.impute,
+            indicators=self.indicators,
+        )
+        all_scores = []
+        for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
+            ranked = rank_whole_columns(
+                self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
+            )
+            metric = self.importance if self.method in METHODS else next(iter(ranked.scores))
+            all_scores.append(ranked.scores[metric])
+        selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
+        self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
+        self._set_scores(mean_scores(all_scores), k, to_order)
+        self.importance_ = metric
+        self.__dict__.pop("classes_", None)  # of an earlier fit
+        if target.classes is not None:
+            self.classes_ = target.classes
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the selected columns, in the table's order; what is masked in a masked array is NaN.
+
+        Args:
+            X: a table with the columns of ``fit``.
+        """
+        return super().transform(without_mask(X))
+
+    @property
+    def stability_(self) -> npt.NDArray[np.float64]:
+        """The share of repeats that would select each column, float64 ``(n_features,)``."""
+        check_is_fitted(self)
+        return np.asarray(self.selections_.mean(axis=0), dtype=np.float64)
+
+    def set_feature_names(self, names: Sequence[str]) -> None:
+        """Name the columns of a fitted selector that was given no data frame.
+
+        Raises:
+            InputError: there are not as many names as columns.
+        """
+        check_is_fitted(self)
+        if len(names) != self.n_features_in_:
+            raise InputError(f"one name a column is needed, but got {len(names)} for {self.n_features_in_} columns")
+        self.feature_names_in_ = np.array([str(name) for name in names], dtype=object)
+
+    def save(self, path: str | Path) -> None:
+        """Write a fitted selector to an ``.npz`` file of arrays and JSON, whole or not at all; nothing is pickled.
+
+        Raises:
+            InputError: ``random_state`` is a generator, which JSON cannot hold.
+            OSError: the file cannot be written.
+        """
+        check_is_fitted(self)
+        parameters = {name: plain(value) for name, value in self.get_params(deep=False).items()}
+        if not isinstance(parameters["random_state"], int | None):
+            raise InputError(
+                "random_state must be a whole number or None in a selector that is saved, but is a generator"
+            )
+        names = getattr(self, "feature_names_in_", None)
+        classes = getattr(self, "classes_", None)
+        progress = {
+            "format": _FORMAT,
+            "parameters": parameters,
+            "names": None if names is None else [str(name) for name in names],
+            "classes": None if classes is None else classes.tolist(),
+        }
+        arrays = {
+            "scores": self.scores_,
+            "order": self.order_,
+            "support": self.support_,
+            "selections": self.selections_,
+        }
+        save_state(Path(path), State(arrays, json.loads(json.dumps(progress))))
+
+    @classmethod
+    def load(cls, path: str | Path) -> SparseFeatureSelector:
+        """Return a fitted selector from a file that :meth:`save` wrote.
+
+        Raises:
+            CheckpointError: the file is missing, damaged or something else.
+            InputError: it was written by a version that is not known.
+        """
+        state = read_state(Path(path))
+        if state.progress.get("format") != _FORMAT:
+            raise InputError(f"{path}: must be a selector of format {_FORMAT}, but is {state.progress.get('format')!r}")
+        selector = cls(**state.progress["parameters"])
+        for name, array in state.arrays.items():
+            setattr(selector, f"{name}_", array)
+        selector.n_features_in_ = len(selector.scores_)
+        if state.progress["names"] is not None:
+            selector.feature_names_in_ = np.array(state.progress["names"], dtype=object)
+        if state.progress["classes"] is not None:
+            selector.classes_ = np.array(state.progress["classes"])
+        return selector
+
+    def _get_support_mask(self) -> npt.NDArray[np.bool_]:
+        check_is_fitted(self)
+        return np.asarray(self.support_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.impute is not None or np.size(self.categorical) > 0
+        return tags
+
+    def _set_scores(self, scores: npt.NDArray[np.float64], k: int, rng: np.random.Generator) -> None:
+        self.scores_ = scores
+        self.order_ = rank_columns(scores, rng)
+        self.support_ = np.zeros(len(scores), dtype=bool)
+        self.support_[self.order_[:k]] = True
+
+    def _k(self, n_features: int) -> int:
+        given = plain(self.n_features_to_select)
+        if given is None:
+            return default_k(n_features)
+        if isinstance(given, float) and 0 < given < 1:
+            return math.ceil(given * n_features)
+        if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= n_features:
+            return given
+        raise InputError(
+            "n_features_to_select must be a whole number from 1 to the number of columns, a share in (0, 1) or None, "
+            f"but got {given!r}, {n_features} columns"
+        )
+
+    def _repeats(self, n_rows: int) -> int:
+        if self.n_repeats is None:
+            return 5 if n_rows < _SMALL else 1
+        given = plain(self.n_repeats)
+        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+            raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
+        return given
+
+    def _check_complete(self, matrix: TableMatrix, categorical: list[int]) -> None:
+        lacking = missing_counts(matrix)
+        lacking[categorical] = 0
+        if self.impute is None and lacking.any():
+            raise InputError(
+                f"X contains NaN in {int((lacking > 0).sum())} columns of numbers, and nothing says what stands in for "
+                f"it: impute is one of {', '.join(POLICIES)}"
+            )
+
+    def _categorical(self, given: Sequence[int], n_features: int) -> list[int]:
+        columns = sorted(set(given))
+        if columns and not 0 <= columns[0] <= columns[-1] < n_features:
+            raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
+        return columns
+
+    def _config(self, n_rows: int, target: Target) -> Any:
+        if self.method not in RANKERS:
+            raise InputError(unknown_name("method", self.method, RANKERS))
+        if self.method not in METHODS and self.method != "random" and target.classes is None:
+            raise InputError(
+                f"a continuous target needs a network, one of {', '.join(METHODS)}, but got {self.method!r}"
+            )
+        if self.importance not in METRICS.keys() | HELD_OUT_METRICS.keys():
+            raise InputError(unknown_name("importance", self.importance, METRICS.keys() | HELD_OUT_METRICS.keys()))
+        if self.impute is not None and self.impute not in POLICIES:
+            raise InputError(unknown_name("missing-data policy", self.impute, POLICIES))
+        names = ("sparsity", "l2", "epochs", "patience", "lr", "threads", "hidden", "batch_size")
+        settings = {name: plain(getattr(self, name)) for name in names}
+        if self.batch_size is None:
+            settings["batch_size"] = default_batch_size(n_rows)
+        if not isinstance(settings["hidden"], list | tuple):
+            raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
+        settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
+        if self.method in METHODS:  # a network that grows by attribution takes it too
+            grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()
+            settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
+        further = {name: plain(value) for name, value in (self.settings or {}).items()}
+        for name in further:
+            if name in settings or name not in parameters(self.method):
+                raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
+        return make_config(self.method, {**settings, **further})
+
+
+def _check_target(x: Any, y: Any) -> None:
+    """Refuse a target that is masked somewhere, or that has one value a column.
+
+    Raises:
+        InputError: it is so.
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise InputError(f"y must be known in every row, but {np.ma.getmaskarray(y).sum()} of {y.size} are masked")
+    shape = getattr(x, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(y, "__len__") and len(y) == shape[1]:
+        check_rows("label", (shape[0], shape[1]), len(y))

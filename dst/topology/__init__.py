@@ -1,0 +1,1 @@
+"""Moving connections: which are dropped, which grow, how many, when."""

@@ -1,0 +1,1 @@
+"""Training a sparse network: settings, minibatches, steps, early stopping."""

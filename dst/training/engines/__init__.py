@@ -1,0 +1,1 @@
+"""What takes training steps: compiled kernels on sparse layers, or torch on masked dense ones."""

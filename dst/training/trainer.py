@@ -1,0 +1,391 @@
+"""Training a sparse network: minibatches, topology updates, early stopping on the validation loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dst.data.dataset import Part
+from dst.errors import DivergedError
+from dst.files.checkpoint import State
+from dst.network.model import SparseMLP
+from dst.topology.schedules import SCHEDULES, share
+from dst.topology.topology import METHODS
+from dst.training.batches import Batches, HeldOut, output_width
+from dst.training.config import TrainingConfig
+from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
+from dst.training.engines.sparse import StepConfig
+
+__all__ = ["Curves", "EpochEnd", "EpochReport", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What an ``on_epoch`` callback of any ranker that goes epoch by epoch sees.
+
+    Attributes:
+        epoch: 1 for the first.
+        train_loss: mean loss over the epoch's minibatches, before each step.
+        val_loss: mean loss on the validation rows.
+        val_accuracy: the model's accuracy on the validation rows; for losses on floats the share of variance that it
+            explains (R squared).
+        improved: whether this is the lowest validation loss so far.
+        state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
+            callback, all that the rest of the ranking or trial depends on.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    improved: bool
+    state: Callable[[], State]
+
+
+@dataclass(frozen=True)
+class EpochEnd(EpochReport):
+    """An epoch of a :class:`Trainer`.
+
+    Attributes:
+        model: the network as it is now, with masked layers where the engine is ``dense``; not to be changed.
+        strength: returns the neuron strength of its inputs, float64 ``(n_inputs,)``; in a trial's callback that of the
+            table's columns (:mod:`dst.rankers.whole_columns`).
+    """
+
+    model: SparseMLP
+    strength: Callable[[], npt.NDArray[np.float64]]
+
+
+@dataclass
+class Curves:
+    """One value an epoch."""
+
+    train_loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained network and how it came about.
+
+    Attributes:
+        model: the network at its best epoch, on the CPU; layers with a sparsity are sparse, whatever the engine was.
+        best_epoch: the epoch (from 1) with the lowest validation loss.
+        val_loss: the validation loss of that epoch.
+        val_accuracy: the network's validation accuracy (or R squared) at that epoch.
+        epochs: how many were trained.
+        curves: one value an epoch.
+        flops: theoretical training FLOPs (:func:`training_flops`).
+        seconds: wall time by phase: ``train`` (minibatch steps), ``topology``, ``evaluate``.
+        engine: what trained it: ``sparse`` or ``dense``.
+        memory: bytes that the engine held at the end, by kind (:meth:`dst.training.engines.sparse.Engine.memory`).
+    """
+
+    model: SparseMLP
+    best_epoch: int
+    val_loss: float
+    val_accuracy: float
+    epochs: int
+    curves: Curves
+    flops: float
+    seconds: dict[str, float]
+    engine: str
+    memory: dict[str, int]
+
+
+@dataclass(frozen=True)
+class StepStart:
+    """A training step that is about to be taken.
+
+    Attributes:
+        model: the network before the step.
+        index: the step's place in its epoch, from 0.
+        count: steps of an epoch.
+        rows: returns the step's minibatch, float32 ``(n, n_features)``.
+    """
+
+    model: SparseMLP
+    index: int
+    count: int
+    rows: Callable[[], npt.NDArray[np.float32]]
+
+
+def training_flops(connections: int, rows: int, epochs: int) -> float:
+    """Return the theoretical count of training FLOPs: ``6 * connections * rows * epochs``.
+
+    A connection costs one multiplication and one addition forward and twice that backward (Evci et al. 2020, appendix
+    H); the paper's table 5 counts so. Biases, activations, the optimizer and topology updates are left out.
+    """
+    return 6.0 * connections * rows * epochs
+
+
+class Trainer:
+    """A training that goes epoch by epoch and can be saved between any two.
+
+    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
+    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.topology.rewire`)
+    where the method says so.
+
+    Args:
+        train: rows to train on.
+        validation: rows that decide when to stop.
+        config: the network and its training.
+        rng: draws the network, the order of rows, grown connections and noise, each from a stream of its own.
+        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
+            importance; None while it is not known.
+        before_step: called before each step; its time does not count as training's.
+
+    Attributes:
+        model: the network as it is now.
+        epoch: how many epochs were trained.
+        engine: what trains it: ``sparse`` or ``dense``.
+
+    Raises:
+        InputError: the targets are not what the loss compares with, or the device is not there.
+    """
+
+    @with_gradients
+    def __init__(
+        self,
+        train: Part,
+        validation: Part,
+        config: TrainingConfig,
+        rng: np.random.Generator,
+        input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
+        before_step: Callable[[StepStart], None] = lambda start: None,
+    ) -> None:
+        check_device(config.device)
+        self._config = config
+        self._method = METHODS[config.method]
+        to_init, self._to_shuffle, self._to_grow, self._to_noise = rng.spawn(4)
+        model = SparseMLP(
+            train.x.shape[1],
+            output_width(train, config.loss),
+            hidden=config.hidden,
+            sparsity=config.sparsity if self._method.sparse else None,
+            distribution=config.distribution,
+            rng=to_init,
+        )
+        steps = StepConfig(
+            config.lr,
+            config.l2,
+            config.optimizer,
+            config.momentum,
+            config.dropout,
+            seed=int(to_init.integers(2**63)),
+            batch_size=min(config.batch_size, len(train.y)),
+            threads=config.threads,
+        )
+        self.engine = "dense"
+        if self._method.sparse:
+            size = {"connections": sum(model.nnz), "weights": model.dense_size, "batch_size": config.batch_size}
+            self.engine = choose_engine(config.engine, config.device, **size)
+        self.model, self._engine = make_engine(model, steps, self.engine, config.device)
+        self._batches = Batches(train, config.loss, self._engine.width)
+        self._held_out = HeldOut(validation, config.loss, self._engine)
+        self._n_rows = len(train.y)
+        self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
+        self._input_importance = input_importance
+        self._before_step = before_step
+        self.epoch = 0
+        self._step = 0
+        self._curves = Curves()
+        self._seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
+        self._best_epoch, self._best_loss = 0, math.inf
+        self._best_state = self._copy_of_model()
+
+    @property
+    def done(self) -> bool:
+        """Whether the epochs are used up or patience has ended."""
+        config = self._config
+        return self.epoch >= config.epochs or self.epoch - self._best_epoch >= config.patience
+
+    @with_gradients
+    def run_epoch(self) -> EpochEnd:
+        """Train one epoch and evaluate on the validation rows.
+
+        Raises:
+            DivergedError: a loss or a weight is not finite.
+        """
+        with torch_threads(self._config.threads):
+            train_loss = self._train_on_all_rows()
+            started = time.perf_counter()
+            self.epoch += 1
+            val_loss, val_accuracy = self._held_out.evaluate()
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            raise DivergedError(
+                f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
+                f"val_loss={val_loss} (lr={self._config.lr}, l2={self._config.l2})"
+            )
+        self._curves.train_loss.append(train_loss)
+        self._curves.val_loss.append(val_loss)
+        self._curves.val_accuracy.append(val_accuracy)
+        improved = val_loss < self._best_loss
+        if improved:
+            self._best_epoch, self._best_loss = self.epoch, val_loss
+            for name, tensor in self.model.state_dict().items():
+                self._best_state[name].copy_(tensor)
+        self._seconds["evaluate"] += time.perf_counter() - started
+        strength = self.model.linears[0].input_strength
+        return EpochEnd(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict, self.model, strength)
+
+    @with_gradients
+    def result(self) -> FitResult:
+        """Return what was trained, with the network as it was at its best epoch; training is over then."""
+        memory = self._engine.memory()
+        self.model.load_state_dict(self._best_state)
+        self.model.zero_grad()  # frees the gradients
+        return FitResult(
+            model=self.model.sparse() if self._method.sparse and self.engine == "dense" else self.model.cpu(),
+            best_epoch=self._best_epoch,
+            val_loss=self._best_loss,
+            val_accuracy=self._curves.val_accuracy[self._best_epoch - 1],
+            epochs=self.epoch,
+            curves=self._curves,
+            flops=training_flops(sum(self.model.nnz), self._n_rows, self.epoch),
+            seconds=self._seconds,
+            engine=self.engine,
+            memory=memory,
+        )
+
+    def state_dict(self) -> State:
+        """Return all that the rest of the training depends on, besides what the constructor was given.
+
+        A training that is constructed alike and given this state ends bitwise equal to one that was never interrupted
+        (on the same machine, with the same number of threads).
+        """
+        arrays = {f"optimizer.{name}": array.copy() for name, array in self._engine.state().items()}
+        for prefix, tensors in (("model", self.model.state_dict()), ("best", self._best_state)):
+            arrays |= {f"{prefix}.{name}": tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+        progress = {
+            "config": dataclasses.asdict(self._config),
+            "epoch": self.epoch,
+            "step": self._step,
+            "best_epoch": self._best_epoch,
+            "best_loss": self._best_loss,
+            "curves": dataclasses.asdict(self._curves),
+            "seconds": dict(self._seconds),
+            "rng": {name: stream.bit_generator.state for name, stream in self._streams().items()},
+        }
+        return State(arrays, progress)
+
+    @with_gradients
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: the state is of a training with other settings or another table's shape.
+        """
+        progress = state.progress
+        # Through JSON, so that a state that was saved (tuples become lists) compares equal.
+        mine, theirs = (json.loads(json.dumps(one)) for one in (dataclasses.asdict(self._config), progress["config"]))
+        if mine != theirs:
+            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+            raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
+
+        def tensors(prefix: str) -> dict[str, torch.Tensor]:
+            return {
+                name.removeprefix(prefix): torch.from_numpy(array.copy())
+                for name, array in state.arrays.items()
+                if name.startswith(prefix)
+            }
+
+        try:
+            self.model.load_state_dict(tensors("model."))
+        except RuntimeError as error:
+            raise ValueError(f"the state is of a network of another shape: {error}") from error
+        self._best_state = tensors("best.")
+        optimizer = {name: array for name, array in state.arrays.items() if name.startswith("optimizer.")}
+        self._engine.load_state({name.removeprefix("optimizer."): array for name, array in optimizer.items()})
+        self.epoch, self._step = progress["epoch"], progress["step"]
+        self._best_epoch, self._best_loss = progress["best_epoch"], progress["best_loss"]
+        self._curves = Curves(**{name: list(values) for name, values in progress["curves"].items()})
+        self._seconds = dict(progress["seconds"])
+        for name, stream in self._streams().items():
+            stream.bit_generator.state = progress["rng"][name]
+
+    def _train_on_all_rows(self) -> float:
+        """Train one epoch and return its mean loss."""
+        config = self._config
+        order = self._to_shuffle.permutation(self._n_rows)
+        loss_sum = 0.0
+        x = None
+        firsts = range(0, self._n_rows, config.batch_size)
+        for index, first in enumerate(firsts):
+            started = time.perf_counter()
+            self._step += 1
+            x, y = self._batches.rows(order[first : first + config.batch_size], into=x)
+            n = y.shape[-1]
+            if config.input_noise > 0:
+                noise = self._to_noise.standard_normal((len(x), n), dtype=np.float32)
+                x[:, :n] += np.float32(config.input_noise) * noise
+            paused = time.perf_counter()
+            rows = partial(_as_rows, x, n)
+            self._before_step(StepStart(self.model, index, len(firsts), rows))
+            started += time.perf_counter() - paused
+            loss_sum += self._engine.step(x, y) * n
+            stepped = time.perf_counter()
+            self._seconds["train"] += stepped - started
+            if self._step % config.update_interval == 0 and self._step <= config.stop_fraction * self._total_steps:
+                self._move_connections(x)
+                self._seconds["topology"] += time.perf_counter() - stepped
+        return loss_sum / self._n_rows
+
+    def _move_connections(self, x: npt.NDArray[np.float32]) -> None:
+        config = self._config
+        fraction = share(
+            SCHEDULES[config.schedule],
+            self._step,
+            self._total_steps,
+            initial=config.drop_fraction,
+            final=min(config.final_drop_fraction, config.drop_fraction),
+        )
+        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance())
+
+    def _streams(self) -> dict[str, np.random.Generator]:
+        return {"shuffle": self._to_shuffle, "grow": self._to_grow, "noise": self._to_noise}
+
+    def _copy_of_model(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def _as_rows(x: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.float32]:
+    """Return the first ``n`` samples of a minibatch ``(n_features, >= n)`` as rows."""
+    return np.ascontiguousarray(x[:, :n].T)
+
+
+def fit(
+    train: Part,
+    validation: Part,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    on_epoch: Callable[[EpochEnd], None] = lambda _: None,
+    input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
+) -> FitResult:
+    """Train a network and return it as it was at its lowest validation loss.
+
+    Args:
+        train: see :class:`Trainer`, also for the next three and the last.
+        validation: -
+        config: -
+        rng: -
+        on_epoch: called at the end of every epoch; what it raises ends the training.
+        input_importance: -
+
+    Raises:
+        DivergedError: a loss or a weight is not finite.
+    """
+    trainer = Trainer(train, validation, config, rng, input_importance)
+    while not trainer.done:
+        on_epoch(trainer.run_epoch())
+    return trainer.result()

@@ -1,0 +1,1 @@
+"""One trial, from a table to scores of its top K columns."""

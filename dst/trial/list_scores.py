@@ -1,0 +1,50 @@
+"""What a list of columns is worth that is given, rather than ranked by the trial under whose design it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dst.data import Dataset, prepare_test, trial_data
+from dst.scoring import ScorerResult, mean_result, score_columns
+from dst.trial.run import TrialSpec
+
+
+@dataclass(frozen=True)
+class ListResult:
+    """How well the scorer does on the first columns of a list, by K.
+
+    Attributes:
+        validation: fitted on training rows, judged on validation rows; the mean over inner splits.
+        test: fitted on training and validation rows, judged on test rows.
+    """
+
+    validation: dict[int, ScorerResult]
+    test: dict[int, ScorerResult]
+
+
+def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_k: Sequence[int]) -> ListResult:
+    """Score a list on validation rows, and open the test rows for it.
+
+    Args:
+        dataset: the dataset.
+        spec: the trial whose splits, preparation and scorer are taken; its ranker is not run.
+        columns: of the table, best first.
+        every_k: how many of them are scored.
+
+    Raises:
+        InputError: the table cannot be split or prepared so, or there is no such scorer.
+    """
+    order = np.asarray(columns, dtype=np.int64)
+    by_split = [
+        {k: score_columns(train, validation, order[:k], spec.scorer, seed=spec.seed) for k in every_k}
+        for train, validation in trial_data(dataset, spec.design, keep=False).parts
+    ]
+    split = spec.design.splits(dataset)[0]  # all have the same test rows
+    development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
+    return ListResult(
+        validation={k: mean_result([one[k] for one in by_split]) for k in every_k},
+        test={k: score_columns(development, test, order[:k], spec.scorer, seed=spec.seed) for k in every_k},
+    )
