@@ -14,7 +14,7 @@ import pandas as pd
 
 from cluster.ledger.storage.connect import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
-from dst.machine_limits import usable_cores
+from dst.resources import usable_cores
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger, search_space
@@ -82,7 +82,7 @@ def run_study(
         out: the study's folder; default ``spec.out``, else ``runs/NAME``.
         address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
         workers: how many trials run at a time; None: as many as there are cores for, of those that this process may
-            use (:func:`dst.machine_limits.usable_cores`), and one at least.
+            use (:func:`dst.resources.usable_cores`), and one at least.
         in_process: run trials one after another in this process, without Ray.
 
     Raises:

@@ -16,7 +16,7 @@ from dst.data.dataset import Part
 from dst.importance.metrics import Scores, neuron_attribution
 from dst.network.layers import MaskedLinear
 from dst.network.model import SparseMLP
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.config import TrainingConfig
 from dst.training.importance_history import ImportanceHistory
 from dst.training.trainer import StepStart

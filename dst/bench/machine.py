@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from llvmlite.binding import get_host_cpu_features
 
-from dst.machine_limits import usable_cores
+from dst.resources import usable_cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 

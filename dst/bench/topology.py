@@ -13,7 +13,7 @@ from dst.bench.peers import Ours
 from dst.bench.shapes import Shape, cases, draw
 from dst.bench.torch_peers import TorchDense
 from dst.errors import InputError
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 
 UPDATED_METHODS = ("set", "rigl")
 
@@ -28,7 +28,7 @@ class TopologyRow:
     Attributes:
         shape: name of the shape.
         sparsity: of the whole network.
-        method: a name in :data:`dst.topology.topology.METHODS`.
+        method: a name in :data:`dst.topology.methods.METHODS`.
         step_ms: a training step of the sparse engine.
         update_ms: an update of all layers, at :data:`DROP_FRACTION`.
         dense_step_ms: a training step of the dense network in torch with fused Adam.
@@ -59,7 +59,7 @@ def topology_rows(
     Args:
         shapes: what to measure.
         sparsities: in (0, 1).
-        methods: names in :data:`dst.topology.topology.METHODS` of methods that grow connections.
+        methods: names in :data:`dst.topology.methods.METHODS` of methods that grow connections.
         threads: for training steps, torch and BLAS; an update but for its dense gradients takes one.
         seconds: about how long the measurement of one row lasts, beside setting it up.
         seed: draws networks, minibatches and grown connections.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dst.errors import InputError
-from dst.machine_limits import free_memory
+from dst.resources import free_memory
 
 ALWAYS_ALLOWED = 256 * 2**20
 """Bytes that any file may unpack to."""

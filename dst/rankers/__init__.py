@@ -23,7 +23,7 @@ from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
 from dst.rankers.stg import StgConfig, rank_by_stg
 from dst.rankers.warm_up import warm_up
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.trainer import TrainingConfig
 
 __all__ = [

@@ -13,7 +13,7 @@ from dst.importance.metrics import METRICS
 from dst.kernels import linear
 from dst.kernels.simd import WIDTH
 from dst.network.layers import SparseLinear
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.engines.choice import check_device, choose_engine
 from dst.training.trainer import Trainer, TrainingConfig
 

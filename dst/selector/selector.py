@@ -31,7 +31,7 @@ from dst.rankers import RANKERS, make_config, parameters
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
 from dst.selector.parts import Target, make_parts, make_target
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.trainer import EpochReport
 
 _FORMAT = 1  # of a saved selector
@@ -49,7 +49,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     Args:
         n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
             but not more than a quarter of the columns, rounded up.
-        method: a name in :data:`dst.rankers.RANKERS`; what is not in :data:`dst.topology.topology.METHODS` is a rival.
+        method: a name in :data:`dst.rankers.RANKERS`; what is not in :data:`dst.topology.methods.METHODS` is a rival.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
         importance: the importance metric, a name in :data:`dst.importance.metrics.METRICS` or

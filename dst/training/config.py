@@ -9,8 +9,8 @@ from dst.errors import InputError, unknown_name
 from dst.files.plain import make_plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.network.sparsity import DISTRIBUTIONS
+from dst.topology.methods import METHODS
 from dst.topology.schedules import SCHEDULES
-from dst.topology.topology import METHODS
 from dst.training.batches import LOSSES
 from dst.training.engines.choice import DEVICES, ENGINES
 from dst.training.engines.sparse import OPTIMIZERS
@@ -27,7 +27,7 @@ class TrainingConfig:
     """How a network is built and trained; the defaults are the paper's.
 
     Attributes:
-        method: a name in :data:`dst.topology.topology.METHODS`.
+        method: a name in :data:`dst.topology.methods.METHODS`.
         sparsity: share of connections that do not exist, in [0, 1); ignored by ``dense``.
         l2: coefficient of the L2 penalty, added to the gradient of every active weight and bias (coupled weight decay).
         lr: learning rate.

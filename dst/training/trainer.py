@@ -18,8 +18,8 @@ from dst.data.dataset import Part
 from dst.errors import DivergedError
 from dst.files.checkpoint import State
 from dst.network.model import SparseMLP
+from dst.topology.methods import METHODS
 from dst.topology.schedules import SCHEDULES, share
-from dst.topology.topology import METHODS
 from dst.training.batches import Batches, HeldOut, output_width
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
@@ -133,7 +133,7 @@ class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
     The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
-    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.topology.rewire`)
+    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.rewire.rewire`)
     where the method says so.
 
     Args:

@@ -2,10 +2,10 @@
 
 Ours is what ``dst run`` does from the first proposal to the last opened test row, records included. The stock way
 (:mod:`cluster.bench.stock`) is given the trials that ours came to, search and confirmation, with their parameters and
-seeds, and runs each by a masked network in torch (:mod:`dst.bench.stock`). Neither stops a trial before its patience ends:
-the two stop by different rules at different moments, and what a stopped trial saves would hide what a trial costs. How
-many epochs patience leaves is up to chance on either side, so both counts are shown. Weights & Biases takes no part,
-each trial has one thread, and both sides count Ray's start and end.
+seeds, and runs each by a masked network in torch (:mod:`dst.bench.stock`). Neither stops a trial before its patience
+ends: the two stop by different rules at different moments, and what a stopped trial saves would hide what a trial
+costs. How many epochs patience leaves is up to chance on either side, so both counts are shown. Weights & Biases takes
+no part, each trial has one thread, and both sides count Ray's start and end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dst.bench.stock.settings import StockSettings, masked_settings
 from dst.data import list_datasets
 from dst.errors import InputError, unknown_name
 from dst.rankers import make_config
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.trial.run import TrialSpec
 from studies.bench.plan import look_at, plan_of
 from studies.bench.stock_work import run_stock_job

@@ -58,7 +58,7 @@ def select(
     from dst.data import check_policy, load_dataset
     from dst.rankers import RANKERS
     from dst.selector.selector import SparseFeatureSelector
-    from dst.topology.topology import METHODS
+    from dst.topology.methods import METHODS
     from studies.report.ranking import FitProgress, check_out, ranked_table, stability_of, write_ranking
 
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from dst.data import Dataset, remove_values
 from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from studies.report.ranking import FitProgress, ranked_table
 from studies.report.results import collect
 from studies.report.write import winner_spec

@@ -108,7 +108,7 @@ def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
 
 def is_baseline(choice: Row) -> bool:
     """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
-    from dst.topology.topology import METHODS
+    from dst.topology.methods import METHODS
 
     return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 

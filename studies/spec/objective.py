@@ -10,7 +10,7 @@ from pydantic import field_serializer, field_validator
 from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from studies.spec.dataset import Section, is_list
 from studies.spec.unquoted import reading
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dst.files.checkpoint import CheckpointError, State, read_state, save_state
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.trainer import Trainer, TrainingConfig
 from tests.dst.test_training import SMALL, parts
 

@@ -12,8 +12,10 @@ from dst.data.dataset import Part
 from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
 from dst.network.sparsity import DISTRIBUTIONS, connections
+from dst.topology.drop import DROP_RULES
+from dst.topology.grow import GROW_RULES
+from dst.topology.methods import METHODS, Method
 from dst.topology.schedules import SCHEDULES
-from dst.topology.topology import DROP_RULES, GROW_RULES, METHODS, Method
 from dst.training.engines.sparse import SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer, TrainingConfig

@@ -17,7 +17,7 @@ from dst.kernels.steps import BLOCK, update_by_output
 from dst.kernels.team import Team
 from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
 

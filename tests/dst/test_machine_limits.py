@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst import machine_limits
+from dst import resources
 from dst.files import limits
-from dst.machine_limits import free_memory, usable_cores
+from dst.resources import free_memory, usable_cores
 
 MANY = 64
 
@@ -20,9 +20,9 @@ MANY = 64
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty tree of control groups, on a machine of 64 cores."""
-    monkeypatch.setattr(machine_limits, "_GROUPS", tmp_path / "groups")
-    monkeypatch.setattr(machine_limits, "_MEMBERSHIP", tmp_path / "membership")
-    monkeypatch.setattr(machine_limits, "_bound_cores", lambda: MANY)
+    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(resources, "_MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(resources, "_bound_cores", lambda: MANY)
     (tmp_path / "membership").write_text("0::/a/b\n")
     return tmp_path / "groups"
 
@@ -60,7 +60,7 @@ def test_cores_of_groups_of_the_second_version(groups: Path, files: dict[str, st
 )
 @pytest.mark.parametrize("place", ["", "docker/1"])
 def test_cores_of_groups_of_the_first_version(groups: Path, quota: str, cores: int, place: str) -> None:
-    machine_limits._MEMBERSHIP.write_text("5:cpu,cpuacct:/docker/1\n4:memory:/docker/1\n0::/\n")
+    resources._MEMBERSHIP.write_text("5:cpu,cpuacct:/docker/1\n4:memory:/docker/1\n0::/\n")
     write(groups / "cpu" / place / "cpu.cfs_quota_us", quota)
     write(groups / "cpu" / place / "cpu.cfs_period_us", "100000\n")
     assert usable_cores() == cores
@@ -68,13 +68,13 @@ def test_cores_of_groups_of_the_first_version(groups: Path, quota: str, cores: i
 
 @pytest.mark.parametrize("membership", ["0::/../..\n", "0::/\n", "7:pids:/x\n0::/not/there\n"])
 def test_a_container_sees_its_own_group_as_the_root(groups: Path, membership: str) -> None:
-    machine_limits._MEMBERSHIP.write_text(membership)
+    resources._MEMBERSHIP.write_text(membership)
     write(groups / "cpu.max", "200000 100000\n")
     assert usable_cores() == 2
 
 
 def test_without_control_groups_affinity_alone_counts(groups: Path) -> None:
-    machine_limits._MEMBERSHIP.unlink()
+    resources._MEMBERSHIP.unlink()
     assert usable_cores() == MANY
 
 
@@ -92,8 +92,8 @@ def test_a_process_that_is_bound_to_a_core_has_one() -> None:
 @given(quota=st.integers(1, 10**9), period=st.integers(1_000, 1_000_000), bound=st.integers(1, 256))
 def test_there_is_a_core_at_least_and_never_one_too_many(quota: int, period: int, bound: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine_limits, "_bound_cores", lambda: bound)
-        patch.setattr(machine_limits, "_processor_times", lambda: [(quota, period)])
+        patch.setattr(resources, "_bound_cores", lambda: bound)
+        patch.setattr(resources, "_processor_times", lambda: [(quota, period)])
         cores = usable_cores()
     assert 1 <= cores <= bound
     assert cores == 1 or cores <= quota / period < cores + 1 or cores == bound
@@ -131,7 +131,7 @@ def test_memory_of_groups(groups: Path, files: dict[str, str], free: int | None,
 
 
 def test_memory_of_groups_of_the_first_version(groups: Path) -> None:
-    machine_limits._MEMBERSHIP.write_text("4:memory:/a\n")
+    resources._MEMBERSHIP.write_text("4:memory:/a\n")
     write(groups / "memory/a/memory.limit_in_bytes", str(9 * MB))
     write(groups / "memory/a/memory.usage_in_bytes", str(5 * MB))
     write(groups / "memory/a/memory.stat", f"inactive_file 1\ntotal_inactive_file {MB}\n")

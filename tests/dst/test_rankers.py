@@ -25,7 +25,7 @@ from dst.rankers.quickselection import QuickSelectionConfig
 from dst.rankers.stg import StgConfig, StgRanking
 from dst.rankers.stochastic_gates import StochasticGates
 from dst.selector.selector import SparseFeatureSelector
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from tests.dst.test_torch_engine import needs_gpu
 
 QUICK = {

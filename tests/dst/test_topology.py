@@ -13,20 +13,12 @@ from hypothesis import strategies as st
 from dst.errors import DivergedError
 from dst.kernels.connections import free_places, from_places
 from dst.network.layers import SparseLinear
-from dst.topology import topology
-from dst.topology.topology import (
-    DROP_RULES,
-    GROW_RULES,
-    MEST_LAMBDA,
-    METHODS,
-    Update,
-    drop_by_magnitude,
-    drop_by_magnitude_and_gradient,
-    grow_by_gradient,
-    grow_by_importance,
-    grow_randomly,
-    rewire,
-)
+from dst.topology import grow
+from dst.topology.drop import DROP_RULES, MEST_LAMBDA, drop_by_magnitude, drop_by_magnitude_and_gradient
+from dst.topology.grow import GROW_RULES, grow_by_gradient, grow_by_importance, grow_randomly
+from dst.topology.methods import METHODS
+from dst.topology.rewire import rewire
+from dst.topology.update import Update
 
 
 def an_update(n_in: int, n_out: int, nnz: int, seed: int = 0, importance: bool = True, tile: int | None = None):
@@ -139,7 +131,7 @@ def test_mest_scores_by_hand():
 @pytest.mark.parametrize("tile", [1, 4, 9])
 @pytest.mark.parametrize("block_bytes", [1, 100, 64 * 2**20])
 def test_gradient_growth_takes_the_largest_free_gradients(block_bytes, tile, monkeypatch):
-    monkeypatch.setattr(topology, "GRADIENT_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(grow, "GRADIENT_BLOCK_BYTES", block_bytes)
     update, _ = an_update(9, 11, 30, tile=tile)
     x, dy = update.gradient
     gradient = (dy @ x.T).abs().view(-1).numpy().copy()
@@ -161,7 +153,7 @@ def test_growth_by_gradients_that_are_not_finite_is_refused_and_nothing_moves(ba
 
 
 def test_a_sample_that_misleads_costs_time_not_the_largest(monkeypatch):
-    monkeypatch.setattr(topology, "_too_small", lambda update, count: 1e30)
+    monkeypatch.setattr(grow, "_too_small", lambda update, count: 1e30)
     update, _ = an_update(9, 11, 30)
     misled = grow_by_gradient(update, 12).places.tolist()
     monkeypatch.undo()

@@ -9,7 +9,7 @@ import torch
 from dst.importance.metrics import METRICS
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer, TrainingConfig, fit

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from dst.data.dataset import Part
 from dst.errors import DivergedError, InputError
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.trainer import TrainingConfig, fit, training_flops
 
 

@@ -16,7 +16,7 @@ import dst.kernels
 from dst.data.dataset import Part
 from dst.importance.metrics import METRICS
 from dst.rankers.warm_up import warm_up
-from dst.topology.topology import METHODS
+from dst.topology.methods import METHODS
 from dst.training.trainer import Trainer, TrainingConfig
 
 

@@ -25,7 +25,11 @@ from dst.kernels.steps import BLOCK, update_by_output
 from dst.kernels.team import Team
 from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
-from dst.topology.topology import DROP_RULES, GROW_RULES, Method, Update, rewire
+from dst.topology.drop import DROP_RULES
+from dst.topology.grow import GROW_RULES
+from dst.topology.methods import Method
+from dst.topology.rewire import rewire
+from dst.topology.update import Update
 
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
@@ -102,7 +106,7 @@ class Engine(Protocol):
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Move connections of every layer (:func:`dst.topology.topology.rewire`).
+        """Move connections of every layer (:func:`dst.topology.rewire.rewire`).
 
         Args:
             method: how; nothing happens where its connections never move.

@@ -19,7 +19,11 @@ from dst.kernels.losses import dropout
 from dst.kernels.rows import padded
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
-from dst.topology.topology import DROP_RULES, GROW_RULES, Method, Update, rewire
+from dst.topology.drop import DROP_RULES
+from dst.topology.grow import GROW_RULES
+from dst.topology.methods import Method
+from dst.topology.rewire import rewire
+from dst.topology.update import Update
 from dst.training.engines.sparse import Floats, StepConfig, Targets, accuracy
 
 _PER_PARAMETER = ("exp_avg", "exp_avg_sq", "momentum_buffer")

@@ -1,56 +1,18 @@
-"""Moving the connections of a sparse layer: drop some, grow as many.
-
-A method is a drop rule and a grow rule; the selection, the schedule and the bookkeeping are shared. The number of
-connections of a layer never changes: as many grow as are dropped, and no more than there are free positions. Positions
-that have just been dropped are not free, so a connection cannot come back at once with its old value. Grown weights
-start at zero with zero optimizer moments.
-"""
+"""Grow rules: where as many connections come as went."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dst.errors import DivergedError
 from dst.kernels import linear
-from dst.kernels.connections import (
-    collect_largest,
-    exist,
-    free_places,
-    keep_candidates,
-    keep_largest,
-    move,
-    sample_ranks,
-)
-from dst.kernels.rows import lanes
-from dst.network.layers import SparseLinear
-
-
-@dataclass(frozen=True)
-class Update:
-    """What the rules of a topology update see of a layer, before anything moves.
-
-    Attributes:
-        layer: the layer.
-        rng: draws.
-        gradient: the layer's input ``(n_in, batch)`` and output gradient ``(n_out, batch)`` on the last minibatch.
-        input_importance: how much each input has mattered so far, float64 ``(n_in,)``, not negative; None where it is
-            not known: behind the first layer, and before the first epoch ends.
-    """
-
-    layer: SparseLinear
-    rng: np.random.Generator
-    gradient: tuple[torch.Tensor, torch.Tensor]
-    input_importance: npt.NDArray[np.float64] | None = None
-
-
-DropRule = Callable[[Update], npt.NDArray[np.float32]]
-"""Returns a score per connection, float32 ``(nnz,)``; the smallest are dropped."""
+from dst.kernels.connections import collect_largest, exist, free_places, keep_candidates, sample_ranks
+from dst.topology.update import Update
 
 
 @dataclass(frozen=True)
@@ -69,31 +31,9 @@ class Growth:
 GrowRule = Callable[[Update, int], Growth]
 """``grow(update, count)``: that many places that the layer does not have."""
 
+
 GRADIENT_BLOCK_BYTES = 2**20
 """Upper bound of the dense gradient that :func:`grow_by_gradient` holds at a time: what a cache holds."""
-
-
-def drop_by_magnitude(update: Update) -> npt.NDArray[np.float32]:
-    """Score by ``|w|`` (SET, RigL)."""
-    scores: npt.NDArray[np.float32] = np.abs(update.layer.values.detach().numpy())
-    return scores
-
-
-MEST_LAMBDA = 1.0
-"""Weight of the gradient in :func:`drop_by_magnitude_and_gradient`: at 1 the two terms are of one order here, gradients
-of the mean loss being about as large as the weights that Adam at 1e-3 makes."""
-
-
-def drop_by_magnitude_and_gradient(update: Update) -> npt.NDArray[np.float32]:
-    """Score by ``|w| + lambda |g|`` with the loss gradient of the last minibatch (MEST; Yuan et al., NeurIPS 2021)."""
-    layer = update.layer
-    x, dy = (factor.numpy() for factor in update.gradient)
-    gradient = np.empty(layer.nnz, np.float32)
-    indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
-    linear.weight_gradient(indptr, indices, x, dy, 0, len(indptr) - 1, gradient, lanes(x.shape[1]))
-    scores: npt.NDArray[np.float32] = np.abs(layer.values.detach().numpy())
-    scores += np.float32(MEST_LAMBDA) * np.abs(gradient)
-    return scores
 
 
 def grow_randomly(update: Update, count: int) -> Growth:
@@ -193,82 +133,8 @@ def grow_by_importance(update: Update, count: int) -> Growth:
     return Growth(np.sort(low * n_out + to * np.minimum(layer.tile, n_in - low) + inputs - low))
 
 
-DROP_RULES: dict[str, DropRule] = {
-    "magnitude": drop_by_magnitude,
-    "magnitude_gradient": drop_by_magnitude_and_gradient,
-}
 GROW_RULES: dict[str, GrowRule] = {
     "random": grow_randomly,
     "gradient": grow_by_gradient,
     "importance": grow_by_importance,
 }
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a network's connections are chosen and moved.
-
-    Attributes:
-        sparse: whether layers store connections only; a method that is not sparse is an ordinary dense network.
-        drop: a name in :data:`DROP_RULES`.
-        grow: a name in :data:`GROW_RULES`; None: connections never move.
-    """
-
-    sparse: bool
-    drop: str = "magnitude"
-    grow: str | None = None
-
-
-METHODS: dict[str, Method] = {
-    "dense": Method(sparse=False),
-    "static": Method(sparse=True),
-    "set": Method(sparse=True, grow="random"),
-    "rigl": Method(sparse=True, grow="gradient"),
-    "mest": Method(sparse=True, drop="magnitude_gradient", grow="random"),
-    "set_attr": Method(sparse=True, grow="importance"),
-}
-
-
-def rewire(
-    update: Update,
-    moments: Sequence[npt.NDArray[np.float32]],
-    *,
-    drop: DropRule,
-    grow: GrowRule,
-    fraction: float,
-) -> int:
-    """Drop the ``ceil(fraction * nnz)`` connections of a layer with the smallest scores and grow as many.
-
-    Values keep their optimizer moments as they move to their new places; those of grown connections are zero. All
-    arrays are changed in place, since their sizes do not change.
-
-    Args:
-        update: the layer, and what the rules may read.
-        moments: the optimizer's one or two arrays, float32 ``(nnz,)`` each.
-        drop: scores what is there.
-        grow: where connections grow.
-        fraction: the share of connections that moves.
-
-    Returns:
-        How many connections moved: less than asked where fewer positions are free, 0 in a full layer.
-
-    Raises:
-        DivergedError: a weight or a score is not finite.
-    """
-    layer = update.layer
-    free = layer.in_features * layer.out_features - layer.nnz
-    count = min(math.ceil(fraction * layer.nnz), free)
-    if count == 0:
-        return 0
-    try:
-        keep = keep_largest(drop(update), count)
-        grown = grow(update, count)
-    except FloatingPointError as error:
-        raise DivergedError(
-            "weights and gradients must stay finite, but some are not: try a smaller learning rate"
-        ) from error
-    layout = layer.tile, layer.in_features, layer.out_features
-    values = layer.values.detach().numpy()
-    arrays = layer.indptr.numpy(), layer.indices.numpy(), keep, grown.places, grown.are_ranks
-    move(*arrays, *layout, values, moments[0], moments[-1])
-    return count

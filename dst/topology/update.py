@@ -1,0 +1,29 @@
+"""What the rules of a topology update see of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dst.network.layers import SparseLinear
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the rules of a topology update see of a layer, before anything moves.
+
+    Attributes:
+        layer: the layer.
+        rng: draws.
+        gradient: the layer's input ``(n_in, batch)`` and output gradient ``(n_out, batch)`` on the last minibatch.
+        input_importance: how much each input has mattered so far, float64 ``(n_in,)``, not negative; None where it is
+            not known: behind the first layer, and before the first epoch ends.
+    """
+
+    layer: SparseLinear
+    rng: np.random.Generator
+    gradient: tuple[torch.Tensor, torch.Tensor]
+    input_importance: npt.NDArray[np.float64] | None = None
