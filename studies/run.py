@@ -143,8 +143,7 @@ def run_study(
             if plan.done():
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            storage.close()
         return _finish(folder, spec, [dataset.name for dataset in datasets], ran=ran)
 
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cluster.ledger.bulk import write_reports
 from cluster.ledger.entries import Direction, Entry, LedgerError, State
+from cluster.ledger.internals import key_in_storage
 from cluster.ledger.proposals import Proposal
 from cluster.ledger.storage.connect import quiet_optuna
 from cluster.ledger.storage.patient import StorageFailedError
@@ -191,4 +192,4 @@ def _read(name: str, trial: FrozenTrial) -> Stored:
         attrs=attrs,
         reports=dict(sorted(trial.intermediate_values.items())),
     )
-    return Stored(trial._trial_id, entry, Proposal(entry.params, trial.params, trial.distributions))
+    return Stored(key_in_storage(trial), entry, Proposal(entry.params, trial.params, trial.distributions))

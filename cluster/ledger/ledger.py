@@ -1,7 +1,7 @@
 """The trials of one dataset: proposed in batches, handed out, compared, ended - each step durable when it returns.
 
 The same seed, name, space and values give the same trials, for any number of workers, any order of completion and any
-number of restarts: see :mod:`cluster.ledger.proposals` for what is proposed and :mod:`cluster.ledger.pruners.peers`
+number of restarts: see :mod:`cluster.ledger.proposals` for what is proposed and :mod:`cluster.ledger.pruners.view`
 for what is stopped.
 """
 
@@ -19,8 +19,8 @@ from optuna.storages import BaseStorage
 from cluster.ledger.durable import DIRECTIONS, TO_OPTUNA, DurableStudy, Stored, read_study
 from cluster.ledger.entries import SEARCH, Direction, Entry, LedgerError, State, Ticket
 from cluster.ledger.proposals import Proposal, Suggest, batch_seed, propose
-from cluster.ledger.pruners.peers import PeerView
 from cluster.ledger.pruners.registry import make_pruner
+from cluster.ledger.pruners.view import PrunerView
 from cluster.ledger.samplers.registry import make_sampler
 
 _OWN_ATTRS = ("stage", "params", "batch", "position", "source", "requeued", "reason")
@@ -103,7 +103,7 @@ class Ledger:
         self._points = points
         self._target = trials
         self._batch = batch
-        self._view = PeerView(f"{seed}/{self._stream}", directions, make_pruner(pruner, pruner_options or {}))
+        self._view = PrunerView(f"{seed}/{self._stream}", directions, make_pruner(pruner, pruner_options or {}))
         self._closed = 0  # batches that the view shows
 
         settings = {

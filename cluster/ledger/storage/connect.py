@@ -15,6 +15,7 @@ from optuna.exceptions import OptunaError, StorageInternalError
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from cluster.ledger.internals import engine_of
 from cluster.ledger.storage.patient import Patience, PatientStorage, StorageFailedError
 
 BUSY_SECONDS = 60
@@ -79,10 +80,11 @@ def open_storage(where: str | Path, *, create: bool = True, patience: Patience |
         storage = PatientStorage(url, options, patience or Patience(), make_tables=create)
     except (*_REFUSALS, ImportError) as error:
         raise StorageError(f"storage {shown} cannot be opened: {_reason(error)}") from error
+    engine = engine_of(storage)
     if local:
-        sqlalchemy.event.listen(storage.engine, "connect", _write_ahead if create else _distrust)
-        storage.engine.dispose()  # the connection that made the tables knows nothing of the line above
-    sqlalchemy.event.listen(storage.engine, "handle_error", _translator(shown, server=not local))
+        sqlalchemy.event.listen(engine, "connect", _write_ahead if create else _distrust)
+        engine.dispose()  # the connection that made the tables knows nothing of the line above
+    sqlalchemy.event.listen(engine, "handle_error", _translator(shown, server=not local))
     return storage
 
 
