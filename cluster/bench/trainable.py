@@ -8,9 +8,9 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.result import DONE
 
 from cluster.jobs import Job
+from cluster.tune.internals import DONE
 
 JOB = "job"
 EPOCH = "epoch"

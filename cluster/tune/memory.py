@@ -1,16 +1,11 @@
-"""Memory: how much of it a worker may take, and which worker Ray killed when a machine ran out of it."""
+"""A worker's watch over its own memory."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psutil
-from ray.air.execution._internal import RayActorManager
-from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
-from ray.exceptions import OutOfMemoryError, RayActorError
 
 LOOK_SECONDS = 0.2
 
@@ -51,28 +46,6 @@ class MemoryWatch:
                         reason = f"the job ran past its limit of {_mib(self._limit)} of memory: it held {_mib(held)}"
                         self._exceeded(reason)
                 return
-
-
-@contextlib.contextmanager
-def named_culprits() -> Iterator[None]:
-    """Let Tune know that an actor which Ray killed to free memory has died.
-
-    Tune's actor manager raises at an ``OutOfMemoryError``, which ends the run with all of its trials, though Ray says
-    which actor it is about.
-    """
-    original = RayActorManager._actor_task_failed
-
-    @functools.wraps(original)
-    def translated(self: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            exception = RayActorError(error_msg=str(exception))
-        original(self, tracked_actor_task, exception)
-
-    RayActorManager._actor_task_failed = translated
-    try:
-        yield
-    finally:
-        RayActorManager._actor_task_failed = original
 
 
 def _mib(size: int) -> str:

@@ -1,4 +1,4 @@
-"""What Ray Tune starts in a worker process: it lives for one job after the other."""
+"""The trainable that Ray Tune starts in a worker process, where it lives for one job after the other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.result import DONE
 
 from cluster.jobs import Job, WorkFunction
+from cluster.tune.internals import DONE
 from cluster.tune.memory import MemoryWatch
 from cluster.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
