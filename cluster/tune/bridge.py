@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cluster.jobs import Job, JobSource
 from cluster.tune.internals import NODE_DIED
-from cluster.work_thread import Event, Failed, Finished, Overrun, Reported, past_time_limit
+from cluster.tune.work_thread import Event, Failed, Finished, Overrun, Reported, past_time_limit
 
 
 class Bridge:

@@ -14,13 +14,13 @@ from ray import tune
 from cluster.jobs import Job, WorkFunction
 from cluster.tune.internals import DONE
 from cluster.tune.memory import MemoryWatch
-from cluster.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
+from cluster.tune.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
 JOB = "job"
 """The key of the one thing in a Tune trial's configuration: a :class:`Parcel`."""
 
 EVENT = "event"
-"""The key of the one thing of ours in a Tune result: an :data:`~cluster.work_thread.Event`."""
+"""The key of the one thing of ours in a Tune result: an :data:`~cluster.tune.work_thread.Event`."""
 
 
 _LAST_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""A work function that runs in a thread and says one thing at a time.
+"""A thread in which a work function runs, and whose events are read one at a time.
 
 Ray Tune drives its trials from outside, one step after the other, while a work function runs through and reports when
 it likes. The thread stands still in ``report`` until the next step, so what a stopped job has done depends on its own
@@ -11,13 +11,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
-from cluster.jobs import Output, Report, Stopped
+from cluster.jobs import Output, Report, Stopped, traceback_of
 
 HOLD_SECONDS = 0.5
 """How long reports are held back where nobody may stop the work."""
@@ -86,14 +84,6 @@ def past_time_limit(seconds: float) -> str:
     return f"the job ran past its limit of {seconds:g} s"
 
 
-def describe(error: BaseException) -> str:
-    """Write down what a work function raised: its traceback, without our own frames above it."""
-    trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
-
-
 class WorkThread:
     """Runs one piece of work.
 
@@ -153,7 +143,7 @@ class WorkThread:
                 raise TypeError(f"a work function must return an Output, got {type(output).__name__}")
             event = Finished(output, self._release())
         except BaseException as error:  # SystemExit too: whatever the work does, the process lives on for the next job
-            event = Failed(describe(error), self._release())
+            event = Failed(traceback_of(error), self._release())
         self._events.put(event)
 
     def _report(self, step: int, value: float) -> None:
