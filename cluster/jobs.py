@@ -26,8 +26,8 @@ class Job:
         key: unique in the run, e.g. ``"wine/17"``; names the job in logs.
         shared: the key of the shared object that the work function receives, e.g. the dataset's name.
         payload: plain data (what JSON can hold) for the work function.
-        stoppable: whether the source may stop it. A job that it may not need not wait for answers: its reports are
-            passed on together, about twice a second and at its end.
+        stoppable: True when the source may stop it at a report, whose answer it then awaits. The reports of any other
+            job are passed on together, about twice a second and at its end.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Output:
-    """What a work function returns.
+    """The result of a work function.
 
     Attributes:
         document: plain data (what JSON can hold).
@@ -50,7 +50,7 @@ class Output:
 
 
 class ClusterError(RuntimeError):
-    """There is no cluster that the jobs could run on; the message says what was asked for and what is there."""
+    """No cluster can run the jobs; the message says what was asked for and what is there."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error

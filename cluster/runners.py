@@ -15,7 +15,7 @@ from cluster.jobs import JobSource, WorkFunction
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a run asks of the machines.
+    """The machines and limits of a run.
 
     Attributes:
         workers: how many jobs run at once; None: as many as fit.

@@ -249,7 +249,7 @@ class Ledger:
         return self._trials.counts(stage)
 
     def entries(self, stage: str | None = None) -> list[Entry]:
-        """Return what is known of the trials, by number.
+        """Return the data of the trials, by number.
 
         Args:
             stage: of this stage only; None: of all.

@@ -75,7 +75,7 @@ class BatchedSearch:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What must be equal each time that the study is opened, for its trials to be the same; JSON can hold it."""
+        """The settings on which the trials depend: equal each time that a study is opened. JSON can hold them."""
         return {
             "direction": self._directions[0] if len(self._directions) == 1 else self._directions,
             "sampler": self._sampler,

@@ -25,7 +25,7 @@ class LiveTrial:
         stage: ``"search"``, or what it was added for.
         proposal: its parameters.
         attrs: as in :class:`~cluster.ledger.entries.Entry`.
-        state: where it stands.
+        state: its state.
         values: one an objective; none unless finished.
         reports: value by step; in the storage only when the trial has ended.
         view_key: its key in the pruner's view; of search trials only, from their start on.
@@ -57,7 +57,7 @@ class LiveTrial:
         )
 
     def entry(self) -> Entry:
-        """Return what is known of the trial."""
+        """Return the trial's data."""
         return Entry(
             number=self.number,
             stage=self.stage,

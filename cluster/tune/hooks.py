@@ -31,7 +31,7 @@ TICK_SECONDS = 0.5
 """Time between two calls of ``on_tick``."""
 
 CROWDED_SECONDS = 5.0
-"""How long a worker may wait for a place while others idle. A free place is found within a second."""
+"""The time that a worker may wait for a place while others idle. A free place is found within a second."""
 
 
 class SourceSearcher(Searcher):

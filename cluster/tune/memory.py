@@ -11,17 +11,17 @@ LOOK_SECONDS = 0.2
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Return what a process holds in memory for itself; pages that it shares, like the object store's, do not count."""
+    """Return the bytes of a process's own memory; pages that it shares, like the object store's, do not count."""
     info = process.memory_info()
     return int(info.rss - getattr(info, "shared", 0))  # elsewhere than on Linux nobody says what is shared
 
 
 class MemoryWatch:
-    """Looks five times a second at what this process holds, in a thread, until it is stopped or the limit is passed.
+    """A thread that measures the memory of this process five times a second, until it is stopped or finds too much.
 
     Args:
         limit: in bytes.
-        exceeded: called once, in that thread, with a line that says so.
+        exceeded: called once, in that thread, with one line that says the limit and what was held.
     """
 
     def __init__(self, limit: int, exceeded: Callable[[str], None]) -> None:
@@ -32,7 +32,7 @@ class MemoryWatch:
         threading.Thread(target=self._watch, name="memory", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more: what is not said by now will not be."""
+        """Stop measuring; ``exceeded`` is not called any more."""
         with self._deciding:
             self._stopped.set()
 

@@ -88,9 +88,9 @@ def fitting_jobs(needs: Mapping[str, float]) -> int:
     asked = {name: amount for name, amount in needs.items() if amount > 0}
     fitting = sum(min(int(has.get(name, 0) // amount) for name, amount in asked.items()) for has in machines)
     if fitting == 0:
-        there = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
+        available = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
         wanted = ", ".join(f"{amount:g} {name}" for name, amount in asked.items())
-        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {there}")
+        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {available}")
     return fitting
 
 

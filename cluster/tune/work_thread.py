@@ -18,7 +18,7 @@ from typing import TypeAlias
 from cluster.jobs import Output, Report, Stopped, traceback_of
 
 HOLD_SECONDS = 0.5
-"""How long reports are held back where nobody may stop the work."""
+"""The time for which reports are held back where the work may not be stopped."""
 
 Held: TypeAlias = tuple[tuple[int, float], ...]
 """Steps and values, in order, that were reported before an event and not passed on."""
@@ -26,12 +26,12 @@ Held: TypeAlias = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class Reported:
-    """The work has come to a step, and waits.
+    """The work has come to a step, and waits there.
 
     Attributes:
-        step: how far it is.
-        value: the objective there.
-        held: the reports before it.
+        step: the step.
+        value: the objective at the step.
+        held: the reports before it that were not passed on.
     """
 
     step: int
@@ -44,8 +44,8 @@ class Finished:
     """The work is done.
 
     Attributes:
-        output: what it returned.
-        held: the reports before it.
+        output: the result.
+        held: the reports before it that were not passed on.
     """
 
     output: Output
@@ -58,7 +58,7 @@ class Failed:
 
     Attributes:
         error: the traceback.
-        held: the reports before it.
+        held: the reports before it that were not passed on.
     """
 
     error: str
@@ -67,10 +67,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Overrun:
-    """The work took more than it may, and cannot be stopped but with its process.
+    """The work took more time or memory than it may; only the end of its process stops it.
 
     Attributes:
-        reason: of what, and how much.
+        reason: the limit that was passed, in one line.
     """
 
     reason: str
@@ -89,7 +89,7 @@ class WorkThread:
 
     Args:
         work: the work, given ``report``.
-        stoppable: whether it waits at each report, to be stopped there.
+        stoppable: True to let the work wait at each report, to be stopped there.
     """
 
     def __init__(self, work: Callable[[Report], Output], *, stoppable: bool = True) -> None:
@@ -99,19 +99,19 @@ class WorkThread:
         self._told = time.monotonic()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._go_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._waits = False  # in report, for us
+        self._waits = False  # the work, in report
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._thread.start()
 
     def next_event(self, seconds: float | None = None) -> Event:
-        """Let the work go on, and wait for what it says next. Not to be called after it has ended.
+        """Let the work go on, and wait for its next event. Not to be called after it has ended.
 
         Args:
             seconds: how long to wait; None: for ever.
 
         Raises:
-            TimeoutError: it has said nothing by then.
+            TimeoutError: there was no event by then.
         """
         if self._waits:
             self._go_on.put(True)

@@ -42,7 +42,7 @@ class StorageFailedError(RuntimeError):
 
     Args:
         message: which storage, and why.
-        lost: whether it went away, so that it may come back.
+        lost: True when the storage went away, so that it may come back.
     """
 
     def __init__(self, message: str, *, lost: bool) -> None:
@@ -52,10 +52,10 @@ class StorageFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a storage that went away is waited for.
+    """The time for which a storage that went away is waited for.
 
     Attributes:
-        seconds: from the first failure on, until the study gives up.
+        seconds: time from the first failure until the study gives up.
     """
 
     seconds: float = 300.0
