@@ -67,7 +67,7 @@ class Bridge:
         return False
 
     def ended(self, trial_id: str, event: Event) -> None:
-        """Pass the last event of a job on. A report is ignored, it is not the last; an overrun breaks the trial instead."""
+        """Pass the last event of a job on. A report is none and is ignored; an overrun breaks the trial instead."""
         if isinstance(event, Reported | Overrun):
             return
         job = self._forget(trial_id)
