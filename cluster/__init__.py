@@ -1,8 +1,8 @@
-"""How trials reach machines, and how their states outlive them.
+"""Trials on machines: jobs and who runs them, and the ledger in which the states of trials outlive both.
 
-Importing this package imports neither Ray nor Optuna; the parts that need them are imported by name:
-``cluster.tune.run.run_jobs``, ``cluster.local.run_here``, ``cluster.ledger.ledger.Ledger``,
-``cluster.ledger.storage.connect.open_storage``.
+This package shows the contract of a job. The rest is imported by name, and loads Ray or Optuna only where it needs
+them: ``cluster.runners`` (who runs jobs), ``cluster.ledger`` (Optuna), ``cluster.tune`` (Ray Tune), ``cluster.local``
+(this process).
 """
 
 from cluster.jobs import ClusterError, Job, JobSource, Output, Report, Stopped, WorkFunction

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between two steps of a run, not in the middle of one."""
+"""Interrupts (Ctrl-C, SIGTERM) that are answered between two steps of a run, not in the middle of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.2
 
 
 class Interrupts:
-    """Notes that the process was asked to end, until the run looks for it."""
+    """A note that the process was asked to end, which the run looks at between its steps."""
 
     def __init__(self) -> None:
         self._arrived = threading.Event()
@@ -39,7 +39,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def check_the_last(self) -> None:
-        """Raise KeyboardInterrupt for a signal that nobody has looked for yet."""
+        """Raise KeyboardInterrupt for a signal that :meth:`check` has not answered yet."""
         if not self._answered:
             self.check()
 

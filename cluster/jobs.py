@@ -1,4 +1,4 @@
-"""What travels between a study and the machines that work for it.
+"""The contract of a job: what travels between a study and the machines that work for it.
 
 A *source* hands out jobs and takes back what became of them; a *runner* (:func:`cluster.tune.run.run_jobs` over Ray
 Tune, :func:`cluster.local.run_here` in this process) carries jobs to a *work function* and answers back. Neither side
@@ -7,11 +7,15 @@ knows the other's library.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+_OURS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class Job:
         key: unique in the run, e.g. ``"wine/17"``; names the job in logs.
         shared: the key of the shared object that the work function receives, e.g. the dataset's name.
         payload: plain data (what JSON can hold) for the work function.
-        stoppable: whether the source may stop it. A job that it may not need not wait for answers: its reports are
-            passed on together, about twice a second and at its end.
+        stoppable: True when the source may stop it at a report, whose answer it then awaits. The reports of any other
+            job are passed on together, about twice a second and at its end.
     """
 
     key: str
@@ -34,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Output:
-    """What a work function returns.
+    """The result of a work function.
 
     Attributes:
         document: plain data (what JSON can hold).
@@ -46,7 +50,7 @@ class Output:
 
 
 class ClusterError(RuntimeError):
-    """There is no cluster that the jobs could run on; the message says what was asked for and what is there."""
+    """No cluster can run the jobs; the message says what was asked for and what is there."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error
@@ -97,3 +101,11 @@ class JobSource(Protocol):
             lost: True when its process or machine died (the job may be tried again), False when the work function
                 itself raised.
         """
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of what a work function raised, without the frames of this package above it."""
+    trace = error.__traceback__
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).is_relative_to(_OURS):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))

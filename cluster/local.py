@@ -1,12 +1,11 @@
-"""The same jobs in this process, one after the other, without Ray: for debuggers and quick tests."""
+"""All jobs of a source in this process, one after the other, without Ray: for debuggers and quick tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cluster.jobs import Job, JobSource, Output, Stopped, WorkFunction
-from cluster.work_thread import describe
+from cluster.jobs import Job, JobSource, Output, Stopped, WorkFunction, traceback_of
 
 
 def run_here(
@@ -56,7 +55,7 @@ def _run(source: JobSource, job: Job, work: WorkFunction, shared: Any, tick: Cal
     try:
         output = work(job.payload, shared, report)
     except Exception as raised:
-        error = describe(raised)
+        error = traceback_of(raised)
     if broken is not None:
         raise broken
     if stopping:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from cluster.ledger.storage.connect import StorageError, open_storage, quiet_optuna
+from cluster.runners import RUNNERS, Resources
 from dst.errors import InputError
 from dst.resources import usable_cores
 from studies.plan.data import StudyData
@@ -143,8 +144,7 @@ def run_study(
             if plan.done():
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            storage.close()
         return _finish(folder, spec, [dataset.name for dataset in datasets], ran=ran)
 
 
@@ -166,33 +166,24 @@ def _run(
             cpus,
             usable,
         )
+    resources = Resources(
+        workers=workers,
+        cores=cores,
+        cpus_per_job=cpus,
+        gpus_per_job=spec.resources.gpus,
+        memory_per_job=spec.resources.memory or 0,
+        seconds_per_job=spec.resources.trial_seconds,
+        shared_bytes=data.n_bytes,
+        address=address,
+    )
+    runner = RUNNERS["local" if in_process else "ray"]
     with make_progress(sys.stderr, workers or cores // cpus) as progress:
 
         def show() -> None:
             plan.tick()
             progress.update(plan.progress(), time.monotonic() - started)
 
-        if in_process:
-            from cluster.local import run_here
-
-            run_here(plan, run_job, dict(data), on_tick=show)
-        else:
-            from cluster.tune.run import run_jobs
-
-            run_jobs(
-                plan,
-                run_job,
-                data,
-                shared_bytes=data.n_bytes,
-                workers=workers,
-                cores=cores,
-                cpus_per_job=cpus,
-                gpus_per_job=spec.resources.gpus,
-                memory_per_job=spec.resources.memory or 0,
-                seconds_per_job=spec.resources.trial_seconds,
-                address=address,
-                on_tick=show,
-            )
+        runner(plan, run_job, data, resources, on_tick=show)
         show()
 
 

@@ -1,1 +1,1 @@
-"""The way that the documentation of Ray and Optuna shows, to compare with."""
+"""The same jobs run the way that the documentation of Ray and Optuna shows, to compare with."""

@@ -1,4 +1,4 @@
-"""The peer of :func:`cluster.tune.run.run_jobs`: the way that Ray's documentation shows.
+"""The rival of :func:`cluster.tune.run.run_jobs`: jobs run the way that Ray's documentation shows.
 
 Its configuration: one ``tune.Tuner`` with ``OptunaSearch`` over the numbers of the jobs, all of them as
 ``points_to_evaluate``, so that exactly the given jobs run, in their order; ``ASHAScheduler`` with its first rung behind
@@ -30,7 +30,7 @@ from cluster.tune.session import ray_session
 
 @dataclass(frozen=True)
 class StockRun:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         seconds: from the start of Ray to its end.
@@ -56,7 +56,7 @@ def run_stock(
     """Run jobs the stock way.
 
     Args:
-        jobs: what is run; each is a trial.
+        jobs: each is a trial.
         work: runs a job.
         shared: the shared objects by name; each travels once.
         workers: how many trials run at once, each on a core with one thread.
@@ -101,4 +101,5 @@ def run_stock(
     if missing:
         raise RuntimeError(f"stock trials must end with a score, but {jobs[missing[0]].key} has none")
     ended = [by_job[number] for number in range(len(jobs))]
-    return StockRun(seconds, sum(int(one[EPOCH]) for one in ended), tuple(float(one[SCORE]) for one in ended))
+    epochs = sum(int(metrics[EPOCH]) for metrics in ended)
+    return StockRun(seconds, epochs, tuple(float(metrics[SCORE]) for metrics in ended))

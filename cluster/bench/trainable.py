@@ -1,4 +1,4 @@
-"""What the stock way starts in a worker process (:mod:`cluster.bench.stock`): nothing here imports Optuna."""
+"""The trainables that the stock way (:mod:`cluster.bench.stock`) starts in worker processes; they import no Optuna."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.result import DONE
 
 from cluster.jobs import Job
+from cluster.tune.internals import DONE
 
 JOB = "job"
 EPOCH = "epoch"
@@ -20,12 +20,12 @@ SCORE = "score"
 
 @dataclass(frozen=True)
 class StockReport:
-    """What a stock trial says at the end of an epoch.
+    """A stock trial's report at the end of an epoch.
 
     Attributes:
-        epoch: how many there were.
-        loss: what ASHA and OptunaSearch look at, to be minimised.
-        score: at the end, what came out; None before.
+        epoch: the number of epochs so far.
+        loss: the metric of ASHA and OptunaSearch, to be minimised.
+        score: the trial's result, in its last report; None before.
     """
 
     epoch: int

@@ -1,14 +1,13 @@
-"""A trial's reports in one transaction: Optuna's own way takes one a report, and most of a short trial's time."""
+"""The reports of a trial in one transaction; Optuna takes one a report, which is most of a short trial's time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy import orm
 
+from cluster.ledger.internals import engine_of, replace_reports
 from cluster.ledger.storage.patient import PatientStorage
 
 
@@ -29,18 +28,11 @@ def write_reports(storage: BaseStorage, storage_id: int, reports: Mapping[int, f
         for step, value in reports.items():
             storage.set_trial_intermediate_value(storage_id, step, value)
         return
-    table = TrialIntermediateValueModel
-    rows = []
-    for step, value in reports.items():
-        stored, kind = table.intermediate_value_to_stored_repr(value)
-        rows.append(
-            {"trial_id": storage_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
-        )
+    engine = engine_of(storage)
 
     def write() -> None:
-        with orm.Session(storage.engine) as session, session.begin():
-            session.execute(sqlalchemy.delete(table).where(table.trial_id == storage_id))
-            session.execute(sqlalchemy.insert(table), rows)
+        with orm.Session(engine) as session, session.begin():
+            replace_reports(session, storage_id, reports)
 
     if isinstance(storage, PatientStorage):
         storage.repeatedly(write)

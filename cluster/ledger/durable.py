@@ -1,4 +1,4 @@
-"""How a ledger's trials lie in the durable storage: one Optuna study, readable by any tool that knows Optuna.
+"""The durable form of a ledger's trials: one Optuna study, readable by any tool that knows Optuna.
 
 A trial's user attributes hold what Optuna has no column for: ``stage``; ``params``, the fixed ones included; for a
 proposal its ``batch`` and ``position`` in it; and what the writer adds. Optuna has no state for a trial that was never
@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cluster.ledger.bulk import write_reports
 from cluster.ledger.entries import Direction, Entry, LedgerError, State
+from cluster.ledger.internals import key_in_storage
 from cluster.ledger.proposals import Proposal
 from cluster.ledger.storage.connect import quiet_optuna
 from cluster.ledger.storage.patient import StorageFailedError
@@ -32,7 +33,7 @@ TO_OPTUNA = {
     State.FAILED: TrialState.FAIL,
     State.SKIPPED: TrialState.FAIL,
 }
-_FROM_OPTUNA = {theirs: ours for ours, theirs in TO_OPTUNA.items() if ours is not State.SKIPPED}
+_FROM_OPTUNA = {optuna_state: state for state, optuna_state in TO_OPTUNA.items() if state is not State.SKIPPED}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Stored:
 
     Attributes:
         storage_id: its key in the storage, unique over all studies.
-        entry: what is known of it.
-        proposal: its parameters, with what Optuna knows of them.
+        entry: its data.
+        proposal: its parameters, with Optuna's distributions.
     """
 
     storage_id: int
@@ -71,7 +72,7 @@ class DurableStudy:
             self._id = int(storage.get_study_id_from_name(name))
         except KeyError:
             with quiet_optuna():
-                self._id = int(storage.create_new_study([DIRECTIONS[one] for one in directions], name))
+                self._id = int(storage.create_new_study([DIRECTIONS[direction] for direction in directions], name))
         now = json.loads(json.dumps(settings))
         begun = storage.get_study_user_attrs(self._id).get("settings")
         if begun is None:
@@ -164,7 +165,7 @@ def read_study(storage: BaseStorage, name: str) -> list[Stored]:
 
 
 def read_entries(storage: BaseStorage, name: str) -> list[Entry]:
-    """Read what is known of all trials of a study, by number, without taking part in it.
+    """Read the data of all trials of a study, by number, without taking part in it.
 
     Args:
         storage: the durable storage.
@@ -191,4 +192,4 @@ def _read(name: str, trial: FrozenTrial) -> Stored:
         attrs=attrs,
         reports=dict(sorted(trial.intermediate_values.items())),
     )
-    return Stored(trial._trial_id, entry, Proposal(entry.params, trial.params, trial.distributions))
+    return Stored(key_in_storage(trial), entry, Proposal(entry.params, trial.params, trial.distributions))

@@ -14,7 +14,7 @@ Direction = Literal["minimize", "maximize"]
 
 
 class State(StrEnum):
-    """Where a trial stands. ``finished``, ``stopped``, ``failed`` and ``skipped`` (never started) are final."""
+    """The state of a trial. ``finished``, ``stopped``, ``failed`` and ``skipped`` (never started) are final."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -25,7 +25,7 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether it is final."""
+        """True when the state is final."""
         return self not in (State.WAITING, State.RUNNING)
 
 
@@ -52,12 +52,12 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a trial.
+    """The data of a trial.
 
     Attributes:
         number: its number in the study.
         stage: ``"search"``, or what it was added for.
-        state: where it stands.
+        state: its state.
         params: all parameters by name.
         values: one an objective, in their order; none unless finished.
         attrs: what it was added with, and ``batch`` and ``position`` (proposals), ``source`` (added trials),

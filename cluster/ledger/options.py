@@ -1,4 +1,4 @@
-"""A name and its options, as a spec gives them, to the call of a factory."""
+"""The call of a factory by the name and options that a spec gives."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def build(kind: str, table: Mapping[str, Callable[..., T]], name: str, options: 
     """Call the factory that a name stands for.
 
     Args:
-        kind: what is built, for messages, e.g. ``"sampler"``.
+        kind: a noun for messages, e.g. ``"sampler"``.
         table: the factories by name; their annotated keyword-only parameters are the options.
         name: the name that was asked for.
         options: the options that were asked for.
-        **given: what the program itself passes on (positional parameters of the factory).
+        **given: the factory's positional parameters, which the program itself passes on.
 
     Raises:
         OptionError: the name or an option is unknown, or an option's value breaks its annotation or its factory's rule.

@@ -1,13 +1,13 @@
-"""Proposals that depend on nothing but the seed, the name, the batch's number and the trials of earlier batches.
+"""Proposals of parameters that depend on nothing but the seed, the stream, the batch and the trials of earlier batches.
 
-A sampler that learns from whatever has ended by now proposes other parameters with other machines. Here proposals come
-in batches: batch b is asked for in a fresh in-memory study that holds the trials of batches 0 to b-1 in their order,
-from a fresh sampler with a seed of its own. Workers, completion order and restarts cannot change them.
+A sampler that learns from all trials that have ended by now proposes other parameters where there are other machines.
+Here proposals come in batches: batch b is asked for in a fresh in-memory study that holds the trials of batches 0 to
+b-1 in their order, from a fresh sampler with a seed of its own. Workers, completion order and restarts cannot change
+them.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from cluster.ledger.entries import Direction
+from cluster.ledger.internals import SharedTrial
 from cluster.ledger.storage.connect import quiet_optuna
 
 Suggest = Callable[[BaseTrial], dict[str, Any]]
@@ -28,12 +29,12 @@ Suggest = Callable[[BaseTrial], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Proposal:
-    """One proposed trial.
+    """The parameters of a trial.
 
     Attributes:
-        params: all parameters.
-        suggested: those that the sampler chose.
-        distributions: what it chose them from.
+        params: all parameters by name.
+        suggested: those of them that the sampler chose.
+        distributions: the distributions that the sampler chose from, by parameter.
     """
 
     params: Mapping[str, Any]
@@ -41,15 +42,15 @@ class Proposal:
     distributions: Mapping[str, BaseDistribution]
 
 
-def batch_seed(seed: int, name: str, batch: int) -> int:
-    """Mix the study's seed, its name and a batch's number into 32 bits.
+def batch_seed(seed: int, stream: str, batch: int) -> int:
+    """Mix the study's seed, its stream and a batch's number into 32 bits.
 
     Args:
         seed: not negative.
-        name: any text; hashed with SHA-256, since ``hash`` differs from process to process.
+        stream: any text, e.g. the dataset's name; hashed with SHA-256, since ``hash`` differs from process to process.
         batch: counts from 0.
     """
-    digest = hashlib.sha256(name.encode()).digest()
+    digest = hashlib.sha256(stream.encode()).digest()
     sequence = np.random.SeedSequence([seed, int.from_bytes(digest[:16], "big"), batch])
     return int(sequence.generate_state(1)[0])
 
@@ -63,15 +64,19 @@ def propose(
     count: int,
     points: Sequence[Mapping[str, Any]] = (),
 ) -> list[Proposal]:
-    """Ask for one batch.
+    """Propose one batch of trials.
 
     Args:
         suggest: chooses one trial's parameters.
-        sampler: a fresh one.
+        sampler: proposes; made for this batch, with its seed.
         directions: one an objective.
         earlier: the ended search trials of earlier batches, in order.
-        count: how many; the first n of a larger batch are the batch of n.
-        points: the parameters of the first of them, one a trial; the sampler chooses what these leave open.
+        count: the batch's trials; the first n of a larger batch are the batch of n.
+        points: the parameters of the batch's first trials, one mapping a trial; the sampler chooses what they leave
+            open.
+
+    Returns:
+        The proposals, in the order of the batch.
     """
     with quiet_optuna():
         study = optuna.create_study(sampler=sampler, directions=directions)
@@ -86,21 +91,8 @@ def propose(
     return proposals
 
 
-class _Brief(FrozenTrial):
-    """An ended trial with what samplers look at: of its reports the last, and only where it was stopped there.
-
-    Studies and samplers copy all that they are given, deeply; with hundreds of trials that takes longer than proposing.
-    Ended trials do not change, so the copies may share what they hold.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Brief:
-        return copy.copy(self)
-
-
-def _brief(trial: FrozenTrial) -> _Brief:
-    brief = _Brief.__new__(_Brief)
-    vars(brief).update(vars(trial))
+def _brief(trial: FrozenTrial) -> SharedTrial:
+    """Return an ended trial with what samplers read: of its reports the last, and only where it was stopped there."""
     reports = trial.intermediate_values
     last = max(reports, default=None) if trial.state is TrialState.PRUNED else None
-    brief.intermediate_values = {} if last is None else {last: reports[last]}
-    return brief
+    return SharedTrial.of(trial, {} if last is None else {last: reports[last]})

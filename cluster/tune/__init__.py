@@ -1,1 +1,1 @@
-"""Ray: one Tune run for all jobs of a study."""
+"""Ray: jobs on worker processes of this machine or of a cluster, in one Ray Tune run (``cluster.tune.run``)."""

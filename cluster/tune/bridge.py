@@ -1,4 +1,4 @@
-"""Where Ray Tune's hooks meet the source: which job a Tune trial runs, and what to tell of it."""
+"""The bridge between Ray Tune's hooks and the source: the job of each Tune trial, and its one answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import time
 from collections.abc import Iterator
 
 from cluster.jobs import Job, JobSource
-from cluster.work_thread import Event, Failed, Finished, Overrun, Reported, past_time_limit
-
-_NODE_DIED = "its node has died"
-"""In Ray's words for a lost machine; it takes longer than most limits to notice one."""
+from cluster.tune.internals import NODE_DIED
+from cluster.tune.work_thread import Event, Failed, Finished, Overrun, Reported, past_time_limit
 
 
 class Bridge:
-    """The one object of a run that knows the source. Tune never sees it, so it is never pickled.
+    """The one object of a run that holds the source. Tune never sees it, so it is never pickled.
 
     Each job gets exactly one answer: its trial's id is forgotten with it, so that what Tune says of a trial twice, or
     after its end, goes nowhere.
@@ -69,7 +67,7 @@ class Bridge:
         return False
 
     def ended(self, trial_id: str, event: Event) -> None:
-        """Pass the last event of a job on; a report is none, and is ignored. An overrun breaks the trial instead."""
+        """Pass the last event of a job on. A report is none and is ignored; an overrun breaks the trial instead."""
         if isinstance(event, Reported | Overrun):
             return
         job = self._forget(trial_id)
@@ -90,13 +88,14 @@ class Bridge:
             trial_id: the trial.
             error: what is known.
             lost: whether its process died. One that ended itself at the limit, in a job that never came back to Python,
-                could not say so; that counts as a failure of the job: another try would take as long.
+                could not say so; that counts as a failure of the job: another try would take as long. A lost machine is
+                no such case, though Ray takes longer than most limits to notice it.
         """
         if trial_id not in self._jobs:
             return
         limit = self._seconds_per_job
         seconds = time.monotonic() - self._started.get(trial_id, math.inf)
-        if lost and limit is not None and seconds >= limit and _NODE_DIED not in error:
+        if lost and limit is not None and seconds >= limit and NODE_DIED not in error:
             error, lost = past_time_limit(limit), False
         with self._keeping_errors():
             self._source.failed(self._forget(trial_id), error, lost=lost)

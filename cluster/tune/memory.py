@@ -1,32 +1,27 @@
-"""Memory: how much of it a worker may take, and which worker Ray killed when a machine ran out of it."""
+"""A worker's watch over its own memory."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psutil
-from ray.air.execution._internal import RayActorManager
-from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
-from ray.exceptions import OutOfMemoryError, RayActorError
 
 LOOK_SECONDS = 0.2
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Return what a process holds in memory for itself; pages that it shares, like the object store's, do not count."""
+    """Return the bytes of a process's own memory; pages that it shares, like the object store's, do not count."""
     info = process.memory_info()
     return int(info.rss - getattr(info, "shared", 0))  # elsewhere than on Linux nobody says what is shared
 
 
 class MemoryWatch:
-    """Looks five times a second at what this process holds, in a thread, until it is stopped or the limit is passed.
+    """A thread that measures the memory of this process five times a second, until it is stopped or finds too much.
 
     Args:
         limit: in bytes.
-        exceeded: called once, in that thread, with a line that says so.
+        exceeded: called once, in that thread, with one line that says the limit and what was held.
     """
 
     def __init__(self, limit: int, exceeded: Callable[[str], None]) -> None:
@@ -37,7 +32,7 @@ class MemoryWatch:
         threading.Thread(target=self._watch, name="memory", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more: what is not said by now will not be."""
+        """Stop measuring; ``exceeded`` is not called any more."""
         with self._deciding:
             self._stopped.set()
 
@@ -51,28 +46,6 @@ class MemoryWatch:
                         reason = f"the job ran past its limit of {_mib(self._limit)} of memory: it held {_mib(held)}"
                         self._exceeded(reason)
                 return
-
-
-@contextlib.contextmanager
-def named_culprits() -> Iterator[None]:
-    """Let Tune know that an actor which Ray killed to free memory has died.
-
-    Tune's actor manager raises at an ``OutOfMemoryError``, which ends the run with all of its trials, though Ray says
-    which actor it is about.
-    """
-    original = RayActorManager._actor_task_failed
-
-    @functools.wraps(original)
-    def translated(self: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            exception = RayActorError(error_msg=str(exception))
-        original(self, tracked_actor_task, exception)
-
-    RayActorManager._actor_task_failed = translated
-    try:
-        yield
-    finally:
-        RayActorManager._actor_task_failed = original
 
 
 def _mib(size: int) -> str:

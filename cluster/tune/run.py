@@ -13,10 +13,8 @@ from ray.exceptions import RayError
 from cluster.interrupts import held_interrupts
 from cluster.jobs import ClusterError, JobSource, WorkFunction
 from cluster.tune.bridge import Bridge
-from cluster.tune.memory import named_culprits
-from cluster.tune.recorder import Recorder
-from cluster.tune.scheduler import SourceScheduler
-from cluster.tune.searcher import SourceSearcher
+from cluster.tune.hooks import Recorder, SourceScheduler, SourceSearcher
+from cluster.tune.internals import out_of_memory_as_lost_actor
 from cluster.tune.session import fitting_jobs, ray_session
 from cluster.tune.worker import JobTrainable
 
@@ -80,7 +78,7 @@ def run_jobs(
     needs = {"CPU": cpus_per_job, "GPU": gpus_per_job, "memory": memory_per_job}
     cpus = cores if workers is None else workers * cpus_per_job
     bridge = Bridge(source, seconds_per_job)
-    with held_interrupts() as interrupts, named_culprits():
+    with held_interrupts() as interrupts, out_of_memory_as_lost_actor():
         check = interrupts.check
         try:
             with ray_session(address, cpus=cpus, threads=cpus_per_job, shared_bytes=shared_bytes) as folder:

@@ -24,7 +24,7 @@ _TAKEN = re.compile(r"[\w. /-]+", re.ASCII)
 _OTHER_PLACES = ("/tmp", "/var/tmp")  # noqa: S108  # a folder of our own is made there, closed to others
 _LOG = logging.getLogger(__name__)
 OWNER = ".owner"
-"""Locked while the folder's process lives: the operating system ends the lock with the process, however that dies."""
+"""A file that is locked while the folder's process lives; the system ends the lock however the process dies."""
 
 
 @contextlib.contextmanager
@@ -45,12 +45,12 @@ def scratch_folder(place: str | None = None) -> Iterator[str]:
 
 
 def place_for_ray(*, sockets: bool) -> str:
-    """Return the folder for temporary files, or another one where Ray could not work in it, which is said.
+    """Return the folder for temporary files, or another one where Ray could not work in it, with a warning.
 
-    Of a path that is only too long nobody is warned: no setting of the user's is wrong, and nothing is lost.
+    A path that is only too long is no reason for a warning: no setting of the user's is wrong, and nothing is lost.
 
     Args:
-        sockets: whether Ray makes its sockets there, whose paths an operating system bounds.
+        sockets: True where Ray makes its sockets in the folder: the operating system bounds the length of their paths.
 
     Raises:
         ClusterError: there is no place whose path Ray takes.

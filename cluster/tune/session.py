@@ -1,4 +1,4 @@
-"""Ray, from its start or from joining a cluster to its end, and nothing of it left behind in this process."""
+"""A session with Ray: started here or joined, and ended with nothing of it left behind in this process."""
 
 from __future__ import annotations
 
@@ -13,22 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
+from cluster.tune.internals import ENVIRONMENT, TUNE_LOG, forget_token, loopback_only, temporary_folder
 from cluster.tune.scratch import place_for_ray, scratch_folder
 
-_ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where they are: relative paths keep their meaning
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # Tune would rerun such a trial behind the source's back
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # nobody reads its CSV, JSON and TensorBoard files
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # its handler ends the run as if all were done, after up to 15 s
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # its snapshots are never restored
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the source gets them
-}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _OBJECT_STORE_BYTES = 512 * 2**20
 _CONNECT_SECONDS = 5.0
@@ -69,13 +59,13 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
                 root = str(Path(folder, "r"))  # Ray opens its folder to everyone; the one around it is ours alone
-                with _on_loopback(), _ended_from_outside():
+                with loopback_only(), _ended_from_outside():
                     ray.init(
                         "local",
                         num_cpus=cpus,
                         object_store_memory=size,  # by default a third of the memory, more than a container may have
                         include_dashboard=False,
-                        _temp_dir=root,
+                        **temporary_folder(root),
                         **common,
                     )
             else:
@@ -98,9 +88,9 @@ def fitting_jobs(needs: Mapping[str, float]) -> int:
     asked = {name: amount for name, amount in needs.items() if amount > 0}
     fitting = sum(min(int(has.get(name, 0) // amount) for name, amount in asked.items()) for has in machines)
     if fitting == 0:
-        there = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
+        available = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
         wanted = ", ".join(f"{amount:g} {name}" for name, amount in asked.items())
-        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {there}")
+        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {available}")
     return fitting
 
 
@@ -122,23 +112,8 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
 
 
 def _local_secret() -> dict[str, str]:
-    """A token for this run alone: Ray's own would be written into the user's home, which need not be writable."""
+    """Return a token for this run alone: Ray's own is written into the user's home, which need not be writable."""
     return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-@contextlib.contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Let a Ray that starts meanwhile listen on 127.0.0.1 only, all of its processes.
-
-    Ray resolves a loopback address that it is asked for to the machine's own, and then listens on all interfaces. This
-    switch keeps its Windows and macOS sessions on loopback; the variable behind it is read when Ray is imported.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
@@ -153,7 +128,7 @@ def _ended_from_outside() -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep stdout free: Ray writes there when a worker dies. Tune's own list of such trials says nothing new."""
-    tune_log = logging.getLogger("ray.tune.tune")
+    tune_log = logging.getLogger(TUNE_LOG)
     before = tune_log.level
     tune_log.setLevel(logging.CRITICAL)
     try:
@@ -168,13 +143,13 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
     """Set what Ray and Tune read, and forget that and what they set themselves."""
     prefixes = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")  # breakpoint() would wait for Ray's own debugger
     before = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     os.environ.update(more)
-    AuthenticationTokenLoader.instance().reset_cache()  # it keeps the token of an earlier session
+    forget_token()
     try:
         yield
     finally:
-        AuthenticationTokenLoader.instance().reset_cache()
+        forget_token()
         for name in [name for name in os.environ if name.startswith(prefixes)]:
             del os.environ[name]
         os.environ.update(before)

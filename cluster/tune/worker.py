@@ -1,4 +1,4 @@
-"""What Ray Tune starts in a worker process: it lives for one job after the other."""
+"""The trainable that Ray Tune starts in a worker process, where it lives for one job after the other."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.result import DONE
 
 from cluster.jobs import Job, WorkFunction
+from cluster.tune.internals import DONE
 from cluster.tune.memory import MemoryWatch
-from cluster.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
+from cluster.tune.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
 JOB = "job"
-"""The key of the one thing in a Tune trial's configuration: a :class:`Parcel`."""
+"""The only key of a Tune trial's configuration; its value is a :class:`Parcel`."""
 
 EVENT = "event"
-"""The key of the one thing of ours in a Tune result: an :data:`~cluster.work_thread.Event`."""
+"""The key of an :data:`~cluster.tune.work_thread.Event` in a Tune result."""
 
 
 _LAST_SECONDS = 1.0
-"""How long a process that must end may take to say why."""
+"""The time in which a process that must end may say why."""
 
 _GRACE_SECONDS = 3.0
-"""How long after its time is up a process ends that cannot say why: a job in it never comes back to Python."""
+"""The time after its limit at which a process ends that cannot say why: its job never comes back to Python."""
 
 
 class OverrunError(Exception):
@@ -83,12 +83,12 @@ class JobTrainable(tune.Trainable):
         seconds_per_job: float | None,
         memory_per_job: int,
     ) -> None:
-        """Take the first job, and what all jobs have in common.
+        """Take the first job, and the settings of all jobs.
 
         Args:
             config: the first job's parcel.
             work: runs a job.
-            shared: where the shared objects are.
+            shared: references to the shared objects in Ray's object store, by name.
             seconds_per_job: this process ends itself when a job is at work for longer; None: no limit. Waiting for the
                 answer to a report is no work.
             memory_per_job: this process ends itself when it holds more bytes than that during a job; 0: no limit.
@@ -110,7 +110,7 @@ class JobTrainable(tune.Trainable):
         return True
 
     def train(self) -> dict[str, Any]:
-        """Return what :meth:`step` does, which is all that Tune needs.
+        """Return the result of :meth:`step`, which is all that Tune needs.
 
         The base class adds a dozen facts to each result, the configuration among them; they would travel with every
         report, and the driver would keep a dozen numbers of each fact for each trial to the end of the run.

@@ -52,5 +52,4 @@ def plan_of(kind: type[Plan], spec: StudySpec, data: StudyData) -> Iterator[Plan
             ]
             yield kind(plans, Spent(folder.spent), retries=0)
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            storage.close()

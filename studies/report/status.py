@@ -47,7 +47,7 @@ def study_status(path: Path) -> dict[str, Any]:
                 "best_value": better(values, default=None),
             }
     finally:
-        storage.engine.dispose()
+        storage.close()
     costs = study_cost(folder, names, cpus=spec.resources.cpus)
     spent = read_spent(folder.spent)
     by_dataset = {name: cost.to_json() for name, cost in costs.items()}

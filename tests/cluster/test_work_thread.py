@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from cluster import work_thread
 from cluster.jobs import Output, Report, Stopped
-from cluster.work_thread import Failed, Finished, Reported, WorkThread
+from cluster.tune import work_thread
+from cluster.tune.work_thread import Failed, Finished, Reported, WorkThread
 
 
 def test_it_stands_still_in_report_until_asked_on() -> None:
@@ -124,6 +124,6 @@ def test_whatever_it_raises_is_told_without_frames_of_ours(work: object, last_li
     event = WorkThread(work).next_event()  # type: ignore[arg-type]
     assert isinstance(event, Failed)
     assert event.error.splitlines()[-1] == last_line
-    assert "cluster/work_thread.py" not in event.error
+    assert "cluster/tune/work_thread.py" not in event.error
     if work is broken:
         assert 'raise KeyError("lost")' in event.error

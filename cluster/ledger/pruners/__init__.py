@@ -1,1 +1,1 @@
-"""Who stops trials early, by name, and what they may compare."""
+"""Pruners, which stop trials early: a registry by name, our own two, and the study that they are shown."""

@@ -1,4 +1,4 @@
-"""A pruner that compares where trials are now with where others were then."""
+"""A pruner that compares a trial's report with those of finished trials at the same step."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Median(BasePruner):
             return False
         if not self._decides_at(step, trial):
             return False
-        there = [other.intermediate_values.get(step, math.nan) for other in finished]
-        known = [value for value in there if not math.isnan(value)]
+        reports = [other.intermediate_values.get(step, math.nan) for other in finished]
+        known = [value for value in reports if not math.isnan(value)]
         if len(known) < max(1, self._n_min_trials):
             return False
         value, median = trial.intermediate_values[step], float(np.median(known))

@@ -1,4 +1,4 @@
-"""A pruner that lets go on whatever still improves."""
+"""A pruner that stops no trial that still improves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Patience(BasePruner):
     which is no standing still.
 
     Args:
-        wrapped: asked then; None: the trial is stopped.
-        patience: how many reports may bring nothing.
-        min_delta: what counts as nothing, in the objective's unit.
+        wrapped: decides about a trial that stands still; None: it is stopped.
+        patience: how many reports in a row may bring no improvement.
+        min_delta: differences up to this one are no improvement; in the objective's unit.
     """
 
     def __init__(self, wrapped: BasePruner | None, patience: int, min_delta: float) -> None:

@@ -1,4 +1,4 @@
-"""Who stops trials early: Optuna pruners and our own by name."""
+"""Pruners by name: factories of Optuna's pruners and of our own, which stop trials early."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ PRUNERS: dict[str, Callable[..., BasePruner]] = {
     "patience": patience,
     "successive_halving": asha,
 }
-"""None of them takes several objectives, but for ``none``."""
+"""Factories by name; only ``none`` takes several objectives."""
 
 
 def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:

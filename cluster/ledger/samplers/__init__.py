@@ -1,1 +1,1 @@
-"""Who proposes parameters, by name."""
+"""Samplers, which propose parameters: a registry by name, and an NSGA-II for batches."""

@@ -55,7 +55,11 @@ class BatchEvolution(NSGAIISampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all parameters that a finished trial has, conditional ones included."""
-        return {name: one for ended in self.get_population(study, 0) for name, one in ended.distributions.items()}
+        return {
+            name: distribution
+            for trial in self.get_population(study, 0)
+            for name, distribution in trial.distributions.items()
+        }
 
     def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
         """Return 0 while too few trials have finished to be parents, else 1."""
@@ -74,21 +78,21 @@ class BatchEvolution(NSGAIISampler):
         second = self._parent(study, parents) if self._draw.random() < crossover else first
         child = {}
         for name in sorted(search_space):
-            one, other = (second, first) if self._draw.random() < swapping else (first, second)
-            if name in one.params:
-                child[name] = one.params[name]
+            giver, other = (second, first) if self._draw.random() < swapping else (first, second)
+            if name in giver.params:
+                child[name] = giver.params[name]
             elif name in other.params:
                 child[name] = other.params[name]
         lost = 1 / max(len(child), 1) if mutation is None else mutation
         return {name: value for name, value in child.items() if self._draw.random() >= lost}
 
     def _parent(self, study: Study, parents: list[FrozenTrial]) -> FrozenTrial:
-        one, other = (parents[int(place)] for place in self._draw.integers(len(parents), size=2))
-        return one if _dominates(one, other, study.directions) else other
+        first, second = (parents[int(place)] for place in self._draw.integers(len(parents), size=2))
+        return first if _dominates(first, second, study.directions) else second
 
 
-def _dominates(one: FrozenTrial, other: FrozenTrial, directions: list[StudyDirection]) -> bool:
-    """Say whether a trial is better in one value and worse in none."""
+def _dominates(first: FrozenTrial, second: FrozenTrial, directions: list[StudyDirection]) -> bool:
+    """Say whether the first trial is better than the second in some value, and worse in none."""
     signs = [1 if direction is StudyDirection.MINIMIZE else -1 for direction in directions]
-    ours, theirs = ([sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in (one, other))
-    return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
+    a, b = ([sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in (first, second))
+    return a != b and all(low <= high for low, high in zip(a, b, strict=True))

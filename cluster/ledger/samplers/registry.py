@@ -1,4 +1,4 @@
-"""Who proposes parameters: Optuna samplers by name."""
+"""Samplers by name: factories of Optuna's samplers and of our own, which propose parameters."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": random,
     "tpe": tpe,
 }
-"""All of them take several objectives."""
+"""Factories by name; all take several objectives."""
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:

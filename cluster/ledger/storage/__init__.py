@@ -1,1 +1,1 @@
-"""The durable storage of trial states: SQLite, or a database server that may go away for a while."""
+"""The database of trial states: how it is opened, and how long one that went away is waited for."""

@@ -15,10 +15,11 @@ from optuna.exceptions import OptunaError, StorageInternalError
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from cluster.ledger.internals import engine_of
 from cluster.ledger.storage.patient import Patience, PatientStorage, StorageFailedError
 
 BUSY_SECONDS = 60
-"""How long a reader or the writer waits for the other: a dashboard that looks on must not end a study."""
+"""The time that a reader and the writer wait for one another: a dashboard that looks on must not end a study."""
 
 
 _POSTGRES = {
@@ -28,11 +29,11 @@ _POSTGRES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""How libpq notices a server that has gone without a word, in seconds (the last in milliseconds)."""
+"""Settings by which libpq notices that a server has gone silently, in seconds (the last in milliseconds)."""
 
 
 _REFUSALS = (SQLAlchemyError, OptunaError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
-"""What Optuna raises over a database that is none of its own, a damaged one, or braces in a URL (its templates)."""
+"""Errors of Optuna for a database of other software, a damaged one or braces in a URL, which it takes for templates."""
 
 
 class StorageError(ValueError):
@@ -51,12 +52,12 @@ def open_storage(where: str | Path, *, create: bool = True, patience: Patience |
     is raised at once as :class:`~cluster.ledger.storage.patient.StorageFailedError`, also by the storage's own methods.
 
     Args:
-        where: the path of an SQLite file, whatever characters it has; or a URL: ``sqlite:///study.db`` (relative),
+        where: the path of an SQLite file, with any characters; or a URL: ``sqlite:///study.db`` (relative),
             ``sqlite:////data/study.db`` (absolute), ``postgresql+psycopg://user@host/name``, or any database that
             SQLAlchemy and an installed driver reach. A password that is missing there is taken from where the driver
             looks, e.g. ``PGPASSWORD`` or ``~/.pgpass``.
         create: make what is missing, the SQLite file included; its folder must exist. False: change nothing.
-        patience: how long a server that went away is waited for; None: five minutes.
+        patience: time for which a server that went away is waited for; None: five minutes.
 
     Raises:
         StorageError: the URL is not one, its driver is not installed, the folder or the file is missing, or the
@@ -79,10 +80,11 @@ def open_storage(where: str | Path, *, create: bool = True, patience: Patience |
         storage = PatientStorage(url, options, patience or Patience(), make_tables=create)
     except (*_REFUSALS, ImportError) as error:
         raise StorageError(f"storage {shown} cannot be opened: {_reason(error)}") from error
+    engine = engine_of(storage)
     if local:
-        sqlalchemy.event.listen(storage.engine, "connect", _write_ahead if create else _distrust)
-        storage.engine.dispose()  # the connection that made the tables knows nothing of the line above
-    sqlalchemy.event.listen(storage.engine, "handle_error", _translator(shown, server=not local))
+        sqlalchemy.event.listen(engine, "connect", _write_ahead if create else _distrust)
+        engine.dispose()  # the connection that made the tables knows nothing of the line above
+    sqlalchemy.event.listen(engine, "handle_error", _translator(shown, server=not local))
     return storage
 
 

@@ -28,6 +28,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from cluster.interrupts import sleep
+from cluster.ledger.internals import engine_of, key_in_storage
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
@@ -41,7 +42,7 @@ class StorageFailedError(RuntimeError):
 
     Args:
         message: which storage, and why.
-        lost: whether it went away, so that it may come back.
+        lost: True when the storage went away, so that it may come back.
     """
 
     def __init__(self, message: str, *, lost: bool) -> None:
@@ -51,10 +52,10 @@ class StorageFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a storage that went away is waited for.
+    """The time for which a storage that went away is waited for.
 
     Attributes:
-        seconds: from the first failure on, until the study gives up.
+        seconds: time from the first failure until the study gives up.
     """
 
     seconds: float = 300.0
@@ -142,7 +143,7 @@ class PatientStorage(RDBStorage):
             if len(later) > 1 or found.user_attrs != expected:
                 message = f"trial {number} was added by another process: one process writes a study"
                 raise StorageFailedError(message, lost=False)
-            return int(found._trial_id)
+            return key_in_storage(found)
 
         def create() -> int:
             return int(super(PatientStorage, self).create_new_trial(study_id, template_trial))
@@ -164,7 +165,12 @@ class PatientStorage(RDBStorage):
 
         return self._patience.through(change, existing)
 
-    # What may be repeated.
+    def close(self) -> None:
+        """Close all connections of this process with the database."""
+        self.remove_session()
+        engine_of(self).dispose()
+
+    # What may be repeated: writing the same again, and reading.
 
     def repeatedly(self, act: Callable[[], T]) -> T:
         """Do something to the database that does the same when it is done twice."""

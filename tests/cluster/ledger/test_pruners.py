@@ -17,8 +17,8 @@ from optuna.trial import TrialState, create_trial
 from cluster.ledger.entries import Direction, State
 from cluster.ledger.options import OptionError
 from cluster.ledger.proposals import Proposal
-from cluster.ledger.pruners.peers import PeerView
 from cluster.ledger.pruners.registry import PRUNERS, make_pruner
+from cluster.ledger.pruners.view import PrunerView
 from tests.support.simulated_search import ledger_on
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -97,17 +97,17 @@ def proposal() -> Proposal:
     return Proposal({}, {}, {})
 
 
-def bracket(view: PeerView, place: int) -> int:
-    pruner = view.pruner
+def bracket(view: PrunerView, place: int) -> int:
+    pruner = view.study.pruner
     assert isinstance(pruner, optuna.pruners.HyperbandPruner)
     key = view.begin(proposal(), place)
     view.report(key, 1, 0.5)
-    return pruner._get_bracket_id(view, view._trial(key))
+    return pruner._get_bracket_id(view.study, view.trial(key))
 
 
 def test_a_hyperband_bracket_follows_from_name_and_place() -> None:
     views = [
-        PeerView(name, ["maximize"], make_pruner("hyperband", OPTIONS["hyperband"])) for name in ("7/a", "7/a", "7/b")
+        PrunerView(name, ["maximize"], make_pruner("hyperband", OPTIONS["hyperband"])) for name in ("7/a", "7/a", "7/b")
     ]
     forwards = [bracket(views[0], place) for place in range(30)]
     backwards = [bracket(views[1], place) for place in reversed(range(30))]
@@ -137,7 +137,7 @@ def test_patience_asks_only_about_what_stands_still(
     reports: list[float], stands: bool, direction: Direction, wrapped: str
 ) -> None:
     pruner = make_pruner("patience", {"patience": 2, "min_delta": 0.1, "wrapped": wrapped})
-    view = PeerView("peers", [direction], pruner)
+    view = PrunerView("peers", [direction], pruner)
     key = view.begin(proposal(), 0)
     answers = [view.report(key, step, value) for step, value in enumerate(reports, start=1)]
     assert answers[-1] is (stands and wrapped == "none"), "there is nobody to lose against"

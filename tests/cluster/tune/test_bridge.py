@@ -6,7 +6,7 @@ import pytest
 
 from cluster.jobs import Job, Output
 from cluster.tune.bridge import Bridge
-from cluster.work_thread import Failed, Finished, Reported
+from cluster.tune.work_thread import Failed, Finished, Reported
 from tests.support.job_script import Script
 
 

@@ -1,4 +1,6 @@
-"""What we rely on in Ray Tune's searcher, scheduler, callback and trainable: developer interfaces, without promises.
+"""What we rely on in Ray: developer interfaces of Tune, without promises, and the parts that no interface offers.
+
+``cluster/tune/internals.py`` names the private parts; the hooks are in ``cluster/tune/hooks.py`` and ``worker.py``.
 
 One real run writes down every call that Tune makes; the tables below say what it must be. A version of Ray that calls
 otherwise breaks these tests, and not a study.
@@ -7,23 +9,27 @@ otherwise breaks these tests, and not a study.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray import tune
+from ray._private import services
+from ray._raylet import AuthenticationTokenLoader
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayTaskError
 from ray.tune import Callback
-from ray.tune.execution.tune_controller import TuneController
+from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.utils.object_cache import _ObjectCache
 
-from cluster.tune.recorder import Recorder
-from cluster.tune.scheduler import SourceScheduler
-from cluster.tune.searcher import SourceSearcher
+from cluster.tune.hooks import Recorder, SourceScheduler, SourceSearcher
+from cluster.tune.internals import DONE, ENVIRONMENT, NODE_DIED, TUNE_LOG
 from cluster.tune.session import ray_session
 from cluster.tune.worker import JobTrainable
 from tests.support.recorded_tune import Call, Diarist, Notes, NotingCallback, NotingScheduler, NotingSearcher
@@ -74,10 +80,44 @@ def test_we_override_hooks_by_their_names_and_parameters(base: type) -> None:
         assert parameters(getattr(ours, hook)) == parameters(getattr(base, hook))
 
 
+def python_sources(*folders: str) -> str:
+    root = Path(ray.__file__).parent
+    return "\n".join(path.read_text() for folder in folders for path in sorted((root / folder).rglob("*.py")))
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_ray_still_reads_a_switch_that_we_set(name: str) -> None:
+    """By its name, or by a constant of this name (``environ.get(RAY_CHDIR_TO_TRIAL_DIR``)."""
+    read = re.compile(rf"(environ\.get|getenv)\(\s*[\"']?{name}[\"']?")
+    assert read.search(python_sources("tune")), f"{name} is read no more: see ENVIRONMENT in cluster/tune/internals.py"
+
+
+def test_ray_has_the_words_that_we_look_for() -> None:
+    server = Path(ray.__file__).parent / "core/src/ray/gcs/gcs_server"
+    assert NODE_DIED.encode() in server.read_bytes(), "a lost machine's actors have another error: see NODE_DIED"
+    assert tune.tune.logger.name == TUNE_LOG
+    assert DONE == "done"
+
+
+def test_a_session_keeps_to_loopback_its_folder_and_its_token() -> None:
+    assert "if not ray_constants.ENABLE_RAY_CLUSTER:" in inspect.getsource(services), "see loopback_only"
+    assert 'kwargs.pop("_temp_dir"' in inspect.getsource(ray.init), "see temporary_folder"
+    assert callable(AuthenticationTokenLoader.instance().reset_cache), "see forget_token"
+    assert "wait_for_processes" in inspect.signature(ray.shutdown).parameters
+
+
+def test_a_trial_says_its_resources_and_where_its_error_lies() -> None:
+    assert "self.placement_group_factory =" in inspect.getsource(Trial), "see resources_of"
+    for name in ("pickled_error_file", "error_file"):
+        assert isinstance(inspect.getattr_static(Trial, name), property), "see written_error"
+
+
 def test_the_words_and_the_private_parts_that_we_use_are_there() -> None:
     assert (TrialScheduler.CONTINUE, TrialScheduler.STOP) == ("CONTINUE", "STOP")
     assert Searcher.FINISHED == "FINISHED"
     assert "self._actor_cache = _ObjectCache(" in inspect.getsource(TuneController)
+    assert "self._actor_manager = RayActorManager(" in inspect.getsource(TuneController)
+    assert "self._tune_controller = tune_controller" in inspect.getsource(TrialRunnerWrapper)
     assert parameters(_ObjectCache.increase_max) == ["key", "by"]
     assert isinstance(inspect.getattr_static(_ObjectCache, "num_cached_objects"), property)
     assert isinstance(inspect.getattr_static(RayActorManager, "num_pending_actors"), property)

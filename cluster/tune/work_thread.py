@@ -1,4 +1,4 @@
-"""A work function that runs in a thread and says one thing at a time.
+"""A thread in which a work function runs, and whose events are read one at a time.
 
 Ray Tune drives its trials from outside, one step after the other, while a work function runs through and reports when
 it likes. The thread stands still in ``report`` until the next step, so what a stopped job has done depends on its own
@@ -11,16 +11,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
-from cluster.jobs import Output, Report, Stopped
+from cluster.jobs import Output, Report, Stopped, traceback_of
 
 HOLD_SECONDS = 0.5
-"""How long reports are held back where nobody may stop the work."""
+"""The time for which reports are held back where the work may not be stopped."""
 
 Held: TypeAlias = tuple[tuple[int, float], ...]
 """Steps and values, in order, that were reported before an event and not passed on."""
@@ -28,12 +26,12 @@ Held: TypeAlias = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class Reported:
-    """The work has come to a step, and waits.
+    """The work has come to a step, and waits there.
 
     Attributes:
-        step: how far it is.
-        value: the objective there.
-        held: the reports before it.
+        step: the step.
+        value: the objective at the step.
+        held: the reports before it that were not passed on.
     """
 
     step: int
@@ -46,8 +44,8 @@ class Finished:
     """The work is done.
 
     Attributes:
-        output: what it returned.
-        held: the reports before it.
+        output: the result.
+        held: the reports before it that were not passed on.
     """
 
     output: Output
@@ -60,7 +58,7 @@ class Failed:
 
     Attributes:
         error: the traceback.
-        held: the reports before it.
+        held: the reports before it that were not passed on.
     """
 
     error: str
@@ -69,10 +67,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Overrun:
-    """The work took more than it may, and cannot be stopped but with its process.
+    """The work took more time or memory than it may; only the end of its process stops it.
 
     Attributes:
-        reason: of what, and how much.
+        reason: the limit that was passed, in one line.
     """
 
     reason: str
@@ -86,20 +84,12 @@ def past_time_limit(seconds: float) -> str:
     return f"the job ran past its limit of {seconds:g} s"
 
 
-def describe(error: BaseException) -> str:
-    """Write down what a work function raised: its traceback, without our own frames above it."""
-    trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
-
-
 class WorkThread:
     """Runs one piece of work.
 
     Args:
         work: the work, given ``report``.
-        stoppable: whether it waits at each report, to be stopped there.
+        stoppable: True to let the work wait at each report, to be stopped there.
     """
 
     def __init__(self, work: Callable[[Report], Output], *, stoppable: bool = True) -> None:
@@ -109,19 +99,19 @@ class WorkThread:
         self._told = time.monotonic()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._go_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._waits = False  # in report, for us
+        self._waits = False  # the work, in report
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._thread.start()
 
     def next_event(self, seconds: float | None = None) -> Event:
-        """Let the work go on, and wait for what it says next. Not to be called after it has ended.
+        """Let the work go on, and wait for its next event. Not to be called after it has ended.
 
         Args:
             seconds: how long to wait; None: for ever.
 
         Raises:
-            TimeoutError: it has said nothing by then.
+            TimeoutError: there was no event by then.
         """
         if self._waits:
             self._go_on.put(True)
@@ -153,7 +143,7 @@ class WorkThread:
                 raise TypeError(f"a work function must return an Output, got {type(output).__name__}")
             event = Finished(output, self._release())
         except BaseException as error:  # SystemExit too: whatever the work does, the process lives on for the next job
-            event = Failed(describe(error), self._release())
+            event = Failed(traceback_of(error), self._release())
         self._events.put(event)
 
     def _report(self, step: int, value: float) -> None:

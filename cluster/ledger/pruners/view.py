@@ -1,4 +1,4 @@
-"""What a pruner may look at, so that it decides the same whatever happens to run beside a trial.
+"""The study that a pruner is shown, in which its decisions depend on nothing that happens to run beside a trial.
 
 Optuna's pruners compare a trial with all others of its study, as far as they have come. Here they see the trials of
 finished batches, and the one that reports.
@@ -21,7 +21,7 @@ from cluster.ledger.storage.connect import quiet_optuna
 
 
 class _FinishedBatches(InMemoryStorage):
-    """A storage that shows, to whoever asks for all trials, those of finished batches.
+    """A storage whose list of all trials is that of finished batches.
 
     Pruners ask in more ways than one: Hyperband does so through a study of its own over the same storage.
 
@@ -44,46 +44,52 @@ class _FinishedBatches(InMemoryStorage):
         return copy.deepcopy(shown) if deepcopy else shown
 
 
-class PeerView(optuna.Study):
+class PrunerView:
     """An in-memory study that shows its pruner the trials of finished batches only.
 
     It is rebuilt by beginning, reporting and ending the same trials again, batch by batch: rungs are not stored. To
     the pruner a trial's number is its place among the proposals, whenever and however often it began.
 
     Args:
-        name: what a pruner that deals trials out by a hash goes by, besides their numbers.
+        name: the study's name; Hyperband deals trials out by a hash of it and their numbers.
         directions: one an objective.
-        pruner: says whom to stop.
+        pruner: decides which trials stop.
+
+    Attributes:
+        study: what the pruner is given.
     """
 
     def __init__(self, name: str, directions: Sequence[Direction], pruner: BasePruner) -> None:
-        self._peers = _FinishedBatches()
+        self._storage = _FinishedBatches()
         with quiet_optuna():
-            optuna.create_study(study_name=name, storage=self._peers, directions=directions)
-        super().__init__(name, self._peers, pruner=pruner)
+            self.study = optuna.create_study(
+                study_name=name, storage=self._storage, directions=directions, pruner=pruner
+            )
+        self._id = self._storage.get_study_id_from_name(name)
+        self._pruner = pruner
         self._places: dict[int, int] = {}
 
     @property
     def history(self) -> list[FrozenTrial]:
         """The trials of finished batches in their order, failed ones included."""
-        return self._peers.history
+        return self._storage.history
 
     def begin(self, proposal: Proposal, place: int) -> int:
         """Let a trial in; a trial that starts over is let in again and forgets its first attempt.
 
         Args:
-            proposal: its parameters.
-            place: among all proposals, from 0.
+            proposal: the trial's parameters.
+            place: the trial's place among all proposals, from 0.
 
         Returns:
-            Its key for the other methods.
+            The trial's key for the other methods.
         """
         trial = create_trial(
             state=TrialState.RUNNING,
             params=dict(proposal.suggested),
             distributions=dict(proposal.distributions),
         )
-        key = int(self._storage.create_new_trial(self._study_id, template_trial=trial))
+        key = int(self._storage.create_new_trial(self._id, template_trial=trial))
         self._places[key] = place
         return key
 
@@ -96,12 +102,12 @@ class PeerView(optuna.Study):
             value: the objective there; a NaN is kept, and never stops a trial.
 
         Returns:
-            Whether to stop the trial.
+            True to stop the trial.
         """
-        if isinstance(self.pruner, NopPruner):
-            return False  # nobody looks at the value, now or later: it need not be kept
+        if isinstance(self._pruner, NopPruner):
+            return False  # no pruner looks at the value, now or later: it need not be kept
         self._storage.set_trial_intermediate_value(key, step, value)
-        return not math.isnan(value) and bool(self.pruner.prune(self, self._trial(key)))
+        return not math.isnan(value) and bool(self._pruner.prune(self.study, self.trial(key)))
 
     def end(self, key: int, state: TrialState, values: Sequence[float]) -> None:
         """Take note of how a trial ended.
@@ -119,9 +125,14 @@ class PeerView(optuna.Study):
         Args:
             keys: all trials of the batch, each ended, in the order of their proposals.
         """
-        self.history.extend(self._trial(key) for key in keys)
+        self.history.extend(self.trial(key) for key in keys)
 
-    def _trial(self, key: int) -> FrozenTrial:
+    def trial(self, key: int) -> FrozenTrial:
+        """Return a trial as the pruner is given it.
+
+        Args:
+            key: from :meth:`begin`.
+        """
         trial = copy.copy(self._storage.get_trial(key))
         trial.number = self._places[key]
         return trial

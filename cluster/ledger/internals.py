@@ -1,0 +1,83 @@
+"""The parts of Optuna without a public interface, each named here and nowhere else in the project.
+
+``tests/cluster/test_optuna_contract.py`` holds Optuna to what the docstrings below rely on, and ``pyproject.toml`` pins
+the minor version that it was run with.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialIntermediateValueModel
+from optuna.trial import FrozenTrial
+from sqlalchemy import orm
+
+
+def key_in_storage(trial: FrozenTrial) -> int:
+    """Return a trial's key in its storage, which is unique over all studies.
+
+    Relies on ``FrozenTrial._trial_id``: the number that every method of a storage takes as ``trial_id``. Optuna's
+    public ``number`` counts within one study.
+    """
+    return int(trial._trial_id)
+
+
+def engine_of(storage: RDBStorage) -> sqlalchemy.Engine:
+    """Return the SQLAlchemy engine of a storage.
+
+    Relies on the undocumented attribute ``RDBStorage.engine``: all connections of the storage come from it, so that its
+    events see each statement, and disposing of it closes them.
+    """
+    return storage.engine
+
+
+def replace_reports(session: orm.Session, trial: int, reports: Mapping[int, float]) -> None:
+    """Write all reports of a trial, in place of those that it had.
+
+    Relies on ``optuna.storages._rdb.models.TrialIntermediateValueModel``: a row a report, with the columns
+    ``trial_id``, ``step``, ``intermediate_value`` and ``intermediate_value_type``, the last two as
+    ``intermediate_value_to_stored_repr`` makes them of a float; NaN and the infinities have no value, but a type.
+    ``set_trial_intermediate_value``, the public way, takes a transaction a report.
+
+    Args:
+        session: in a transaction.
+        trial: the trial's key in the storage.
+        reports: value by step; at least one.
+    """
+    table = TrialIntermediateValueModel
+    rows = []
+    for step, value in reports.items():
+        stored, kind = table.intermediate_value_to_stored_repr(value)
+        rows.append({"trial_id": trial, "step": step, "intermediate_value": stored, "intermediate_value_type": kind})
+    session.execute(sqlalchemy.delete(table).where(table.trial_id == trial))
+    session.execute(sqlalchemy.insert(table), rows)
+
+
+class SharedTrial(FrozenTrial):
+    """An ended trial of which copies, also deep ones, share what they hold.
+
+    Studies and samplers copy all trials that they are given, deeply; with hundreds of trials that takes longer than a
+    proposal. Ended trials do not change.
+
+    Relies on ``FrozenTrial`` keeping its state in ``__dict__``, and ``intermediate_values`` as a plain attribute of it.
+    """
+
+    @classmethod
+    def of(cls, trial: FrozenTrial, reports: dict[int, float]) -> SharedTrial:
+        """Return an ended trial with other reports.
+
+        Args:
+            trial: the ended trial; it stays as it is.
+            reports: value by step.
+        """
+        shared = cls.__new__(cls)
+        vars(shared).update(vars(trial))
+        shared.intermediate_values = reports
+        return shared
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedTrial:
+        return copy.copy(self)
