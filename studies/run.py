@@ -25,6 +25,7 @@ from studies.report.tables import BEST_COLUMNS
 from studies.report.warnings import study_warnings
 from studies.report.write import write_results
 from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.store.spent import Spent
@@ -145,7 +146,7 @@ def run_study(
         finally:
             storage.remove_session()
             storage.engine.dispose()
-        return _finish(folder, spec, [dataset.name for dataset in datasets], ran=ran)
+        return _finish(StudyArchive(folder), ran=ran)
 
 
 def _run(
@@ -196,20 +197,20 @@ def _run(
         show()
 
 
-def _finish(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, ran: bool) -> StudyResult:
-    results, trials = write_results(folder, spec, datasets)
-    warnings = study_warnings(folder, spec, datasets, trials, results)
+def _finish(archive: StudyArchive, *, ran: bool) -> StudyResult:
+    results, trials = write_results(archive)
+    warnings = study_warnings(archive, trials, results)
     try:
-        track_results(folder, spec, results)
+        track_results(archive, results)
     except TrackingError as error:
         warnings.append(str(error))
     return StudyResult(
-        folder=folder.path,
+        folder=archive.folder.path,
         rows=results.best,
         best=pd.DataFrame(results.best, columns=list(BEST_COLUMNS)),
         best_by_method=pd.DataFrame(results.best_by_method, columns=list(BEST_COLUMNS)),
         trials=trials,
         ran=ran,
-        missing=tuple(name for name in datasets if name not in {row["dataset"] for row in results.best}),
+        missing=tuple(name for name in archive.datasets if name not in {row["dataset"] for row in results.best}),
         warnings=tuple(warnings),
     )

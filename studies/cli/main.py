@@ -123,28 +123,27 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
 def best(folder: StudyDir, as_json: AsJson = False) -> None:
     """Show the best configuration per dataset, with its confirmed test score and that of its feature list."""
     from studies.report.results import collect
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
 
-    study = StudyFolder(folder)
-    begun, datasets = read_study(study)
-    rows = collect(study, begun, datasets).best
+    study = StudyArchive(StudyFolder(folder))
+    rows = collect(study).best
     if as_json:
         print_json({"best": rows})
     else:
-        _print_best(rows, begun.objective)
+        _print_best(rows, study.spec.objective)
 
 
 @app.command()
 def report(folder: StudyDir) -> None:
     """Write tables, plots and report.html again from a study's records."""
     from studies.report.write import write_results
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
 
-    study = StudyFolder(folder)
-    write_results(study, *read_study(study))
-    typer.echo(study.report)
+    study = StudyArchive(StudyFolder(folder))
+    write_results(study)
+    typer.echo(study.folder.report)
 
 
 @app.command()
@@ -161,12 +160,12 @@ def track(
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
     from studies.tracking.send import send_results
 
-    study = StudyFolder(folder)
-    sent = send_results(study, *read_study(study), mode=mode, project=project, entity=entity)
+    study = StudyArchive(StudyFolder(folder))
+    sent = send_results(study, mode=mode, project=project, entity=entity)
     typer.echo(f"{sent} runs sent")
 
 

@@ -30,6 +30,7 @@ from studies.plan.progress import DatasetProgress
 from studies.report.feature_list import columns_of, to_measure
 from studies.report.tables import last_line
 from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.openings import Opening, PendingTest
 from studies.store.record import RecordError, read_record, read_test, trial_record
@@ -327,9 +328,10 @@ class DatasetPlan:
             for record in one.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]
+        archive = StudyArchive(self.folder)
         for one in opened:
             length = max(one.records[0]["k"], *self._k_values(), 1)
-            tests += to_measure(self.folder, one, columns_of(self.folder, one, self.dataset.feature_names, length))
+            tests += to_measure(archive, one, columns_of(archive, one, self.dataset.feature_names, length))
         return tests
 
     def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:

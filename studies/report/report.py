@@ -16,8 +16,8 @@ from studies.report.feature_list import has_failed
 from studies.report.figures import AXIS_TITLES, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.spec.objective import ObjectiveSpec
+from studies.store.archive import StudyArchive
 from studies.store.files import write_text
-from studies.store.folder import StudyFolder
 from studies.store.record_schema import Ended, Stage
 
 _ABSENT = "—"
@@ -37,7 +37,7 @@ _CAPTIONS = {
 
 
 def write_report(
-    folder: StudyFolder,
+    archive: StudyArchive,
     best: Sequence[BestRow],
     best_by_method: Sequence[BestRow],
     trials: pd.DataFrame,
@@ -52,7 +52,7 @@ def write_report(
     """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         trials: the trials table (:func:`studies.report.tables.trials_table`).
@@ -66,6 +66,7 @@ def write_report(
     Raises:
         OSError: a file cannot be written.
     """
+    folder = archive.folder
     objective = ObjectiveSpec() if objective is None else objective
     documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
     figures = {name: _figure(documents, name, caption) for name, caption in _CAPTIONS.items()}
@@ -74,7 +75,7 @@ def write_report(
     sections = [
         section(
             "Best configuration per dataset",
-            _best_table(best, objective) + _lists_note(folder, best),
+            _best_table(best, objective) + _lists_note(archive, best),
             _baselines_note(best),
         ),
         section(
@@ -92,7 +93,7 @@ def write_report(
         *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
         section(
             "Trials and cost",
-            _cost_table(trials, study_cost(folder, sorted(set(trials["dataset"])), cpus=cpus)),
+            _cost_table(trials, study_cost(archive, sorted(set(trials["dataset"])), cpus=cpus)),
             "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
         ),
         section("Failures", _failures(trials)),
@@ -163,10 +164,10 @@ def _best_table(best: Sequence[BestRow], objective: ObjectiveSpec) -> str:
     return table([*head, "Settings"], rows)
 
 
-def _lists_note(folder: StudyFolder, best: Sequence[BestRow]) -> str:
+def _lists_note(archive: StudyArchive, best: Sequence[BestRow]) -> str:
     """Say where lists were not measured, and what measures them; an attempt that failed is not repeated."""
     lacking = [choice for choice in best if choice["list_test_score"] is None]
-    failed = sorted(choice["dataset"] for choice in lacking if has_failed(folder, choice))
+    failed = sorted(choice["dataset"] for choice in lacking if has_failed(archive, choice))
     waiting = sorted({choice["dataset"] for choice in lacking}.difference(failed))
     notes = ""
     if failed:

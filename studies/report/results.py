@@ -11,11 +11,10 @@ from studies.choice.best import BestRow, best_row, stability_of
 from studies.choice.selection import Confirmed, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import TradeOff, trade_offs
 from studies.report.feature_list import columns_of, list_scores
-from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError, iter_records, read_test
+from studies.store.record import RecordError
 from studies.store.record_schema import Stage
-from studies.store.study_file import read_columns
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Results:
     trade_offs: list[TradeOff] = field(default_factory=list)
 
 
-def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Confirmed]:
+def confirmed_of(archive: StudyArchive, dataset: str) -> list[Confirmed]:
     """Return a dataset's confirmed configurations, best first.
 
     A study that was extended may have confirmed others before, that are no longer among those it chooses.
@@ -43,8 +42,8 @@ def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Con
     Raises:
         RecordError: the records do not fit together.
     """
-    records = list(iter_records(folder, dataset))
-    with _fitting_together(folder, dataset):
+    spec, records = archive.spec, archive.records(dataset)
+    with _fitting_together(archive.folder, dataset):
         search = (record for record in records if record["stage"] == Stage.SEARCH)
         chosen = to_confirm(search, top=spec.confirm.top, objective=spec.objective)
         return confirmed(
@@ -66,33 +65,38 @@ def _fitting_together(folder: StudyFolder, dataset: str) -> Iterator[None]:
         raise RecordError(f"{folder.records / dataset}: its records do not fit together ({cause})") from error
 
 
-def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Results:
+def collect(archive: StudyArchive, datasets: Sequence[str] | None = None) -> Results:
     """Gather the confirmed configurations of a study, with their test accuracies where these were opened.
+
+    Args:
+        archive: the study.
+        datasets: those to gather; None: all.
 
     Raises:
         RecordError: a record is damaged.
     """
     results = Results([], [], {})
-    for dataset in datasets:
-        ranked = confirmed_of(folder, spec, dataset)
+    spec = archive.spec
+    for dataset in archive.datasets if datasets is None else datasets:
+        ranked = confirmed_of(archive, dataset)
         if spec.objective.several:
-            search = (record for record in iter_records(folder, dataset) if record["stage"] == Stage.SEARCH)
+            search = (record for record in archive.records(dataset) if record["stage"] == Stage.SEARCH)
             means = {one.number: one.scores for one in ranked if one.complete}
             results.trade_offs.extend(trade_offs(search, means, spec.objective))
         if not ranked:
             continue
-        names = results.feature_names[dataset] = read_columns(folder, dataset)
-        with _fitting_together(folder, dataset):
-            rows = [_row(folder, spec, one, names) for one in to_open(ranked)]
+        names = results.feature_names[dataset] = archive.columns(dataset)
+        with _fitting_together(archive.folder, dataset):
+            rows = [_row(archive, one, names) for one in to_open(ranked)]
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results
 
 
-def _row(folder: StudyFolder, spec: StudySpec, one: Confirmed, names: Sequence[str]) -> BestRow:
-    columns = columns_of(folder, one, names, one.records[0]["k"])
-    tests = [read_test(folder, record["dataset"], record["number"]) for record in one.records]
-    scores = list_scores(folder, one, columns, spec.objective)
+def _row(archive: StudyArchive, one: Confirmed, names: Sequence[str]) -> BestRow:
+    columns = columns_of(archive, one, names, one.records[0]["k"])
+    tests = [archive.test(record["dataset"], record["number"]) for record in one.records]
+    scores = list_scores(archive, one, columns)
     return best_row(
         one,
         columns,

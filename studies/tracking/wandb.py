@@ -19,9 +19,9 @@ from dst.errors import InputError, unknown_name
 from studies.choice.best import BestRow
 from studies.spec.documents import read_json
 from studies.spec.wandb_names import check_name
+from studies.store.archive import StudyArchive
 from studies.store.files import open_for_lock, write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_records, read_test
 from studies.surroundings import standard_streams, stated_home
 from studies.tracking.runs import TrackedRun, study_run, trial_run
 
@@ -43,7 +43,7 @@ class TrackingError(Exception):
 @standard_streams()
 @stated_home()
 def track(
-    folder: StudyFolder,
+    archive: StudyArchive,
     *,
     study_name: str,
     project: str,
@@ -63,7 +63,7 @@ def track(
     mode more private, never less.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         study_name: the study's name; two studies of one project need two names.
         project: the W&B project.
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
@@ -80,6 +80,7 @@ def track(
         TrackingError: W&B failed, or another process is sending this study; the message is one line.
         RecordError: a record is damaged.
     """
+    folder = archive.folder
     for kind, given, valid in (("W&B mode", mode, get_args(Mode)), ("choice of W&B runs", runs, get_args(Runs))):
         if given not in valid:
             raise InputError(unknown_name(kind, given, valid))
@@ -94,10 +95,10 @@ def track(
         return 0
     with _locked(folder), _environment(folder):
         sender = _Sender(folder, project=project, entity=entity, mode=mode)
-        for record in iter_records(folder) if runs == "trials" else ():
-            test = read_test(folder, record["dataset"], record["number"])
+        for record in archive.all_records() if runs == "trials" else ():
+            test = archive.test(record["dataset"], record["number"])
             sender.send(trial_run(study_name, record, test))
-        sender.send(study_run(study_name, iter_records(folder), best, best_by_method))
+        sender.send(study_run(study_name, archive.all_records(), best, best_by_method))
         return sender.count
 
 
