@@ -88,18 +88,20 @@ def trial_run(study: str, record: Record, test: TestRecord | None) -> TrackedRun
         test: its test accuracies, or None while its test rows have not been opened.
     """
     dataset, number = record["dataset"], record["number"]
-    asked = ("dataset", "number", "stage", "source", "seed", "seed_index", "split", "k", "method", "sparsity", "l2")
+    stage, state = str(record["stage"]), str(record["state"])  # of an enum W&B would write the member's name
+    asked = ("dataset", "number", "source", "seed", "seed_index", "split", "k", "method", "sparsity", "l2")
     return TrackedRun(
         id=run_id(study, dataset, number),
         name=run_label(f"{dataset}/{number}"),
         group=run_label(dataset),
-        job_type=str(record["stage"]),
-        tags=(str(record["state"]),),
+        job_type=stage,
+        tags=(state,),
         config={
             "study": study,
             **(record.get("settings") or {}),
             **(record.get("params") or {}),
             **{key: record.get(key) for key in asked},
+            "stage": stage,
         },
         history=_history(record),
         summary=_summary(record, test),
@@ -175,7 +177,7 @@ def _summary(record: Record, test: TestRecord | None) -> dict[str, Any]:
         "flops",
     )
     also = ("flops_ratio", "engine", "peak_rss_bytes", "stopped_at")
-    summary: dict[str, Any] = {key: record.get(key) for key in ("state", *results, *also)}
+    summary: dict[str, Any] = {"state": str(record["state"]), **{key: record.get(key) for key in (*results, *also)}}
     nnz = record.get("nnz")
     summary["nnz"] = sum(nnz) if nnz else None
     summary["error"] = last_line(record.get("error"))
