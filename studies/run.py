@@ -8,7 +8,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from cluster.ledger.storage.connect import StorageError, open_storage, quiet_opt
 from cluster.runners import RUNNERS, Resources
 from dst.errors import InputError
 from dst.resources import usable_cores
+from studies.choice.best import BestRow
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger, search_space
@@ -26,6 +26,7 @@ from studies.report.tables import BEST_COLUMNS
 from studies.report.warnings import study_warnings
 from studies.report.write import write_results
 from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.store.spent import Spent
@@ -54,7 +55,7 @@ class StudyResult:
     """
 
     folder: Path
-    rows: list[dict[str, Any]]
+    rows: list[BestRow]
     best: pd.DataFrame
     best_by_method: pd.DataFrame
     trials: pd.DataFrame
@@ -145,7 +146,7 @@ def run_study(
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         finally:
             storage.close()
-        return _finish(folder, spec, [dataset.name for dataset in datasets], ran=ran)
+        return _finish(StudyArchive(folder), ran=ran)
 
 
 def _run(
@@ -187,20 +188,20 @@ def _run(
         show()
 
 
-def _finish(folder: StudyFolder, spec: StudySpec, datasets: list[str], *, ran: bool) -> StudyResult:
-    results, trials = write_results(folder, spec, datasets)
-    warnings = study_warnings(folder, spec, datasets, trials, results)
+def _finish(archive: StudyArchive, *, ran: bool) -> StudyResult:
+    results, trials = write_results(archive)
+    warnings = study_warnings(archive, trials, results)
     try:
-        track_results(folder, spec, results)
+        track_results(archive, results)
     except TrackingError as error:
         warnings.append(str(error))
     return StudyResult(
-        folder=folder.path,
+        folder=archive.folder.path,
         rows=results.best,
         best=pd.DataFrame(results.best, columns=list(BEST_COLUMNS)),
         best_by_method=pd.DataFrame(results.best_by_method, columns=list(BEST_COLUMNS)),
         trials=trials,
         ran=ran,
-        missing=tuple(name for name in datasets if name not in {row["dataset"] for row in results.best}),
+        missing=tuple(name for name in archive.datasets if name not in {row["dataset"] for row in results.best}),
         warnings=tuple(warnings),
     )

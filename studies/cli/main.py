@@ -37,6 +37,7 @@ from studies.report.cost import as_mib
 from studies.surroundings import say, standard_streams, stated_home
 
 if TYPE_CHECKING:
+    from studies.choice.best import BestRow
     from studies.spec.objective import ObjectiveSpec
 
 app = typer.Typer(
@@ -122,28 +123,27 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
 def best(folder: StudyDir, as_json: AsJson = False) -> None:
     """Show the best configuration per dataset, with its confirmed test score and that of its feature list."""
     from studies.report.results import collect
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
 
-    study = StudyFolder(folder)
-    begun, datasets = read_study(study)
-    rows = collect(study, begun, datasets).best
+    study = StudyArchive(StudyFolder(folder))
+    rows = collect(study).best
     if as_json:
         print_json({"best": rows})
     else:
-        _print_best(rows, begun.objective)
+        _print_best(rows, study.spec.objective)
 
 
 @app.command()
 def report(folder: StudyDir) -> None:
     """Write tables, plots and report.html again from a study's records."""
     from studies.report.write import write_results
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
 
-    study = StudyFolder(folder)
-    write_results(study, *read_study(study))
-    typer.echo(study.report)
+    study = StudyArchive(StudyFolder(folder))
+    write_results(study)
+    typer.echo(study.folder.report)
 
 
 @app.command()
@@ -160,12 +160,12 @@ def track(
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
-    from studies.store.study_file import read_study
     from studies.tracking.send import send_results
 
-    study = StudyFolder(folder)
-    sent = send_results(study, *read_study(study), mode=mode, project=project, entity=entity)
+    study = StudyArchive(StudyFolder(folder))
+    sent = send_results(study, mode=mode, project=project, entity=entity)
     typer.echo(f"{sent} runs sent")
 
 
@@ -296,7 +296,7 @@ def _status_of(error: Exception) -> int | None:
     return 1 if isinstance(error, failed_work) else None
 
 
-def _print_best(rows: Sequence[dict[str, Any]], objective: ObjectiveSpec) -> None:
+def _print_best(rows: Sequence[BestRow], objective: ObjectiveSpec) -> None:
     if not rows:
         typer.echo("No configuration is confirmed yet.")
         return
@@ -305,7 +305,7 @@ def _print_best(rows: Sequence[dict[str, Any]], objective: ObjectiveSpec) -> Non
         settings = ", ".join(f"{name} {as_number(value)}" for name, value in row["params"].items() if name != "method")
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
         test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
-        lists = [_list_score(row[key]) for key in ("list_val_score", "list_test_score")]
+        lists = [_list_score(row["list_val_score"]), _list_score(row["list_test_score"])]
         place = [row["dataset"], row["method"], row["importance"], str(row["k"])]
         table.append([*place, as_number(row["val_score"]), test, *lists, settings])
     lists = [f"list: validation {objective.judged_by_title}", "list: test accuracy"]

@@ -148,12 +148,13 @@ def export(
 
     from studies.report.export import export_best
     from studies.report.ranking import FitProgress
+    from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
 
     torch.set_num_threads(1)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"--to must name a folder that does not exist or is empty, but got {to}")
-    document = export_best(StudyFolder(folder), dataset, to, FitProgress)
+    document = export_best(StudyArchive(StudyFolder(folder)), dataset, to, FitProgress)
     if as_json:
         print_json(document)
         return

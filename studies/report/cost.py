@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studies.store.folder import StudyFolder
+from cluster.ledger.entries import State
+from studies.store.archive import StudyArchive
 from studies.store.lock import owner_lives
-from studies.store.record import iter_lists, iter_records, read_test
+from studies.store.record_schema import Ended
 from studies.store.spent import read_spent
 
 
@@ -64,34 +65,34 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
     return sum(costs, Cost())
 
 
-def study_cost(folder: StudyFolder, datasets: Iterable[str], *, cpus: float) -> dict[str, Cost]:
+def study_cost(archive: StudyArchive, datasets: Iterable[str], *, cpus: float) -> dict[str, Cost]:
     """Return what each dataset has cost.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         datasets: their names.
         cpus: cores of a trial, for what does not say how many it had.
 
     Raises:
         RecordError: a record, or the note of what is spent, is damaged.
     """
-    spent = read_spent(folder.spent)
+    spent = read_spent(archive.folder.spent)
     lost = Counter(spent.lost)
-    if not owner_lives(folder):  # a run that died could not say so
+    if not owner_lives(archive.folder):  # a run that died could not say so
         lost.update(spent.running)
     costs = {}
     for dataset in datasets:
         cost = Cost()
         settled = set()
-        for record in iter_records(folder, dataset):
+        for record in archive.records(dataset):
             key = f"{dataset}/{record['number']}"
             settled.add(key)
             cost += _cost_of(record, _KINDS[record["state"]], cpus)
-            test = read_test(folder, dataset, record["number"])
+            test = archive.test(dataset, record["number"])
             if test is not None:
                 settled.add(f"{key}.test")
                 cost += _cost_of(test, "failed" if test.get("error") else "useful", cpus)
-        for measured in iter_lists(folder, dataset):
+        for measured in archive.lists(dataset):
             settled.add(f"{dataset}/{measured['number']}.list-{measured['seeds']}")
             cost += _cost_of(measured, "failed" if measured.get("error") else "useful", cpus)
         again = sum(seconds for key, seconds in lost.items() if _dataset(key) == dataset and key not in settled)
@@ -99,7 +100,7 @@ def study_cost(folder: StudyFolder, datasets: Iterable[str], *, cpus: float) -> 
     return costs
 
 
-_KINDS = {"finished": "useful", "stopped": "stopped", "failed": "failed"}
+_KINDS: Mapping[Ended, str] = {State.FINISHED: "useful", State.STOPPED: "stopped", State.FAILED: "failed"}
 
 
 def _cost_of(record: Mapping[str, Any], kind: str, cpus: float) -> Cost:

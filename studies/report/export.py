@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
 from dst.topology.methods import METHODS
+from studies.choice.best import BestRow
 from studies.report.ranking import FitProgress, ranked_table
 from studies.report.results import collect
 from studies.report.write import winner_spec
 from studies.spec.dataset import DatasetSpec
 from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.files import TEMP_SUFFIX, write_text
-from studies.store.folder import StudyFolder
-from studies.store.study_file import read_resolved, read_study
 
 _OWN = ("sparsity", "l2", "hidden", "epochs", "patience", "batch_size", "lr", "threads")
 """Settings that the selector has as parameters of their own."""
@@ -32,7 +32,7 @@ _OF_THE_STUDY = ("number", "method", "importance", "params", *_SCORES)
 
 
 def export_best(
-    folder: StudyFolder, name: str, to: Path, progress: Callable[[int, int], FitProgress]
+    archive: StudyArchive, name: str, to: Path, progress: Callable[[int, int], FitProgress]
 ) -> dict[str, Any]:
     """Refit the winner of a dataset on all rows, and write spec, ranked columns, selector and where they come from.
 
@@ -40,7 +40,7 @@ def export_best(
     scores are averaged. The files are written to a folder beside ``to``, which takes its name when all are there.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         name: one of its datasets.
         to: where to; does not exist, or is an empty folder.
         progress: shows how far the fit is, made from the number of networks and of epochs.
@@ -53,15 +53,17 @@ def export_best(
         RecordError: a record is damaged.
         OSError: a file cannot be written.
     """
-    spec, names = read_study(folder)
+    spec, names = archive.spec, archive.datasets
     if name not in names:
         raise InputError(unknown_name("dataset", name, names))
-    rows = collect(folder, spec, [name]).best
+    rows = collect(archive, [name]).best
     if not rows:
-        raise InputError(f"{folder.path} has no confirmed configuration of {name} yet: run the study to its end first")
+        raise InputError(
+            f"{archive.folder.path} has no confirmed configuration of {name} yet: run the study to its end first"
+        )
     row = rows[0]
     use = spec.datasets[names.index(name)]
-    dataset = _load(folder, use, name)
+    dataset = _load(use, name, archive.resolved["datasets"][name])
     selector = _selector(spec, use, dataset, row)
     epochs = int(selector.epochs)
     with progress(row["seeds"], epochs) as shown:
@@ -78,8 +80,8 @@ def export_best(
         "k": row["k"],
         "repeats": row["seeds"],
         "selected": [dataset.feature_names[column] for column in selector.order_[: row["k"]]],
-        "study": {key: row[key] for key in _OF_THE_STUDY},
-        "versions": read_resolved(folder).get("versions", {}),
+        "study": {key: value for key, value in row.items() if key in _OF_THE_STUDY},
+        "versions": archive.resolved.get("versions", {}),
     }
     to = to.expanduser().resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -98,18 +100,18 @@ def export_best(
     return document
 
 
-def _load(folder: StudyFolder, use: DatasetSpec, name: str) -> Dataset:
+def _load(use: DatasetSpec, name: str, resolved: Mapping[str, Any]) -> Dataset:
     """Return the table as the study used it."""
     dataset = use.load_table()
     if use.removal is not None:
         dataset = remove_values(dataset, use.removal)
-    noted = read_resolved(folder)["datasets"][name].get("content_sha256")
+    noted = resolved.get("content_sha256")
     if dataset.content_sha256 != noted:
         raise InputError(f"{name} has changed since the study: its content's SHA-256 must be {noted}")
     return dataset
 
 
-def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str, Any]) -> SparseFeatureSelector:
+def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow) -> SparseFeatureSelector:
     from dst.rankers import parameters
 
     method = row["method"]

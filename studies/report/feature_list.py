@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from studies.choice.best import BestRow
 from studies.choice.selection import Confirmed
 from studies.report.tables import ranked_features
-from studies.spec.objective import ObjectiveSpec
-from studies.store.folder import StudyFolder
+from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
-from studies.store.record import iter_lists, read_list
 
 _MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_accuracy"}
 """The scorer's result, by the objective's name for it on validation rows."""
@@ -40,11 +39,11 @@ class ListScores:
     test: float | None
 
 
-def columns_of(folder: StudyFolder, one: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
+def columns_of(archive: StudyArchive, one: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
     """Return the first columns of a configuration's feature list.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         one: the configuration.
         names: the dataset's column names.
         length: how many columns.
@@ -52,15 +51,15 @@ def columns_of(folder: StudyFolder, one: Confirmed, names: Sequence[str], length
     Raises:
         RecordError: scores are missing or damaged.
     """
-    ranking = ranked_features(folder, one.records, one.importance, one.records[0]["k"], names)
+    ranking = ranked_features(archive, one.records, one.importance, one.records[0]["k"], names)
     return tuple(ranking["column"].tolist()[:length])
 
 
-def to_measure(folder: StudyFolder, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:
+def to_measure(archive: StudyArchive, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:
     """Return what is to be measured of a list; an attempt that failed is not repeated.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         one: the configuration.
         columns: its list, as long as the largest K.
 
@@ -69,17 +68,16 @@ def to_measure(folder: StudyFolder, one: Confirmed, columns: Sequence[int]) -> l
     """
     seeds = len(one.records)
     pending = (PendingList(record, one.importance, tuple(columns), seeds) for record in one.records)
-    return [each for each in pending if not _measured(folder, each)]
+    return [each for each in pending if not _measured(archive, each)]
 
 
-def list_scores(folder: StudyFolder, one: Confirmed, columns: Sequence[int], objective: ObjectiveSpec) -> ListScores:
+def list_scores(archive: StudyArchive, one: Confirmed, columns: Sequence[int]) -> ListScores:
     """Return what the top K columns of a configuration's list are worth, where each seed has measured this very list.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         one: the configuration.
         columns: its top K.
-        objective: what is optimised.
 
     Raises:
         RecordError: what was measured is damaged.
@@ -87,22 +85,25 @@ def list_scores(folder: StudyFolder, one: Confirmed, columns: Sequence[int], obj
     k, seeds = len(columns), len(one.records)
     found: dict[str, list[float]] = {"validation": [], "test": []}
     for record in one.records:
-        document = read_list(folder, record["dataset"], record["number"], seeds)
+        document = archive.list_of(record["dataset"], record["number"], seeds)
         if document is None or document["importance"] != one.importance or document["columns"][:k] != list(columns):
             return ListScores(None, None)
-        for part, measure in (("validation", _MEASURES[objective.judged_by]), ("test", "accuracy")):
-            value = document[part].get(str(k), {}).get(measure)
-            if value is not None:
-                found[part].append(value)
+        for part, measure, by_k in (
+            ("validation", _MEASURES[archive.spec.objective.judged_by], document["validation"]),
+            ("test", "accuracy", document["test"]),
+        ):
+            judged: Mapping[str, Any] = by_k.get(str(k), {"accuracy": None})
+            if judged.get(measure) is not None:
+                found[part].append(judged[measure])
     means = {part: float(np.mean(values)) if len(values) == seeds else None for part, values in found.items()}
     return ListScores(**means)
 
 
-def has_failed(folder: StudyFolder, row: Mapping[str, Any]) -> bool:
+def has_failed(archive: StudyArchive, row: BestRow) -> bool:
     """Say whether the list of a configuration has been tried and cannot be measured.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         row: the configuration, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
 
     Raises:
@@ -112,12 +113,12 @@ def has_failed(folder: StudyFolder, row: Mapping[str, Any]) -> bool:
         one.get("error") is not None
         and (one["source"], one["seeds"], one["importance"]) == (row["number"], row["seeds"], row["importance"])
         and one["columns"][: row["k"]] == list(row["features"])
-        for one in iter_lists(folder, row["dataset"])
+        for one in archive.lists(row["dataset"])
     )
 
 
-def _measured(folder: StudyFolder, pending: PendingList) -> bool:
-    document = read_list(folder, pending.record["dataset"], pending.record["number"], pending.seeds)
+def _measured(archive: StudyArchive, pending: PendingList) -> bool:
+    document = archive.list_of(pending.record["dataset"], pending.record["number"], pending.seeds)
     return (
         document is not None
         and tuple(document["columns"]) == pending.columns

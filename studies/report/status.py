@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from cluster.ledger.durable import read_entries
-from cluster.ledger.entries import SEARCH, Entry, LedgerError, State
+from cluster.ledger.entries import Entry, LedgerError, State
 from cluster.ledger.storage.connect import StorageError, open_storage
 from dst.errors import InputError
 from studies.report.cost import study_cost, total_cost
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
+from studies.store.record_schema import Stage
 from studies.store.spent import read_spent
-from studies.store.study_file import read_resolved, read_study, storage_name
+from studies.store.study_file import storage_name
 
 
 def study_status(path: Path) -> dict[str, Any]:
@@ -28,9 +30,9 @@ def study_status(path: Path) -> dict[str, Any]:
         InputError: the folder holds no study, or its storage cannot be opened.
         RecordError: a record is damaged.
     """
-    folder = StudyFolder(path.expanduser().resolve())
-    spec, names = read_study(folder)
-    identity = str(read_resolved(folder)["id"])
+    archive = StudyArchive(StudyFolder(path.expanduser().resolve()))
+    folder, spec, names = archive.folder, archive.spec, archive.datasets
+    identity = str(archive.resolved["id"])
     better = min if spec.objective.direction == "minimize" else max
     try:
         storage = open_storage(spec.storage or folder.storage, create=False)
@@ -41,14 +43,14 @@ def study_status(path: Path) -> dict[str, Any]:
         for name in names:
             entries = _entries(storage, storage_name(spec, identity, name))
             counts = Counter(entry.state for entry in entries)
-            values = [entry.value for entry in entries if entry.stage == SEARCH and entry.value is not None]
+            values = [entry.value for entry in entries if entry.stage == Stage.SEARCH and entry.value is not None]
             datasets[name] = {
                 **{state.value: counts[state] for state in State},
                 "best_value": better(values, default=None),
             }
     finally:
         storage.close()
-    costs = study_cost(folder, names, cpus=spec.resources.cpus)
+    costs = study_cost(archive, names, cpus=spec.resources.cpus)
     spent = read_spent(folder.spent)
     by_dataset = {name: cost.to_json() for name, cost in costs.items()}
     return {

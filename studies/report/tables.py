@@ -11,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cluster.ledger.entries import State
 from dst.scoring import mean_scores, rank_columns, tie_order
+from studies.choice.best import BestRow
+from studies.choice.selection import importances_of
 from studies.choice.trade_offs import TradeOff
 from studies.report.test_scores import opened_scores
+from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
-from studies.store.folder import StudyFolder
-from studies.store.record import RecordError, iter_records, read_scores
+from studies.store.record import RecordError
+from studies.store.record_schema import Record
 
 TRIAL_COLUMNS: Mapping[str, str] = {
     "dataset": "string",
@@ -73,14 +77,12 @@ BEST_COLUMNS = (
 )
 """Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
 
-Row = Mapping[str, Any]
 
-
-def trials_table(folder: StudyFolder) -> pd.DataFrame:
+def trials_table(archive: StudyArchive) -> pd.DataFrame:
     """Gather all records into one table, sorted by dataset and number.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
 
     Returns:
         One row per record, columns and dtypes as in :data:`TRIAL_COLUMNS` whatever the records hold. ``params`` (what
@@ -92,7 +94,7 @@ def trials_table(folder: StudyFolder) -> pd.DataFrame:
     Raises:
         RecordError: a record is damaged.
     """
-    rows = [_trial_row(record) for record in iter_records(folder)]
+    rows = [_trial_row(record) for record in archive.all_records()]
     columns = {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in TRIAL_COLUMNS.items()}
     return pd.DataFrame(columns)
 
@@ -144,11 +146,11 @@ def feature_table(
     )
 
 
-def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.DataFrame:
+def winner_features(archive: StudyArchive, row: BestRow, names: Sequence[str]) -> pd.DataFrame:
     """Rank a dataset's columns by the confirming trials of one configuration.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         row: a row of ``best`` or ``best_by_method``; ``dataset``, ``number``, ``importance`` and ``k`` are read.
         names: the dataset's column names.
 
@@ -158,25 +160,25 @@ def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.D
     Raises:
         RecordError: a record is damaged, or lacks the metric or the arrays that the row names.
     """
-    finished = [record for record in iter_records(folder, row["dataset"]) if record["state"] == "finished"]
+    finished = [record for record in archive.records(row["dataset"]) if record["state"] == State.FINISHED]
     confirming = [record for record in finished if record.get("source") == row["number"]]
     chosen = confirming or [record for record in finished if record["number"] == row["number"]]
     if not chosen:
-        path = folder.record(row["dataset"], row["number"])
+        path = archive.folder.record(row["dataset"], row["number"])
         raise RecordError(
             f"{path}: no trial of this configuration has finished, so that there are 0 score vectors to rank by"
         )
     chosen.sort(key=lambda record: record["seed_index"] or 0)
-    return ranked_features(folder, chosen, row["importance"], row["k"], names)
+    return ranked_features(archive, chosen, row["importance"], row["k"], names)
 
 
 def ranked_features(
-    folder: StudyFolder, records: Sequence[Row], importance: str, k: int, names: Sequence[str]
+    archive: StudyArchive, records: Sequence[Record], importance: str, k: int, names: Sequence[str]
 ) -> pd.DataFrame:
     """Rank a dataset's columns by the finished trials of one configuration: its feature list.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         records: of the trials, by seed; one at least.
         importance: the metric that ranks.
         k: how many columns a trial selects.
@@ -191,9 +193,9 @@ def ranked_features(
     """
     scores, selected = [], []
     for record in records:
-        path = folder.scores(record["dataset"], record["number"])
-        arrays = read_scores(folder, record["dataset"], record["number"])
-        importances = record.get("importances") or {}
+        path = archive.folder.scores(record["dataset"], record["number"])
+        arrays = archive.scores(record["dataset"], record["number"])
+        importances = importances_of(record)
         if importance not in arrays or importance not in importances:
             raise RecordError(f"{path}: has no scores of {importance!r}; it has {', '.join(sorted(arrays)) or 'none'}")
         scores.append(arrays[importance])
@@ -201,21 +203,21 @@ def ranked_features(
     try:
         return feature_table(scores, selected, names, records[0]["seed"] or 0)
     except (ValueError, IndexError) as error:
-        path = folder.record(records[0]["dataset"], records[0]["number"])
+        path = archive.folder.record(records[0]["dataset"], records[0]["number"])
         raise RecordError(f"{path}: its trials' scores do not fit the dataset ({error})") from error
 
 
 def write_tables(
-    folder: StudyFolder,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    archive: StudyArchive,
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     feature_names: Mapping[str, Sequence[str]],
     trade_offs: Sequence[TradeOff] = (),
 ) -> pd.DataFrame:
     """Write all tables of a study: trials, best configurations, ranked columns; each file whole or not at all.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         best: the best configuration of each dataset, keys as in :data:`BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         feature_names: for each dataset in ``best`` the names of its columns.
@@ -228,7 +230,8 @@ def write_tables(
         RecordError: a record is damaged or does not fit.
         OSError: a file cannot be written.
     """
-    trials = trials_table(folder)
+    folder = archive.folder
+    trials = trials_table(archive)
     buffer = io.BytesIO()
     trials.to_parquet(buffer, index=False)
     write_bytes(folder.trials_parquet, buffer.getvalue())
@@ -238,9 +241,9 @@ def write_tables(
     if trade_offs:
         write_text(folder.pareto, _csv(pareto_table(trade_offs)))
     chosen = {(row["dataset"], row["number"]) for row in best_by_method}
-    write_text(folder.test_scores, _csv(opened_scores(folder, feature_names, chosen)))
+    write_text(folder.test_scores, _csv(opened_scores(archive, feature_names, chosen)))
     for row in best:
-        ranking = winner_features(folder, row, feature_names[row["dataset"]])
+        ranking = winner_features(archive, row, feature_names[row["dataset"]])
         write_text(folder.features(row["dataset"]), _csv(ranking))
     return trials
 
@@ -273,9 +276,9 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _trial_row(record: Row) -> dict[str, Any]:
+def _trial_row(record: Record) -> dict[str, Any]:
     nnz, settings = record.get("nnz"), record.get("settings")
-    judged = (record.get("importances") or {}).get(record.get("importance")) or {}
+    judged: Mapping[str, Any] = importances_of(record).get(record.get("importance") or "") or {}
     return {
         **{name: record.get(name) for name in TRIAL_COLUMNS},
         **{name: judged.get(name) for name in _JUDGED},
@@ -288,7 +291,7 @@ def _trial_row(record: Row) -> dict[str, Any]:
     }
 
 
-def _best_frame(rows: Sequence[Row]) -> pd.DataFrame:
+def _best_frame(rows: Sequence[BestRow]) -> pd.DataFrame:
     texts = [
         {**row, "params": json.dumps(row["params"], sort_keys=True), "features": json.dumps(row["features"])}
         for row in rows

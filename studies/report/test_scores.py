@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from dst.errors import InputError
+from studies.choice.selection import importances_of
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_records, read_test
 
 OPENED_COLUMNS: Mapping[str, str] = {
     "dataset": "string",
@@ -42,7 +43,7 @@ _INFORMATIVE = "informative_"
 
 
 def opened_scores(
-    folder: StudyFolder, feature_names: Mapping[str, Sequence[str]], chosen: Container[tuple[str, int]]
+    archive: StudyArchive, feature_names: Mapping[str, Sequence[str]], chosen: Container[tuple[str, int]]
 ) -> pd.DataFrame:
     """Gather what was opened for seeds: a row per dataset, confirming trial, importance metric and K.
 
@@ -50,7 +51,7 @@ def opened_scores(
     informative columns among the first K, where K is at least their number, as in the paper's appendix C.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         feature_names: the column names of each dataset.
         chosen: dataset and number of the configurations whose scores count; before a study was extended, others may
             have been chosen and opened.
@@ -61,7 +62,7 @@ def opened_scores(
     rows = [
         row
         for name, names in feature_names.items()
-        for row in _rows(folder, name, names)
+        for row in _rows(archive, name, names)
         if (name, row["number"]) in chosen
     ]
     return pd.DataFrame(
@@ -93,12 +94,12 @@ def read_opened_scores(folder: Path) -> pd.DataFrame:
     return table[list(OPENED_COLUMNS)]
 
 
-def _rows(folder: StudyFolder, dataset: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(archive: StudyArchive, dataset: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     informative = {column for column, name in enumerate(names) if name.startswith(_INFORMATIVE)}
-    for record in iter_records(folder, dataset):
-        test = read_test(folder, dataset, record["number"]) if record["seed_index"] is not None else None
-        for importance, opened in (test or {}).get("importances", {}).items():
-            found = record["importances"][importance]
+    for record in archive.records(dataset):
+        test = archive.test(dataset, record["number"]) if record["seed_index"] is not None else None
+        for importance, opened in ({} if test is None else test["importances"]).items():
+            found = importances_of(record)[importance]
             by_k = opened.get("by_k", {str(record["k"]): opened["test_svm_accuracy"]})
             ranked = found.get("ranked", found["selected"])
             for k, accuracy in sorted((int(k), accuracy) for k, accuracy in by_k.items()):

@@ -8,33 +8,34 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from studies.choice.best import BestRow
 from studies.report.report import write_report
 from studies.report.results import Results, collect
 from studies.report.tables import write_tables
 from studies.spec.dataset import DatasetSpec
 from studies.spec.study import StudySpec
+from studies.store.archive import StudyArchive
 from studies.store.files import write_text
-from studies.store.folder import StudyFolder
-from studies.store.record import iter_lists, iter_records, read_test
+from studies.store.record_schema import Stage
 from studies.store.spent import read_spent
-from studies.store.study_file import read_resolved
 
 
-def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> tuple[Results, pd.DataFrame]:
+def write_results(archive: StudyArchive) -> tuple[Results, pd.DataFrame]:
     """Write tables, the winners' specs, plots and report from the records of a study.
 
     Returns:
         The confirmed configurations and the trials table.
     """
-    results = collect(folder, spec, datasets)
-    trials = write_tables(folder, results.best, results.best_by_method, results.feature_names, results.trade_offs)
-    uses = dict(zip(datasets, spec.datasets, strict=True))
+    folder, spec = archive.folder, archive.spec
+    results = collect(archive)
+    trials = write_tables(archive, results.best, results.best_by_method, results.feature_names, results.trade_offs)
+    uses = dict(zip(archive.datasets, spec.datasets, strict=True))
     for row in results.best:
         document = winner_spec(spec, uses[row["dataset"]], row)
         write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
-    resolved = read_resolved(folder)
+    resolved = archive.resolved
     write_report(
-        folder,
+        archive,
         results.best,
         results.best_by_method,
         trials,
@@ -43,14 +44,15 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
         title=spec.name,
         cpus=float(spec.resources.cpus),
         absent=resolved.get("absent", ()),
-        remarks=_remarks(folder, spec, results, trials, resolved.get("noticed", {})),
+        remarks=_remarks(archive, results, trials, resolved.get("noticed", {})),
     )
     return results, trials
 
 
-def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
+def _heading(spec: StudySpec, row: BestRow) -> str:
     """Return comments that say what the configuration and its feature list came to."""
-    known = {key: "not measured" if row[key] is None else f"{row[key]:.4f}" for key in _HEADING}
+    results: Mapping[str, Any] = row
+    known = {key: "not measured" if results[key] is None else f"{results[key]:.4f}" for key in _HEADING}
     return (
         f"# The winner of {row['dataset']} in the study {spec.name}, over {row['seeds']} seeds.\n"
         f"# Each seed's own {row['k']} columns: validation score {known['val_score']}, "
@@ -64,7 +66,7 @@ def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
 _HEADING = ("val_score", "test_mean", "list_val_score", "list_test_score")
 
 
-def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+def winner_spec(spec: StudySpec, use: DatasetSpec, row: BestRow) -> str:
     """Return a spec that trains and tests the winning configuration of a dataset again."""
     winner = spec.model_copy(
         update={
@@ -83,15 +85,15 @@ def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
 
 
 def _remarks(
-    folder: StudyFolder, spec: StudySpec, results: Results, trials: pd.DataFrame, noticed: Mapping[str, Any]
+    archive: StudyArchive, results: Results, trials: pd.DataFrame, noticed: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return what the report has to say of this study's numbers, by heading."""
-    remarks = {}
+    spec, remarks = archive.spec, {}
     if noticed:
         remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
     if spec.search.seconds is not None:
-        used = read_spent(folder.spent).search_seconds
-        searched = trials[trials["stage"] == "search"].groupby("dataset").size()
+        used = read_spent(archive.folder.spent).search_seconds
+        searched = trials[trials["stage"] == Stage.SEARCH].groupby("dataset").size()
         counts = ", ".join(f"{count} on {dataset}" for dataset, count in searched.items())
         remarks["Time limit"] = (
             f"The search was given {spec.search.seconds:g} s and took {used:.0f} s; of {spec.search.trials} trials per "
@@ -100,10 +102,10 @@ def _remarks(
     shown = {(row["dataset"], row["number"]) for row in results.best_by_method}
     earlier = {
         (record["dataset"], record["source"])
-        for record in iter_records(folder)
-        if record["stage"] == "confirm"
+        for record in archive.all_records()
+        if record["stage"] == Stage.CONFIRM
         and (record["dataset"], record["source"]) not in shown
-        and read_test(folder, record["dataset"], record["number"]) is not None
+        and archive.test(record["dataset"], record["number"]) is not None
     }
     if earlier:
         remarks["Earlier choices"] = (
@@ -114,7 +116,7 @@ def _remarks(
     shorter = {
         (one["dataset"], one["source"], one["seeds"])
         for name in results.feature_names
-        for one in iter_lists(folder, name)
+        for one in archive.lists(name)
         if one["seeds"] < seeds.get((one["dataset"], one["source"]), 0)
     }
     if shorter:

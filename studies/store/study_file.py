@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError
@@ -15,15 +16,36 @@ from studies.store.folder import StudyFolder
 from studies.store.record import RecordError
 
 
-def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
-    """Return the spec that a study ran with, and its datasets' names.
+@dataclass(frozen=True)
+class StudyFile:
+    """What ``study.yaml`` says.
+
+    Attributes:
+        spec: the spec that the study ran with.
+        datasets: the names of its datasets.
+        resolved: what the spec was resolved to when the study began: ``id``, ``versions``, ``datasets``, ...
+    """
+
+    spec: StudySpec
+    datasets: tuple[str, ...]
+    resolved: Mapping[str, Any]
+
+
+def read_study_file(folder: StudyFolder) -> StudyFile:
+    """Read what a study is.
 
     Raises:
         InputError: the folder holds no study, or its ``study.yaml`` is damaged.
     """
     document = _read_document(folder)
-    names = list(document.pop("resolved")["datasets"])
-    return parse_spec(document, str(folder.spec), begun=True), names
+    resolved = document.pop("resolved")
+    return StudyFile(parse_spec(document, str(folder.spec), begun=True), tuple(resolved["datasets"]), resolved)
+
+
+def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
+    """Return the spec that a study ran with, and its datasets' names (see :func:`read_study_file`)."""
+    study = read_study_file(folder)
+    return study.spec, list(study.datasets)
 
 
 def read_resolved(folder: StudyFolder) -> dict[str, Any]:

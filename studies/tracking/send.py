@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from studies.report.results import Results, collect
-from studies.spec.study import StudySpec
-from studies.store.folder import StudyFolder
+from studies.spec.study import WandbSpec
+from studies.store.archive import StudyArchive
 from studies.tracking.wandb import track
 
 
 def send_results(
-    folder: StudyFolder,
-    spec: StudySpec,
-    datasets: list[str],
+    archive: StudyArchive,
     *,
     mode: str | None = None,
     project: str | None = None,
@@ -20,9 +18,7 @@ def send_results(
     """Send to W&B what it does not have yet of a study.
 
     Args:
-        folder: the study's folder.
-        spec: the spec that it ran with.
-        datasets: its datasets' names.
+        archive: the study.
         mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
         project: the W&B project; None: the spec's.
         entity: the W&B user or team; None: the spec's.
@@ -36,17 +32,21 @@ def send_results(
     """
     options = {"mode": mode, "project": project, "entity": entity}
     given = {name: value for name, value in options.items() if value is not None}
-    wandb = spec.tracking.wandb.model_copy(update=given)
-    spec = spec.model_copy(update={"tracking": spec.tracking.model_copy(update={"wandb": wandb})})
-    return track_results(folder, spec, collect(folder, spec, datasets))
+    return track_results(archive, collect(archive), archive.spec.tracking.wandb.model_copy(update=given))
 
 
-def track_results(folder: StudyFolder, spec: StudySpec, results: Results) -> int:
-    """Send results that were collected already, see :func:`send_results`."""
-    wandb = spec.tracking.wandb
+def track_results(archive: StudyArchive, results: Results, wandb: WandbSpec | None = None) -> int:
+    """Send results that were collected already, see :func:`send_results`.
+
+    Args:
+        archive: the study.
+        results: its results.
+        wandb: where and how; None: as its spec says.
+    """
+    wandb = archive.spec.tracking.wandb if wandb is None else wandb
     return track(
-        folder,
-        study_name=spec.name,
+        archive,
+        study_name=archive.spec.name,
         mode=wandb.mode,
         project=wandb.project,
         entity=wandb.entity,

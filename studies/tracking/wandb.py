@@ -11,16 +11,17 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from dst.errors import InputError, unknown_name
+from studies.choice.best import BestRow
 from studies.spec.documents import read_json
 from studies.spec.wandb_names import check_name
+from studies.store.archive import StudyArchive
 from studies.store.files import open_for_lock, write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_records, read_test
 from studies.surroundings import standard_streams, stated_home
 from studies.tracking.runs import TrackedRun, study_run, trial_run
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["offline", "online", "disabled"]
 Runs = Literal["trials", "study"]
-
-Row = Mapping[str, Any]
 
 _NOTES = "sent.json"
 _INIT_SECONDS = 60.0
@@ -44,12 +43,12 @@ class TrackingError(Exception):
 @standard_streams()
 @stated_home()
 def track(
-    folder: StudyFolder,
+    archive: StudyArchive,
     *,
     study_name: str,
     project: str,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     entity: str | None = None,
     mode: Mode = "offline",
     runs: Runs = "trials",
@@ -64,7 +63,7 @@ def track(
     mode more private, never less.
 
     Args:
-        folder: the study's folder.
+        archive: the study.
         study_name: the study's name; two studies of one project need two names.
         project: the W&B project.
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
@@ -81,6 +80,7 @@ def track(
         TrackingError: W&B failed, or another process is sending this study; the message is one line.
         RecordError: a record is damaged.
     """
+    folder = archive.folder
     for kind, given, valid in (("W&B mode", mode, get_args(Mode)), ("choice of W&B runs", runs, get_args(Runs))):
         if given not in valid:
             raise InputError(unknown_name(kind, given, valid))
@@ -95,10 +95,10 @@ def track(
         return 0
     with _locked(folder), _environment(folder):
         sender = _Sender(folder, project=project, entity=entity, mode=mode)
-        for record in iter_records(folder) if runs == "trials" else ():
-            test = read_test(folder, record["dataset"], record["number"])
+        for record in archive.all_records() if runs == "trials" else ():
+            test = archive.test(record["dataset"], record["number"])
             sender.send(trial_run(study_name, record, test))
-        sender.send(study_run(study_name, iter_records(folder), best, best_by_method))
+        sender.send(study_run(study_name, archive.all_records(), best, best_by_method))
         return sender.count
 
 

@@ -26,6 +26,7 @@ from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from studies.report.write import write_results
 from studies.run import run_study
 from studies.spec.study import load_spec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
@@ -134,7 +135,7 @@ def test_results_can_be_written_again_without_the_data(finished, tmp_path):
     before = (result.folder / "best.csv").read_text()
     (result.folder / "best.csv").unlink()
     folder = StudyFolder(result.folder)
-    write_results(folder, *read_study(folder))
+    write_results(StudyArchive(folder))
     assert (result.folder / "best.csv").read_text() == before
 
 

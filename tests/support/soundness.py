@@ -18,6 +18,7 @@ import yaml
 from cluster.ledger.durable import read_entries
 from cluster.ledger.storage.connect import open_storage
 from studies.report.results import collect
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
@@ -93,7 +94,7 @@ def _opened(folder: StudyFolder, dataset: str, number: int) -> dict[str, Any] | 
 
 def winners(path: Path) -> list[dict[str, Any]]:
     folder = StudyFolder(path)
-    return collect(folder, *read_study(folder)).best
+    return collect(StudyArchive(folder)).best
 
 
 def without_measurements(path: Path, *also: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from studies.report.tables import trials_table
 from studies.report.write import write_results
 from studies.run import run_study
 from studies.spec.study import parse_spec
-from studies.store.study_file import read_study
+from studies.store.archive import StudyArchive
 
 NAMES = (
     "price $",
@@ -135,7 +135,7 @@ def test_a_report_is_written_though_a_figure_fails(
     make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = make_study(tmp_path / "one", tables=["yale"])
-    trials = trials_table(study.folder)
+    trials = trials_table(StudyArchive(study.folder))
     assert set(write_plots(study.folder, study.best, study.best_by_method, trials)) >= {"score_history"}
     assert (study.folder.plots / "score_history.png").exists()
     monkeypatch.setattr(plots, "score_history", fail)
@@ -167,7 +167,7 @@ def test_a_study_ends_with_all_its_tables_though_every_figure_fails(
     from studies.store.folder import StudyFolder
 
     with pytest.raises(RuntimeError):
-        write_results(StudyFolder(result.folder), *read_study(StudyFolder(result.folder)))
+        write_results(StudyArchive(StudyFolder(result.folder)))
     assert (result.folder / "best.csv").exists()
     assert (result.folder / "best" / "wine.yaml").exists(), "tables and specs come before the page"
 

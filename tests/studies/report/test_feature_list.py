@@ -21,9 +21,9 @@ from studies.report.status import study_status
 from studies.report.write import write_results
 from studies.run import StudyResult, run_study
 from studies.spec.study import parse_spec
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_lists, iter_records, read_list
-from studies.store.study_file import read_study
 from tests.support.soundness import small_table
 from tests.support.two_tables import Killed, digests
 
@@ -155,7 +155,7 @@ def test_a_folder_from_before_shows_that_it_was_not_measured_and_a_run_measures_
         assert not ended.value.code
     assert "not measured" in capsys.readouterr().out
     assert "was not measured: run the study again" in (folder / "report.html").read_text()
-    (row,) = collect(StudyFolder(folder), *read_study(StudyFolder(folder))).best
+    (row,) = collect(StudyArchive(StudyFolder(folder))).best
     assert (row["list_val_score"], row["list_test_score"]) == (None, None)
     assert digests(folder) == before, "records are read only"
     again = run_study(parse_spec(words(data)), out=folder, in_process=True)
@@ -216,7 +216,7 @@ def test_what_cannot_be_measured_is_said_and_not_tried_again(
     assert not run_study(parse_spec(words(data)), out=folder, in_process=True).ran
     assert study_status(folder)["cost"]["failed"] > 0
     monkeypatch.undo()
-    write_results(StudyFolder(folder), *read_study(StudyFolder(folder)))
+    write_results(StudyArchive(StudyFolder(folder)))
     page = (folder / "report.html").read_text()
     assert f"The feature list of {result.rows[0]['dataset']} could not be measured." in page
     assert "run the study again to do so" not in page
@@ -290,7 +290,7 @@ def test_beside_a_loss_the_list_has_an_accuracy_by_name(
     assert f" {100 * row['list_val_score']:.1f} % " in values
     assert f"validation accuracy (optimistic) {row['list_val_score']:.4f}" in folder.best_spec("t").read_text()
     monkeypatch.undo()
-    write_results(folder, *read_study(folder))
+    write_results(StudyArchive(folder))
     page = folder.report.read_text()
     assert "List: validation accuracy<" in page
     assert "The list&#x27;s validation accuracy is optimistic" in page or "The list's validation accuracy" in page

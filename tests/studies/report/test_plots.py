@@ -17,12 +17,13 @@ from PIL import Image
 from studies.report.drawing import to_png, to_svg
 from studies.report.figures import accuracy_by_method, method_styles, score_by_density, score_history, write_plots
 from studies.report.tables import trials_table
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 
 
 @pytest.fixture(scope="module")
 def trials(study) -> pd.DataFrame:
-    return trials_table(study.folder)
+    return trials_table(StudyArchive(study.folder))
 
 
 def panels(figure) -> dict:
@@ -81,7 +82,7 @@ def test_densities_and_methods_without_one(trials: pd.DataFrame) -> None:
 
 def test_a_study_that_has_just_begun_draws_too(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    documents = write_plots(folder, [], [], trials_table(folder))
+    documents = write_plots(folder, [], [], trials_table(StudyArchive(folder)))
     assert len(documents) == 3
     assert all("nothing to show yet" in document for document in documents.values())
 

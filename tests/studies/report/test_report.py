@@ -13,6 +13,7 @@ import pytest
 
 from studies.report.report import is_baseline, write_report
 from studies.report.tables import trials_table
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -57,7 +58,11 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(study) -> str:
     write_report(
-        study.folder, study.best, study.best_by_method, trials_table(study.folder), title="Three <b>tables</b>"
+        StudyArchive(study.folder),
+        study.best,
+        study.best_by_method,
+        trials_table(StudyArchive(study.folder)),
+        title="Three <b>tables</b>",
     )
     return study.folder.report.read_text()
 
@@ -111,7 +116,7 @@ def test_winners_and_what_they_beat(study, page: str) -> None:
 
 
 def test_counts_and_cost(study, page: str) -> None:
-    trials, cells = trials_table(study.folder), Page(page).cells
+    trials, cells = trials_table(StudyArchive(study.folder)), Page(page).cells
     start = cells.index("all")
     states = trials["state"].value_counts()
     expected = [str(states[state]) for state in ("finished", "stopped", "failed")]
@@ -124,7 +129,7 @@ def test_counts_and_cost(study, page: str) -> None:
 
 def test_an_empty_study_and_one_that_opened_no_test_rows(make_study: Callable, tmp_path: Path) -> None:
     empty = StudyFolder(tmp_path / "empty")
-    write_report(empty, [], [], trials_table(empty))
+    write_report(StudyArchive(empty), [], [], trials_table(StudyArchive(empty)))
     text = empty.report.read_text()
     assert "<h1>empty</h1>" in text
     assert "0 trials on 0 datasets." in text
@@ -133,7 +138,7 @@ def test_an_empty_study_and_one_that_opened_no_test_rows(make_study: Callable, t
     study = make_study(tmp_path / "closed")
     closed = [row | {"test_mean": None, "test_std": None} for row in study.best_by_method]
     best = [row | {"test_mean": None, "test_std": None} for row in study.best]
-    write_report(study.folder, best, closed, trials_table(study.folder), cpus=2.0)
+    write_report(StudyArchive(study.folder), best, closed, trials_table(StudyArchive(study.folder)), cpus=2.0)
     text = study.folder.report.read_text()
     assert "The test rows have not been opened." in text
     assert text.count("not opened") == len(best) + len(closed)
@@ -142,10 +147,10 @@ def test_an_empty_study_and_one_that_opened_no_test_rows(make_study: Callable, t
 
 def test_many_failures_are_cut_short(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    blank = trials_table(folder)
+    blank = trials_table(StudyArchive(folder))
     failed = pd.DataFrame({"dataset": "wine", "number": range(60), "state": "failed", "stage": "search"})
     trials = failed.reindex(columns=blank.columns).astype(blank.dtypes)
-    write_report(folder, [], [], trials)
+    write_report(StudyArchive(folder), [], [], trials)
     text = folder.report.read_text()
     assert "10 more in trials.csv." in text
     assert text.count("no message") == 50

@@ -16,6 +16,7 @@ from cluster.jobs import Job
 from cluster.ledger.entries import State
 from studies.plan.study import StudyPlan
 from studies.report.cost import Cost, study_cost, total_cost
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.store.record import RecordError, iter_records
@@ -75,7 +76,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def costs(path: Path, cpus: int = 1) -> Cost:
-    return total_cost(study_cost(StudyFolder(path), "ab", cpus=cpus).values())
+    return total_cost(study_cost(StudyArchive(StudyFolder(path)), "ab", cpus=cpus).values())
 
 
 def begun(plan: StudyPlan) -> Job:

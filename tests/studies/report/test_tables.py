@@ -23,6 +23,7 @@ from studies.report.tables import (
     winner_features,
     write_tables,
 )
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_scores, write_record
 
@@ -48,10 +49,10 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def test_columns_and_types_do_not_depend_on_the_records(tmp_path: Path, study) -> None:
-    empty = trials_table(StudyFolder(tmp_path))
+    empty = trials_table(StudyArchive(StudyFolder(tmp_path)))
     write_record(StudyFolder(tmp_path), HEAD)
-    nulls = trials_table(StudyFolder(tmp_path))
-    full = trials_table(study.folder)
+    nulls = trials_table(StudyArchive(StudyFolder(tmp_path)))
+    full = trials_table(StudyArchive(study.folder))
     assert dtypes(empty) == dtypes(nulls) == dtypes(full) == dict(TRIAL_COLUMNS)
     assert (len(empty), len(nulls), len(full)) == (0, 1, len(list(iter_records(study.folder))))
     assert list(full.columns) == [
@@ -62,7 +63,7 @@ def test_columns_and_types_do_not_depend_on_the_records(tmp_path: Path, study) -
 
 
 def test_rows_follow_their_records(study) -> None:
-    trials = trials_table(study.folder)
+    trials = trials_table(StudyArchive(study.folder))
     assert trials[["dataset", "number"]].equals(trials[["dataset", "number"]].sort_values(["dataset", "number"]))
     for record in iter_records(study.folder):
         row = trials[(trials["dataset"] == record["dataset"]) & (trials["number"] == record["number"])].iloc[0]
@@ -159,8 +160,8 @@ def test_lengths_that_do_not_fit_are_refused(scores: list, selected: list, names
 def test_written_tables_read_back(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(tmp_path / "study")
     folder = study.folder
-    trials = write_tables(folder, study.best, study.best_by_method, study.feature_names)
-    pd.testing.assert_frame_equal(trials, trials_table(folder))
+    trials = write_tables(StudyArchive(folder), study.best, study.best_by_method, study.feature_names)
+    pd.testing.assert_frame_equal(trials, trials_table(StudyArchive(folder)))
     pd.testing.assert_frame_equal(pd.read_parquet(folder.trials_parquet), trials)
     assert list(pd.read_csv(folder.trials_csv).columns) == list(TRIAL_COLUMNS)
 
@@ -184,7 +185,7 @@ def test_written_tables_read_back(make_study: Callable, tmp_path: Path) -> None:
 
 def test_a_study_without_a_winner_has_empty_tables(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    write_tables(folder, [], [], {})
+    write_tables(StudyArchive(folder), [], [], {})
     assert pd.read_csv(folder.best).columns.tolist() == list(BEST_COLUMNS)
     assert len(pd.read_parquet(folder.trials_parquet)) == 0
 
@@ -192,7 +193,7 @@ def test_a_study_without_a_winner_has_empty_tables(tmp_path: Path) -> None:
 def test_an_unconfirmed_winner_is_ranked_by_its_search_trial(study) -> None:
     row = study.best[0]
     unconfirmed = row | {"number": 1, "k": 3}
-    table = winner_features(study.folder, unconfirmed, study.feature_names[row["dataset"]])
+    table = winner_features(StudyArchive(study.folder), unconfirmed, study.feature_names[row["dataset"]])
     scores = read_scores(study.folder, row["dataset"], 1)[row["importance"]]
     assert list(table["column"]) == np.argsort(-scores, kind="stable").tolist()
     assert table["stability"].tolist() == [1.0] * 3 + [0.0] * (len(table) - 3)
@@ -201,8 +202,8 @@ def test_an_unconfirmed_winner_is_ranked_by_its_search_trial(study) -> None:
 def test_what_does_not_fit_the_records_is_named(study) -> None:
     row, names = study.best[0], study.feature_names[study.best[0]["dataset"]]
     with pytest.raises(RecordError, match=r"has no scores of 'guess'; it has neuron_attribution, neuron_strength"):
-        winner_features(study.folder, row | {"importance": "guess"}, names)
+        winner_features(StudyArchive(study.folder), row | {"importance": "guess"}, names)
     with pytest.raises(RecordError, match="do not fit the dataset"):
-        winner_features(study.folder, row, names[:-1])
+        winner_features(StudyArchive(study.folder), row, names[:-1])
     with pytest.raises(RecordError, match="0 score vectors"):
-        winner_features(study.folder, row | {"number": 999}, names)
+        winner_features(StudyArchive(study.folder), row | {"number": 999}, names)

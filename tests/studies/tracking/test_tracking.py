@@ -18,6 +18,7 @@ import wandb.util
 
 from dst.errors import InputError
 from studies.report.tables import BEST_COLUMNS
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_record, read_test, write_record, write_test
 from studies.tracking.runs import run_id, trial_run
@@ -28,8 +29,9 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import psutil
-from studies import tracking
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
+from studies.tracking import wandb as tracking
 
 folder, tables, kill = StudyFolder(Path(sys.argv[1])), json.loads(sys.argv[2]), sys.argv[3] == "kill"
 write_text = tracking.write_text
@@ -41,7 +43,7 @@ def write_and_kill(path, text):
             child.wait()
 tracking.write_text = write_and_kill
 try:
-    tracking.track(folder, study_name="three", project="p", **tables)
+    tracking.track(StudyArchive(folder), study_name="three", project="p", **tables)
 except tracking.TrackingError as error:
     sys.exit(f"TrackingError: {error}")
 """
@@ -55,7 +57,7 @@ def copy(make_study: Callable, tmp_path: Path):
 
 def send(study, **options: Any) -> int:
     tables = {"best": study.best, "best_by_method": study.best_by_method}
-    return track(study.folder, **({"study_name": "three", "project": "p"} | tables | options))
+    return track(StudyArchive(study.folder), **({"study_name": "three", "project": "p"} | tables | options))
 
 
 def start(study, kill: str = "") -> subprocess.Popen[str]:

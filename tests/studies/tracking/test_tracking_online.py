@@ -26,10 +26,12 @@ KEY = "a" * 40
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.tracking.wandb import TrackingError, track
+archive = StudyArchive(StudyFolder(Path(sys.argv[1])))
 try:
-    print(track(StudyFolder(Path(sys.argv[1])), study_name="three", project="p", **json.loads(sys.argv[2])))
+    print(track(archive, study_name="three", project="p", **json.loads(sys.argv[2])))
 except TrackingError as error:
     sys.exit(f"TrackingError: {error}")
 """

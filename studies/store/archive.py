@@ -1,0 +1,109 @@
+"""A study's folder that has been read: each file once, however many tables, figures and runs are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from studies.spec.study import StudySpec
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_lists, iter_records, read_scores, read_test
+from studies.store.record_schema import ListRecord, Record, TestRecord
+from studies.store.study_file import StudyFile, read_columns, read_study_file
+
+
+class StudyArchive:
+    """What a study's folder holds, as it was when a part was first asked for.
+
+    Nothing is read before it is needed and nothing is read twice, so that an archive costs the memory of the records
+    and scores that its readers look at. A study that goes on is seen by a new archive.
+
+    Args:
+        folder: the study's folder.
+
+    Attributes:
+        folder: the study's folder.
+
+    Raises:
+        InputError: by what reads ``study.yaml``: the folder holds no study, or the file is damaged.
+        RecordError: by what reads records and what stands beside them: a file is damaged.
+    """
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self.folder = folder
+        self._records: dict[str, tuple[Record, ...]] = {}
+        self._tests: dict[tuple[str, int], TestRecord | None] = {}
+        self._lists: dict[str, dict[tuple[int, int], ListRecord]] = {}
+        self._columns: dict[str, list[str]] = {}
+        self._scores: dict[tuple[str, int], dict[str, npt.NDArray[np.float64]]] = {}
+
+    @property
+    def spec(self) -> StudySpec:
+        """The spec that the study ran with."""
+        return self._study.spec
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The names of the study's datasets, in the spec's order."""
+        return self._study.datasets
+
+    @property
+    def resolved(self) -> Mapping[str, Any]:
+        """What the spec was resolved to when the study began."""
+        return self._study.resolved
+
+    def records(self, dataset: str) -> tuple[Record, ...]:
+        """The records of a dataset's trials, by number."""
+        if dataset not in self._records:
+            self._records[dataset] = tuple(iter_records(self.folder, dataset))
+        return self._records[dataset]
+
+    def all_records(self) -> Iterator[Record]:
+        """Yield the records of all datasets that have a folder, by dataset and then by number."""
+        for dataset in self._recorded:
+            yield from self.records(dataset)
+
+    def test(self, dataset: str, number: int) -> TestRecord | None:
+        """What opening the test rows for a confirming trial gave; None while they have not been opened."""
+        if (dataset, number) not in self._tests:
+            self._tests[dataset, number] = read_test(self.folder, dataset, number)
+        return self._tests[dataset, number]
+
+    def lists(self, dataset: str) -> list[ListRecord]:
+        """All that was measured of a dataset's feature lists, earlier ones over fewer seeds included."""
+        return list(self._measured(dataset).values())
+
+    def list_of(self, dataset: str, number: int, seeds: int) -> ListRecord | None:
+        """What the feature list of so many seeds is worth under a confirming trial's design; None: not measured."""
+        return self._measured(dataset).get((number, seeds))
+
+    def columns(self, dataset: str) -> list[str]:
+        """The names of a dataset's columns."""
+        if dataset not in self._columns:
+            self._columns[dataset] = read_columns(self.folder, dataset)
+        return self._columns[dataset]
+
+    def scores(self, dataset: str, number: int) -> Mapping[str, npt.NDArray[np.float64]]:
+        """A trial's feature scores: per importance metric a float64 array ``(n_features,)``."""
+        if (dataset, number) not in self._scores:
+            self._scores[dataset, number] = read_scores(self.folder, dataset, number)
+        return self._scores[dataset, number]
+
+    @cached_property
+    def _study(self) -> StudyFile:
+        return read_study_file(self.folder)
+
+    @cached_property
+    def _recorded(self) -> list[str]:
+        records = self.folder.records
+        return sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
+
+    def _measured(self, dataset: str) -> dict[tuple[int, int], ListRecord]:
+        if dataset not in self._lists:
+            lists = iter_lists(self.folder, dataset)
+            self._lists[dataset] = {(measured["number"], measured["seeds"]): measured for measured in lists}
+        return self._lists[dataset]

@@ -1,0 +1,82 @@
+"""A study's folder is read once, whatever is made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dst.errors import InputError
+from studies import run_study
+from studies.report.warnings import study_warnings
+from studies.report.write import write_results
+from studies.spec.study import parse_spec
+from studies.store import record as records
+from studies.store import record_schema
+from studies.store.archive import StudyArchive
+from studies.store.folder import StudyFolder
+from studies.store.record import iter_lists, iter_records, read_test
+from studies.tracking.send import track_results
+from tests.support.soundness import small_table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    data = tmp_path_factory.mktemp("archive")
+    document = {
+        "name": "archived",
+        "datasets": [{"path": str(small_table(data / "t.csv")), "target": "label", "inner_splits": 1}],
+        "methods": ["l1_logistic", "random"],
+        "search": {"trials": 4, "batch": 4},
+        "confirm": {"top": 1, "seeds": 2},
+        "tracking": {"wandb": {"mode": "disabled"}},
+    }
+    return StudyFolder(run_study(parse_spec(document), out=data / "out", in_process=True).folder)
+
+
+def test_each_file_is_read_and_validated_once(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Counter[Path] = Counter()
+    validated: Counter[str] = Counter()
+    read_json, problem_of = records.read_json, record_schema.problem_of
+
+    def counting_read(path: Path) -> object:
+        read[path] += 1
+        return read_json(path)
+
+    def counting_check(document: dict, kind: record_schema.Kind = record_schema.RECORD) -> str | None:
+        validated[f"{kind} {document['dataset']}/{document['number']}.{document.get('seeds')}"] += 1
+        return problem_of(document, kind)
+
+    monkeypatch.setattr(records, "read_json", counting_read)
+    monkeypatch.setattr(records, "problem_of", counting_check)
+    monkeypatch.setattr("studies.tracking.wandb._Sender._write", lambda sender, run: None)
+    archive = StudyArchive(folder)
+    results, trials = write_results(archive)
+    study_warnings(archive, trials, results)
+    sent = track_results(archive, results, archive.spec.tracking.wandb.model_copy(update={"mode": "offline"}))
+    assert sent == len(trials) + 1
+    files = set(folder.records.glob("*/*.json")) - {folder.columns("t")}
+    assert set(read) == files
+    assert set(read.values()) == {1}
+    assert validated.total() == len(files)
+
+
+def test_an_archive_holds_what_the_files_say(folder: StudyFolder) -> None:
+    archive = StudyArchive(folder)
+    assert list(archive.all_records()) == list(archive.records("t")) == list(iter_records(folder))
+    assert archive.lists("t") == list(iter_lists(folder, "t")) != []
+    for record in archive.records("t"):
+        assert archive.test("t", record["number"]) == read_test(folder, "t", record["number"])
+    for measured in archive.lists("t"):
+        assert archive.list_of("t", measured["number"], measured["seeds"]) == measured
+    assert archive.list_of("t", 0, 99) is None
+    assert archive.datasets == ("t",)
+
+
+def test_an_archive_reads_only_what_is_asked_for(tmp_path: Path) -> None:
+    archive = StudyArchive(StudyFolder(tmp_path))
+    assert list(archive.all_records()) == []
+    assert archive.records("never-seen") == ()
+    with pytest.raises(InputError, match="not a study's folder"):
+        _ = archive.spec
