@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from dst.scoring import rank_columns, svm_accuracy
     from dst.selector.selector import SparseFeatureSelector
     from dst.training.trainer import TrainingConfig, fit
-    from dst.trial.run import TrialSpec, run_trial, score_on_test
+    from dst.trial.run import run_trial, score_on_test
+    from dst.trial.spec import TrialSpec
 
 __all__ = [
     "Dataset",
@@ -87,7 +88,8 @@ _MODULES = {
     "selector.selector": ("SparseFeatureSelector",),
     "training.config": ("TrainingConfig",),
     "training.trainer": ("fit",),
-    "trial.run": ("TrialSpec", "run_trial", "score_on_test"),
+    "trial.run": ("run_trial", "score_on_test"),
+    "trial.spec": ("TrialSpec",),
 }
 
 

@@ -12,7 +12,7 @@ from cluster.jobs import Report
 from dst.data import TrialData
 from dst.scoring import capped, rank_columns, score_columns
 from dst.training.trainer import EpochEnd, EpochReport
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 from studies.store.checkpoints import Kept
 
 FIRST_RUNG = 5

@@ -147,7 +147,8 @@ def test_a_state_that_is_kept_does_not_change_as_the_trial_goes_on():
 @pytest.mark.parametrize(
     ("changed", "names"),
     [
-        ({"seed": 5}, "data_sha256, seed"),
+        ({"seed": 5}, "seed"),
+        ({"seed": 5, "split_seed": None}, "data_sha256, seed, split_seed"),
         ({"method": "rigl", "k": 2}, "k, method"),
         ({"settings": {**FAST, "lr": 0.1}}, "settings"),
     ],
