@@ -22,7 +22,7 @@ from cluster.jobs import Job
 from cluster.ledger.entries import SEARCH, State, Ticket
 from cluster.ledger.ledger import Ledger
 from dst.rankers import RANKERS
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
@@ -264,7 +264,7 @@ class DatasetPlan:
             **trial.described(self.dataset.batch_size),
             "params": dict(ticket.params),
             "cpus": self.spec.resources.cpus,
-            "split": trial.split,
+            "split": trial.design.split,
             "k": trial.k,
             "scorer": trial.scorer,
             "scorer_max_rows": trial.max_rows,
