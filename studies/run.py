@@ -8,13 +8,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cluster.ledger.storage.connect import StorageError, open_storage, quiet_optuna
 from dst.errors import InputError
 from dst.resources import usable_cores
+from studies.choice.best import BestRow
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger, search_space
@@ -53,7 +53,7 @@ class StudyResult:
     """
 
     folder: Path
-    rows: list[dict[str, Any]]
+    rows: list[BestRow]
     best: pd.DataFrame
     best_by_method: pd.DataFrame
     trials: pd.DataFrame

@@ -22,14 +22,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from cluster.ledger.entries import State
 from dst.errors import InputError
+from studies.choice.selection import importances_of
 from studies.report.drawing import write_figure
 from studies.report.figures import GRID, INK, MUTED
-from studies.report.results import CONFIRM
 from studies.spec.dataset import MissingSpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records
+from studies.store.record_schema import Stage
 from studies.store.study_file import read_study
 
 FOLDER = Path("studies") / "results" / "missing_data"
@@ -59,11 +61,11 @@ def gather(folder: StudyFolder) -> pd.DataFrame:
                 "mechanism": missing.mechanism if missing.rate else "none",
                 "rate": missing.rate,
                 "accuracy": record["val_accuracy"],
-                "svm_accuracy": record["importances"][record["importance"]]["val_svm_accuracy"],
+                "svm_accuracy": importances_of(record)[str(record["importance"])]["val_svm_accuracy"],
                 "data_sha256": record["data_sha256"][:12],
             }
             for record in iter_records(folder, name)
-            if record["stage"] == CONFIRM and record["state"] == "finished"
+            if record["stage"] == Stage.CONFIRM and record["state"] == State.FINISHED
         ]
     table = pd.DataFrame(rows, columns=_COLUMNS).round({"accuracy": 5, "svm_accuracy": 5, "val_loss": 5})
     return table.sort_values([*KEYS, "seed_index"], ignore_index=True)

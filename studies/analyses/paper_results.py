@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from cluster.ledger.entries import SEARCH
 from dst.errors import InputError
 from studies.analyses.results_page import (
     beside_table,
@@ -40,6 +39,7 @@ from studies.report.test_scores import read_opened_scores
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError
+from studies.store.record_schema import Stage
 from studies.store.spent import read_spent
 from studies.store.study_file import read_study
 
@@ -73,7 +73,7 @@ def gather(study: StudyFolder, out: Path) -> None:
         path: Path = getattr(study, name)
         shutil.copyfile(path, out / path.name)
     trials = pd.read_csv(study.trials_csv)
-    searched = trials[trials["stage"] == SEARCH].sort_values(["dataset", "number"], kind="stable")
+    searched = trials[trials["stage"] == Stage.SEARCH].sort_values(["dataset", "number"], kind="stable")
     write_text(out / "search.csv", to_csv(searched[[name for name in _SEARCHED if name in searched]]))
     cost = trials.groupby(["dataset", "method", "stage", "state"], sort=False)["seconds"].agg(["count", "sum"])
     columns = {"count": "trials", "sum": "core_seconds"}

@@ -16,8 +16,6 @@ from dst.errors import InputError
 from studies.compare.paper import PaperComparison
 from studies.compare.statistics import NETWORKS, paired_differences
 
-Row = Mapping[Hashable, Any]
-
 _MARK = re.compile(r"<!-- (.*?) -->\n")
 _END = "end"
 _ON_GPU = "on a GPU"
@@ -182,13 +180,13 @@ def _rivals(pairs: pd.DataFrame) -> str:
 _DIFFERENCE = ("datasets", "difference", "won, lost", "p")
 
 
-def _difference(row: Row) -> list[str]:
+def _difference(row: Mapping[Hashable, Any]) -> list[str]:
     low, high, difference = (100 * row[name] for name in ("low", "high", "difference"))
     between = f"{difference:z.1f} [{low:z.1f}, {high:z.1f}]"
     return [str(row["datasets"]), between, f"{row['wins']}, {row['losses']}", f"{row['p']:.2g}"]
 
 
-def _claim(row: Row) -> str:
+def _claim(row: Mapping[Hashable, Any]) -> str:
     method, metric = str(row["better"]).split(", ")
     other, other_metric = str(row["than"]).split(", ")
     if method == other:

@@ -1,7 +1,6 @@
 """Which configurations are confirmed, which one wins, and whose test rows are opened.
 
-Everything here reads validation quantities, except that :func:`best_row` adds the test accuracies that were opened
-after the choice was made.
+Everything here reads validation quantities.
 """
 
 from __future__ import annotations
@@ -11,14 +10,22 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from cluster.ledger.entries import State
 from studies.choice.trade_offs import Point, by_spread, to_minimize, values_of
 from studies.spec.objective import ObjectiveSpec, best_importance
 
-Record = Mapping[str, Any]
+if TYPE_CHECKING:
+    from studies.store.record_schema import Importance, Outcome, Record
+
+Judged = Literal["val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc"]
+"""A result of the scorer on validation rows."""
+
+Averaged = Literal["val_loss", "flops", "flops_ratio"]
+"""A numeric field of a record."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +56,27 @@ class Confirmed:
         """The ranker."""
         return str(self.records[0]["method"])
 
-    def mean_judged(self, key: str) -> float | None:
+    def mean_judged(self, key: Judged) -> float | None:
         """Return the mean over seeds of a result of the scorer for the configuration's importance, as :meth:`mean`."""
-        return _mean_of_known([record["importances"][self.importance].get(key) for record in self.records])
+        return _mean_of_known([importances_of(record)[self.importance].get(key) for record in self.records])
 
-    def mean(self, key: str) -> float | None:
+    def mean(self, key: Averaged) -> float | None:
         """Return the mean of a numeric field over seeds, None where a seed lacks it."""
         return _mean_of_known([record.get(key) for record in self.records])
 
 
-def chosen_by(record: Record) -> Record:
+def importances_of(record: Record) -> Mapping[str, Importance]:
+    """Return what came of each importance metric; nothing of a trial that has not finished."""
+    return record.get("importances") or {}
+
+
+def chosen_by(record: Record) -> Outcome:
     """Return what :func:`to_confirm` looks at of a search trial's record: much less than all of it."""
     kept = ("number", "state", "method", "params", "val_score", "val_scores", "val_loss", "flops")
-    return {key: record[key] for key in kept if key in record}
+    return cast("Outcome", {key: value for key, value in record.items() if key in kept})
 
 
-def to_confirm(search: Iterable[Record], *, top: int, objective: ObjectiveSpec) -> list[int]:
+def to_confirm(search: Iterable[Outcome], *, top: int, objective: ObjectiveSpec) -> list[int]:
     """Return the numbers of the search trials to confirm, best first.
 
     The ``top`` best finished ones and the best of each method, configurations that are equal counted once. Ties go to
@@ -81,18 +93,18 @@ def to_confirm(search: Iterable[Record], *, top: int, objective: ObjectiveSpec) 
         objective: what is optimised.
     """
 
-    def point(record: Record) -> Point:
+    def point(record: Outcome) -> Point:
         return to_minimize(values_of(record, objective), objective.directions)
 
     finished = sorted(
-        (record for record in search if record["state"] == "finished"),
-        key=lambda record: (point(record), *_ties(record), record["number"]),
+        (record for record in search if record["state"] == State.FINISHED),
+        key=lambda record: (point(record), *_ties(record.get("val_loss"), record.get("flops")), record["number"]),
     )
-    distinct: dict[str, Record] = {}
+    distinct: dict[str, Outcome] = {}
     for record in finished:
         distinct.setdefault(json.dumps(record["params"], sort_keys=True), record)
     ordered = list(distinct.values())
-    first_of_method: dict[str, Record] = {}
+    first_of_method: dict[str, Outcome] = {}
     for record in ordered:
         first_of_method.setdefault(record["method"], record)
     if objective.several:
@@ -116,11 +128,11 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
     """
     by_source: dict[int, list[Record]] = defaultdict(list)
     for record in confirming:
-        if record["state"] == "finished":
+        if record["state"] == State.FINISHED and record["source"] is not None:
             by_source[record["source"]].append(record)
     configurations = []
     for number, records in by_source.items():
-        records.sort(key=lambda record: record["seed_index"])
+        records.sort(key=lambda record: record["seed_index"] or 0)
         name = _importance(records, objective)
         scores = tuple(_mean_of(records, metric, name) for metric in objective.metrics)
         configurations.append(Confirmed(number, tuple(records), name, scores, len(records) == seeds))
@@ -129,7 +141,7 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
         key=lambda one: (
             not one.complete,
             to_minimize(one.scores, objective.directions),
-            *_ties({"val_loss": one.mean("val_loss"), "flops": one.mean("flops")}),
+            *_ties(one.mean("val_loss"), one.mean("flops")),
             one.number,
         ),
     )
@@ -143,40 +155,6 @@ def to_open(ranked: Sequence[Confirmed]) -> list[Confirmed]:
     return list(first_of_method.values())
 
 
-def best_row(one: Confirmed, features: Sequence[int], tests: Sequence[Record | None]) -> dict[str, Any]:
-    """Return a row of ``dst best --json`` for a configuration, but for its stability and what its list is worth.
-
-    Args:
-        one: the configuration.
-        features: its columns, best first.
-        tests: what opening the test rows gave, one entry a seed; None while not opened.
-    """
-    first = one.records[0]
-    accuracies = [
-        test["importances"][one.importance]["test_svm_accuracy"]
-        for test in tests
-        if test is not None and one.importance in test["importances"]
-    ]
-    opened = len(accuracies) == len(one.records)
-    return {
-        "dataset": first["dataset"],
-        "number": one.number,
-        "method": one.method,
-        "importance": one.importance,
-        "params": dict(first["params"]),
-        "val_score": one.score,
-        "test_mean": float(np.mean(accuracies)) if opened else None,
-        "test_std": float(np.std(accuracies, ddof=1)) if opened and len(accuracies) > 1 else None,
-        "seeds": len(one.records),
-        "k": first["k"],
-        "sparsity": first["sparsity"],
-        "flops_ratio": one.mean("flops_ratio"),
-        "val_balanced_accuracy": one.mean_judged("val_balanced_accuracy"),
-        "val_macro_auc": one.mean_judged("val_macro_auc"),
-        "features": [int(column) for column in features],
-    }
-
-
 def _mean_of_known(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known and len(known) == len(values) else None
@@ -184,7 +162,7 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
 
 def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
     """Return the importance metric that counts for a configuration: the named one, or the best over all seeds."""
-    metrics: Mapping[str, Any] = records[0]["importances"]
+    metrics = importances_of(records[0])
     if objective.importance in metrics:
         return objective.importance
     return best_importance({name: _mean_of(records, objective.judged_by, name) for name in metrics})
@@ -192,11 +170,16 @@ def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
 
 def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:
     """Return the mean of an objective over seeds."""
-    if metric in ("val_loss", "flops", "k"):
-        return float(np.mean([record[metric] for record in records]))
-    return float(np.mean([record["importances"][importance][metric] for record in records]))
+    return float(np.mean([_objective_of(record, metric, importance) for record in records]))
 
 
-def _ties(record: Record) -> tuple[float, float]:
-    loss, flops = (math.inf if (value := record.get(key)) is None else value for key in ("val_loss", "flops"))
-    return (math.inf if math.isnan(loss) else loss, flops)  # a NaN in memory is null in its record
+def _objective_of(record: Record, metric: str, importance: str) -> float:
+    results: Mapping[str, Any] = record
+    if metric not in ("val_loss", "flops", "k"):
+        results = importances_of(record)[importance]
+    return float(results[metric])
+
+
+def _ties(val_loss: float | None, flops: float | None) -> tuple[float, float]:
+    loss = math.inf if val_loss is None or math.isnan(val_loss) else val_loss  # a NaN in memory is null in its record
+    return (loss, math.inf if flops is None else flops)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cluster.ledger.entries import State
 from studies.spec.objective import Direction, ObjectiveSpec
 
-Record = Mapping[str, Any]
+if TYPE_CHECKING:
+    from studies.store.record_schema import Outcome, Record
+
 Point = tuple[float, ...]
 """A value an objective."""
 
@@ -44,11 +47,18 @@ class TradeOff:
     confirmed: Mapping[str, float] = field(default_factory=dict)
 
 
-def values_of(record: Record, objective: ObjectiveSpec) -> Point:
-    """Return the objectives of a finished trial, in the spec's order."""
-    if objective.several:
-        return tuple(record["val_scores"][metric] for metric in objective.metrics)
-    return (record["val_score"],)
+def values_of(record: Outcome, objective: ObjectiveSpec) -> Point:
+    """Return the objectives of a finished trial, in the spec's order.
+
+    Raises:
+        ValueError: it lacks one.
+    """
+    scores = record.get("val_scores") or {}
+    values = [scores.get(metric) for metric in objective.metrics] if objective.several else [record.get("val_score")]
+    known = tuple(value for value in values if value is not None)
+    if len(known) < len(values):
+        raise ValueError(f"a finished trial has a value of each objective, but trial {record['number']} lacks one")
+    return known
 
 
 def to_minimize(point: Sequence[float], directions: Sequence[Direction]) -> Point:
@@ -125,7 +135,7 @@ def trade_offs(
         confirmed: by search trial the means of its objectives over the confirming seeds.
         objective: what is optimised.
     """
-    finished = [record for record in search if record["state"] == "finished"]
+    finished = [record for record in search if record["state"] == State.FINISHED]
     points = [to_minimize(values_of(record, objective), objective.directions) for record in finished]
     best = set(fronts(points)[0]) if points else set()
     return [

@@ -37,6 +37,7 @@ from studies.report.cost import as_mib
 from studies.surroundings import say, standard_streams, stated_home
 
 if TYPE_CHECKING:
+    from studies.choice.best import BestRow
     from studies.spec.objective import ObjectiveSpec
 
 app = typer.Typer(
@@ -297,7 +298,7 @@ def _status_of(error: Exception) -> int | None:
     return 1 if isinstance(error, failed_work) else None
 
 
-def _print_best(rows: Sequence[dict[str, Any]], objective: ObjectiveSpec) -> None:
+def _print_best(rows: Sequence[BestRow], objective: ObjectiveSpec) -> None:
     if not rows:
         typer.echo("No configuration is confirmed yet.")
         return
@@ -306,7 +307,7 @@ def _print_best(rows: Sequence[dict[str, Any]], objective: ObjectiveSpec) -> Non
         settings = ", ".join(f"{name} {as_number(value)}" for name, value in row["params"].items() if name != "method")
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
         test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
-        lists = [_list_score(row[key]) for key in ("list_val_score", "list_test_score")]
+        lists = [_list_score(row["list_val_score"]), _list_score(row["list_test_score"])]
         place = [row["dataset"], row["method"], row["importance"], str(row["k"])]
         table.append([*place, as_number(row["val_score"]), test, *lists, settings])
     lists = [f"list: validation {objective.judged_by_title}", "list: test accuracy"]

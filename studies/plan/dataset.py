@@ -14,28 +14,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cluster.jobs import Job
-from cluster.ledger.entries import SEARCH, State, Ticket
+from cluster.ledger.entries import State, Ticket
 from cluster.ledger.ledger import Ledger
 from dst.rankers import RANKERS
 from dst.trial.spec import TrialSpec
-from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
+from studies.choice.selection import Confirmed, chosen_by, confirmed, importances_of, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
 from studies.plan.progress import DatasetProgress
 from studies.report.feature_list import columns_of, to_measure
-from studies.report.results import CONFIRM
 from studies.report.tables import last_line
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.openings import Opening, PendingTest
-from studies.store.record import SCHEMA, RecordError, read_record, read_test
+from studies.store.record import RecordError, read_record, read_test, trial_record
+from studies.store.record_schema import Ended, Outcome, Record, Stage
 
 TEST, DONE = "test", "done"
+
+_IDENTIFYING: tuple[Literal["stage", "source", "seed", "params"], ...] = ("stage", "source", "seed", "params")
+"""Keys of a record by which a trial is known again."""
 
 
 def trial_seed(seed: int, dataset: str, place: int) -> int:
@@ -70,11 +73,11 @@ class DatasetPlan:
         self.ledger = ledger
         self.tests_waiting: list[Opening] = []
         self.tests_running = 0
-        self.stage = SEARCH
+        self.stage: str = Stage.SEARCH
         self._best: float | None = None
-        self._searched: dict[int, Mapping[str, Any]] = {}  # of finished search trials what is chosen by, by number
+        self._searched: dict[int, Outcome] = {}  # of finished search trials what is chosen by, by number
         self._heard: dict[str, int] = {}  # the first batch with a finished trial, by method
-        for entry in ledger.entries(SEARCH):
+        for entry in ledger.entries(Stage.SEARCH):
             if entry.value is not None:
                 self._hear(entry.params, entry.attrs, entry.value)
 
@@ -85,10 +88,10 @@ class DatasetPlan:
 
     def advance(self) -> None:
         """Enter the next stage when this one is over; does nothing otherwise, so it may be called at any time."""
-        if self.stage == SEARCH and self.ledger.search_done():
+        if self.stage == Stage.SEARCH and self.ledger.search_done():
             self._add_confirming()
-            self.stage = CONFIRM
-        if self.stage == CONFIRM and not self._open(CONFIRM):
+            self.stage = Stage.CONFIRM
+        if self.stage == Stage.CONFIRM and not self._open(Stage.CONFIRM):
             self.tests_waiting = self._to_open()
             self.stage = TEST
         if self.stage == TEST and not self.tests_waiting and not self.tests_running:
@@ -100,20 +103,21 @@ class DatasetPlan:
         Confirming trials that were started run to their end; of the others, what is chosen then is added again.
         """
         if not self.ledger.search_done():
-            self.ledger.skip_waiting(CONFIRM)
+            self.ledger.skip_waiting(Stage.CONFIRM)
         self.advance()
 
     def end_search(self) -> None:
         """Search no further, if a trial has finished that can be confirmed; what was started runs to its end."""
-        if self._heard and self.stage == SEARCH:
+        if self._heard and self.stage == Stage.SEARCH:
             self.ledger.end_search()
             self.advance()
 
-    def completed(self, ticket: Ticket, record: Mapping[str, Any]) -> None:
+    def completed(self, ticket: Ticket, record: Record) -> None:
         """Tell the storage of a trial that ran to its end, whose record is written."""
-        self.ledger.complete(ticket.number, *values_of(record, self.spec.objective))
-        if ticket.stage == SEARCH:
-            self._hear(ticket.params, ticket.attrs, record["val_score"])
+        values = values_of(record, self.spec.objective)
+        self.ledger.complete(ticket.number, *values)
+        if ticket.stage == Stage.SEARCH:
+            self._hear(ticket.params, ticket.attrs, values[0])
             self._searched[ticket.number] = chosen_by(record)
 
     def trial_spec(self, params: Mapping[str, Any], *, place: int | None, seed_index: int | None) -> TrialSpec:
@@ -159,7 +163,7 @@ class DatasetPlan:
         payload = {
             "kind": "trial",
             "checkpoint": None if every is None else {"path": str(path), "seconds": every},
-            "trial": asdict(trial),
+            "trial": trial.to_json(),
             "removal": self._removal(),
             "objective": self.spec.objective.model_dump(),
             "on": on,
@@ -179,7 +183,7 @@ class DatasetPlan:
         trial = self.trial_spec(record["params"], place=None, seed_index=record["seed_index"])
         payload = {
             "kind": opening.kind,
-            "trial": asdict(trial),
+            "trial": trial.to_json(),
             "removal": self._removal(),
             **opening.payload(),
         }
@@ -199,11 +203,11 @@ class DatasetPlan:
             return False
         record = read_record(path)
         expected = self.record(ticket, record["state"], {})
-        for key in ("stage", "source", "seed", "params"):
-            if record.get(key) != expected[key]:
+        for key in _IDENTIFYING:
+            if record[key] != expected[key]:
                 raise RecordError(
                     f"{path}: is not the record of the trial that the storage has under this number: {key} must be "
-                    f"{expected[key]}, but is {record.get(key)}; was the storage lost, or changed?"
+                    f"{expected[key]}, but is {record[key]}; was the storage lost, or changed?"
                 )
         for step, value in sorted((int(step), value) for step, value in record["reports"].items()):
             self.ledger.report(ticket.number, step, math.nan if value is None else value)
@@ -231,8 +235,8 @@ class DatasetPlan:
         """Return where the dataset stands; the confirming trials are estimated until they are known."""
         counts = self.ledger.counts()
         total = counts.total() - counts[State.SKIPPED]
-        if self.stage == SEARCH:
-            search = self.ledger.counts(SEARCH)
+        if self.stage == Stage.SEARCH:
+            search = self.ledger.counts(Stage.SEARCH)
             configurations = min(self.spec.search.trials, self.spec.confirm.top + len(self.spec.methods) - 1)
             to_come = self.spec.search.trials - (search.total() - search[State.SKIPPED])
             total = max(total + to_come, self.spec.search.trials + self.spec.confirm.seeds * configurations)
@@ -248,31 +252,18 @@ class DatasetPlan:
             stage=self.stage,
         )
 
-    def record(self, ticket: Ticket, state: str, reports: Mapping[int, float], **known: Any) -> dict[str, Any]:
+    def record(self, ticket: Ticket, state: Ended, reports: Mapping[int, float], **known: Any) -> Record:
         """Return the record of an ended trial."""
-        seed_index = ticket.attrs.get("seed_index")
-        trial = self._trial_spec_of(ticket)
-        return {
-            "schema": SCHEMA,
-            "dataset": self.name,
-            "number": ticket.number,
-            "stage": ticket.stage,
-            "state": state,
-            "source": ticket.attrs.get("source"),
-            "seed": trial.seed,
-            "seed_index": seed_index,
-            **trial.described(self.dataset.batch_size),
-            "params": dict(ticket.params),
-            "cpus": self.spec.resources.cpus,
-            "split": trial.design.split,
-            "k": trial.k,
-            "scorer": trial.scorer,
-            "scorer_max_rows": trial.max_rows,
-            "reports": {str(step): value for step, value in reports.items()},
-            "stopped_at": max(reports, default=None) if state == State.STOPPED else None,
-            "error": None,
-            **known,
-        }
+        return trial_record(
+            self.name,
+            ticket,
+            self._trial_spec_of(ticket),
+            state,
+            reports,
+            batch_size=self.dataset.batch_size,
+            cpus=self.spec.resources.cpus,
+            outcome=known,
+        )
 
     def _trial_spec_of(self, ticket: Ticket) -> TrialSpec:
         seed_index = ticket.attrs.get("seed_index")
@@ -300,17 +291,17 @@ class DatasetPlan:
         chosen = self._chosen()
         there = {
             (entry.attrs["source"], entry.attrs["seed_index"])
-            for entry in self.ledger.entries(CONFIRM)
+            for entry in self.ledger.entries(Stage.CONFIRM)
             if entry.state is not State.SKIPPED
         }
         for seed_index in range(self.spec.confirm.seeds):
             for number in chosen:
                 if (number, seed_index) not in there:
-                    self.ledger.add(number, CONFIRM, {"seed_index": seed_index})
+                    self.ledger.add(number, Stage.CONFIRM, {"seed_index": seed_index})
 
     def _chosen(self) -> list[int]:
         """Return the search trials to confirm; records are read only of those that ended before this process began."""
-        finished = [entry.number for entry in self.ledger.entries(SEARCH) if entry.state is State.FINISHED]
+        finished = [entry.number for entry in self.ledger.entries(Stage.SEARCH) if entry.state is State.FINISHED]
         for number in finished:
             if number not in self._searched:
                 self._searched[number] = chosen_by(read_record(self.folder.record(self.name, number)))
@@ -325,7 +316,7 @@ class DatasetPlan:
         chosen = self._chosen()
         records = [
             read_record(self.folder.record(self.name, entry.number))
-            for entry in self.ledger.entries(CONFIRM)
+            for entry in self.ledger.entries(Stage.CONFIRM)
             if entry.state is State.FINISHED and entry.attrs["source"] in chosen
         ]
         ranked = confirmed(records, seeds=self.spec.confirm.seeds, objective=self.spec.objective)
@@ -344,5 +335,5 @@ class DatasetPlan:
     def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:
         """Return the metrics of which test rows are opened: all that compete, at once, though one is the choice."""
         if self.spec.objective.importance == "best":
-            return tuple(sorted(one.records[0]["importances"]))
+            return tuple(sorted(importances_of(one.records[0])))
         return (one.importance,)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.jobs import Job, Output
-from cluster.ledger.entries import SEARCH, State, Ticket
+from cluster.ledger.entries import State, Ticket
 from dst.errors import shortened
 from studies.plan.dataset import DONE, TEST, DatasetPlan
 from studies.plan.progress import DatasetProgress
@@ -18,6 +18,7 @@ from studies.report.tables import last_line
 from studies.store.checkpoints import kept_seconds
 from studies.store.openings import Opening
 from studies.store.record import write_record
+from studies.store.record_schema import Ended, Stage
 from studies.store.spent import Spent
 
 _LONGEST_ERROR = 100_000
@@ -156,7 +157,7 @@ class StudyPlan:
 
     def tick(self) -> None:
         """Let time pass: a search whose time is up ends here. To be called often."""
-        searching = [plan for plan in self.plans if plan.stage == SEARCH]
+        searching = [plan for plan in self.plans if plan.stage == Stage.SEARCH]
         self._spent.tick(searching=bool(searching))
         if self._time_is_up():
             if not self._limit_saved:  # before anything is skipped for it: whoever comes after a crash must see it too
@@ -178,7 +179,7 @@ class StudyPlan:
         return Demand(state.ended + state.running, state.total, self._durations[place].mean, plan.stage == TEST)
 
     def _job_of(self, plan: DatasetPlan) -> Job | None:
-        if plan.stage == SEARCH and self._time_is_up() and plan.ledger.counts(SEARCH)[State.RUNNING]:
+        if plan.stage == Stage.SEARCH and self._time_is_up() and plan.ledger.counts(Stage.SEARCH)[State.RUNNING]:
             return None  # it has no finished trial yet, and this one may become it
         while (ticket := plan.ledger.take()) is not None:
             if plan.tell_from_record(ticket):
@@ -226,7 +227,7 @@ class StudyPlan:
         out.opening.write(out.plan.folder, {**document, **cost})
         self._settle(job, out)
 
-    def _write_unfinished(self, job: Job, out: _Open, state: State, seconds: float, **known: Any) -> None:
+    def _write_unfinished(self, job: Job, out: _Open, state: Ended, seconds: float, **known: Any) -> None:
         assert out.ticket is not None  # noqa: S101 - for the type checker: callers have looked
         spent = {"total": out.kept + seconds, "repeated": self._repeated(job, out)}
         write_record(out.plan.folder, out.plan.record(out.ticket, state, out.reports, seconds=spent, **known))

@@ -14,6 +14,7 @@ from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
 from dst.topology.methods import METHODS
+from studies.choice.best import BestRow
 from studies.report.ranking import FitProgress, ranked_table
 from studies.report.results import collect
 from studies.report.write import winner_spec
@@ -78,7 +79,7 @@ def export_best(
         "k": row["k"],
         "repeats": row["seeds"],
         "selected": [dataset.feature_names[column] for column in selector.order_[: row["k"]]],
-        "study": {key: row[key] for key in _OF_THE_STUDY},
+        "study": {key: value for key, value in row.items() if key in _OF_THE_STUDY},
         "versions": read_resolved(folder).get("versions", {}),
     }
     to = to.expanduser().resolve()
@@ -109,7 +110,7 @@ def _load(folder: StudyFolder, use: DatasetSpec, name: str) -> Dataset:
     return dataset
 
 
-def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str, Any]) -> SparseFeatureSelector:
+def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow) -> SparseFeatureSelector:
     from dst.rankers import parameters
 
     method = row["method"]

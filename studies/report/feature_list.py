@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from studies.choice.best import BestRow
 from studies.choice.selection import Confirmed
 from studies.report.tables import ranked_features
 from studies.spec.objective import ObjectiveSpec
@@ -90,15 +91,18 @@ def list_scores(folder: StudyFolder, one: Confirmed, columns: Sequence[int], obj
         document = read_list(folder, record["dataset"], record["number"], seeds)
         if document is None or document["importance"] != one.importance or document["columns"][:k] != list(columns):
             return ListScores(None, None)
-        for part, measure in (("validation", _MEASURES[objective.judged_by]), ("test", "accuracy")):
-            value = document[part].get(str(k), {}).get(measure)
-            if value is not None:
-                found[part].append(value)
+        for part, measure, by_k in (
+            ("validation", _MEASURES[objective.judged_by], document["validation"]),
+            ("test", "accuracy", document["test"]),
+        ):
+            judged: Mapping[str, Any] = by_k.get(str(k), {"accuracy": None})
+            if judged.get(measure) is not None:
+                found[part].append(judged[measure])
     means = {part: float(np.mean(values)) if len(values) == seeds else None for part, values in found.items()}
     return ListScores(**means)
 
 
-def has_failed(folder: StudyFolder, row: Mapping[str, Any]) -> bool:
+def has_failed(folder: StudyFolder, row: BestRow) -> bool:
     """Say whether the list of a configuration has been tried and cannot be measured.
 
     Args:

@@ -12,7 +12,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +22,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff, fronts, to_minimize
 from studies.report.drawing import drawn_both, shown_name
 from studies.spec.objective import DIRECTIONS, Direction
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
+from studies.store.record_schema import Stage
 
 INK, MUTED, GRID = "#1f2328", "#636c76", "#d8dee4"
 """Colours of text and main lines, of what is secondary, and of the grid."""
@@ -48,8 +49,6 @@ AXIS_TITLES = {
     "k": "selected columns",
 }
 """Objectives as people read them."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Fi
         trials: the trials table (:func:`studies.report.tables.trials_table`).
         direction: which validation scores are better.
     """
-    search = trials[trials["stage"] == "search"]
+    search = trials[trials["stage"] == Stage.SEARCH]
     styles = method_styles(search["method"].dropna())
 
     def panel(axes: Axes, dataset: str) -> None:
@@ -108,7 +107,7 @@ def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Fi
     return _panels(_datasets(search), panel, "trial", "validation score", _legend(styles) + extra)
 
 
-def accuracy_by_method(best: Sequence[Row], best_by_method: Sequence[Row]) -> Figure:
+def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> Figure:
     """Draw the test accuracy of each method's best configuration, mean and standard deviation over seeds.
 
     Args:
@@ -161,7 +160,7 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
         trials: the trials table (:func:`studies.report.tables.trials_table`).
         direction: which validation scores are better.
     """
-    scored = trials[(trials["stage"] == "search") & trials["val_score"].notna()].copy()
+    scored = trials[(trials["stage"] == Stage.SEARCH) & trials["val_score"].notna()].copy()
     scored["density"] = 1.0 - scored["sparsity"]
     networks, others = scored[scored["density"].notna()], scored[scored["density"].isna()]
     styles = method_styles(scored["method"])
@@ -231,8 +230,8 @@ def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Figure:
 
 def write_plots(
     folder: StudyFolder,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     trials: pd.DataFrame,
     direction: Direction = "maximize",
     trade_offs: Sequence[TradeOff] = (),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
+from cluster.ledger.entries import State
 from dst.errors import listed
+from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
 from studies.report.feature_list import has_failed
@@ -16,8 +18,7 @@ from studies.report.html import cell, code_cell, figure, name_cell, page, paragr
 from studies.spec.objective import ObjectiveSpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
-
-Row = Mapping[str, Any]
+from studies.store.record_schema import Ended, Stage
 
 _ABSENT = "—"
 _NOT_MEASURED = "not measured"
@@ -37,8 +38,8 @@ _CAPTIONS = {
 
 def write_report(
     folder: StudyFolder,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     trials: pd.DataFrame,
     *,
     objective: ObjectiveSpec | None = None,
@@ -106,14 +107,14 @@ def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
     return figure(documents[name], name, caption)
 
 
-def is_baseline(choice: Row) -> bool:
+def is_baseline(choice: BestRow) -> bool:
     """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
     from dst.topology.methods import METHODS
 
     return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
 
 
-def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
+def _summary(best: Sequence[BestRow], trials: pd.DataFrame, absent: Sequence[str]) -> str:
     text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
     if best:
         won = sum(is_baseline(choice) for choice in best)
@@ -123,7 +124,7 @@ def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -
     return text
 
 
-def _best_table(best: Sequence[Row], objective: ObjectiveSpec) -> str:
+def _best_table(best: Sequence[BestRow], objective: ObjectiveSpec) -> str:
     if not best:
         return paragraph("No dataset has a winner yet.")
     head = [
@@ -162,7 +163,7 @@ def _best_table(best: Sequence[Row], objective: ObjectiveSpec) -> str:
     return table([*head, "Settings"], rows)
 
 
-def _lists_note(folder: StudyFolder, best: Sequence[Row]) -> str:
+def _lists_note(folder: StudyFolder, best: Sequence[BestRow]) -> str:
     """Say where lists were not measured, and what measures them; an attempt that failed is not repeated."""
     lacking = [choice for choice in best if choice["list_test_score"] is None]
     failed = sorted(choice["dataset"] for choice in lacking if has_failed(folder, choice))
@@ -181,11 +182,11 @@ def _share(share: float | None, absent: str) -> str:
     return absent if share is None else f"{share:.4f}"
 
 
-def _list_accuracy(choice: Row) -> str:
+def _list_accuracy(choice: BestRow) -> str:
     return _NOT_MEASURED if choice["list_test_score"] is None else f"{100 * choice['list_test_score']:.1f}"
 
 
-def _baselines_note(best: Sequence[Row]) -> str:
+def _baselines_note(best: Sequence[BestRow]) -> str:
     winners = sorted(choice["dataset"] for choice in best if is_baseline(choice))
     if not winners:
         return ""
@@ -195,7 +196,7 @@ def _baselines_note(best: Sequence[Row]) -> str:
     )
 
 
-def _methods_table(best: Sequence[Row], best_by_method: Sequence[Row]) -> str:
+def _methods_table(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> str:
     if not best_by_method:
         return paragraph("No configuration has been confirmed yet.")
     methods = sorted({choice["method"] for choice in best_by_method})
@@ -223,8 +224,8 @@ def _cost_table(trials: pd.DataFrame, costs: Mapping[str, Cost]) -> str:
 
 
 def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
-    counts = [int((trials["state"] == state).sum()) for state in ("finished", "stopped", "failed")]
-    counts.append(int((trials["stage"] == "confirm").sum()))
+    counts = [int((trials["state"] == state).sum()) for state in get_args(Ended)]
+    counts.append(int((trials["stage"] == Stage.CONFIRM).sum()))
     spent = (cost.core_seconds, cost.useful, cost.stopped, cost.failed, cost.repeated)
     peak = _ABSENT if cost.peak_rss_bytes is None else as_mib(cost.peak_rss_bytes)
     texts = [*map(str, counts), *(f"{one:,.1f}" if one < 100 else f"{one:,.0f}" for one in spent), peak]
@@ -232,7 +233,7 @@ def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
 
 
 def _failures(trials: pd.DataFrame) -> str:
-    failed = trials[trials["state"] == "failed"]
+    failed = trials[trials["state"] == State.FAILED]
     if failed.empty:
         return paragraph("None.")
     rows = [
@@ -296,7 +297,7 @@ def _objective(metric: str, value: float) -> str:
     return f"{value:.3g}" if metric == "flops" else f"{value:.4f}"
 
 
-def _method_notes(best: Sequence[Row], objective: ObjectiveSpec) -> dict[str, str]:
+def _method_notes(best: Sequence[BestRow], objective: ObjectiveSpec) -> dict[str, str]:
     seeds = sorted({choice["seeds"] for choice in best})
     again = f"over {listed(seeds, 'or')} seeds" if seeds else "over several seeds"
     opened = any(choice["test_mean"] is not None for choice in best)
@@ -349,14 +350,14 @@ def _winning(objective: ObjectiveSpec) -> str:
     return f"of the first objective, {AXIS_TITLES[objective.first]}, won (ties: the next objective)"
 
 
-def _accuracy(choice: Row) -> str:
+def _accuracy(choice: BestRow) -> str:
     if choice["test_mean"] is None:
         return "not opened"
     spread = "" if choice["test_std"] is None else f" ± {100 * choice['test_std']:.1f}"
     return f"{100 * choice['test_mean']:.1f}{spread}"
 
 
-def _settings(params: Row) -> str:
+def _settings(params: Mapping[str, Any]) -> str:
     shown = {
         key: params[key] for key in sorted(params) if key not in ("method", "sparsity") and params[key] is not None
     }

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from dst.errors import InputError
-from dst.stability import as_selected, nogueira
-from studies.choice.selection import Confirmed, best_row, confirmed, to_confirm, to_open
+from studies.choice.best import BestRow, best_row, stability_of
+from studies.choice.selection import Confirmed, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import TradeOff, trade_offs
 from studies.report.feature_list import columns_of, list_scores
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test
+from studies.store.record_schema import Stage
 from studies.store.study_file import read_columns
-
-SEARCH, CONFIRM = "search", "confirm"
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class Results:
         trade_offs: the finished search trials of all datasets, where there are several objectives.
     """
 
-    best: list[dict[str, Any]]
-    best_by_method: list[dict[str, Any]]
+    best: list[BestRow]
+    best_by_method: list[BestRow]
     feature_names: dict[str, list[str]]
     trade_offs: list[TradeOff] = field(default_factory=list)
 
@@ -48,10 +45,10 @@ def confirmed_of(folder: StudyFolder, spec: StudySpec, dataset: str) -> list[Con
     """
     records = list(iter_records(folder, dataset))
     with _fitting_together(folder, dataset):
-        search = (record for record in records if record["stage"] == SEARCH)
+        search = (record for record in records if record["stage"] == Stage.SEARCH)
         chosen = to_confirm(search, top=spec.confirm.top, objective=spec.objective)
         return confirmed(
-            (record for record in records if record["stage"] == CONFIRM and record["source"] in chosen),
+            (record for record in records if record["stage"] == Stage.CONFIRM and record["source"] in chosen),
             seeds=spec.confirm.seeds,
             objective=spec.objective,
         )
@@ -79,7 +76,7 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
     for dataset in datasets:
         ranked = confirmed_of(folder, spec, dataset)
         if spec.objective.several:
-            search = (record for record in iter_records(folder, dataset) if record["stage"] == SEARCH)
+            search = (record for record in iter_records(folder, dataset) if record["stage"] == Stage.SEARCH)
             means = {one.number: one.scores for one in ranked if one.complete}
             results.trade_offs.extend(trade_offs(search, means, spec.objective))
         if not ranked:
@@ -92,24 +89,15 @@ def collect(folder: StudyFolder, spec: StudySpec, datasets: Sequence[str]) -> Re
     return results
 
 
-def _row(folder: StudyFolder, spec: StudySpec, one: Confirmed, names: Sequence[str]) -> dict[str, Any]:
+def _row(folder: StudyFolder, spec: StudySpec, one: Confirmed, names: Sequence[str]) -> BestRow:
     columns = columns_of(folder, one, names, one.records[0]["k"])
     tests = [read_test(folder, record["dataset"], record["number"]) for record in one.records]
     scores = list_scores(folder, one, columns, spec.objective)
-    return {
-        **best_row(one, columns, tests),
-        **_stability(one, len(names)),
-        "list_val_score": scores.validation,
-        "list_test_score": scores.test,
-    }
-
-
-def _stability(one: Confirmed, n_features: int) -> dict[str, float | None]:
-    """Return Nogueira's stability of the seeds' selections with its 95% interval; None for a single seed."""
-    selections = [record["importances"][one.importance]["selected"] for record in one.records]
-    keys = ("stability", "stability_low", "stability_high")
-    if len(selections) < 2:
-        return dict.fromkeys(keys)
-    found = nogueira(as_selected(selections, n_features))
-    values = (found.value, found.low, found.high)
-    return {key: value if math.isfinite(value) else None for key, value in zip(keys, values, strict=True)}
+    return best_row(
+        one,
+        columns,
+        tests,
+        stability=stability_of(one, len(names)),
+        list_val_score=scores.validation,
+        list_test_score=scores.test,
+    )

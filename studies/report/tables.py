@@ -11,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cluster.ledger.entries import State
 from dst.scoring import mean_scores, rank_columns, tie_order
+from studies.choice.best import BestRow
+from studies.choice.selection import importances_of
 from studies.choice.trade_offs import TradeOff
 from studies.report.test_scores import opened_scores
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_scores
+from studies.store.record_schema import Record
 
 TRIAL_COLUMNS: Mapping[str, str] = {
     "dataset": "string",
@@ -72,8 +76,6 @@ BEST_COLUMNS = (
     "features",
 )
 """Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
-
-Row = Mapping[str, Any]
 
 
 def trials_table(folder: StudyFolder) -> pd.DataFrame:
@@ -144,7 +146,7 @@ def feature_table(
     )
 
 
-def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.DataFrame:
+def winner_features(folder: StudyFolder, row: BestRow, names: Sequence[str]) -> pd.DataFrame:
     """Rank a dataset's columns by the confirming trials of one configuration.
 
     Args:
@@ -158,7 +160,7 @@ def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.D
     Raises:
         RecordError: a record is damaged, or lacks the metric or the arrays that the row names.
     """
-    finished = [record for record in iter_records(folder, row["dataset"]) if record["state"] == "finished"]
+    finished = [record for record in iter_records(folder, row["dataset"]) if record["state"] == State.FINISHED]
     confirming = [record for record in finished if record.get("source") == row["number"]]
     chosen = confirming or [record for record in finished if record["number"] == row["number"]]
     if not chosen:
@@ -171,7 +173,7 @@ def winner_features(folder: StudyFolder, row: Row, names: Sequence[str]) -> pd.D
 
 
 def ranked_features(
-    folder: StudyFolder, records: Sequence[Row], importance: str, k: int, names: Sequence[str]
+    folder: StudyFolder, records: Sequence[Record], importance: str, k: int, names: Sequence[str]
 ) -> pd.DataFrame:
     """Rank a dataset's columns by the finished trials of one configuration: its feature list.
 
@@ -193,7 +195,7 @@ def ranked_features(
     for record in records:
         path = folder.scores(record["dataset"], record["number"])
         arrays = read_scores(folder, record["dataset"], record["number"])
-        importances = record.get("importances") or {}
+        importances = importances_of(record)
         if importance not in arrays or importance not in importances:
             raise RecordError(f"{path}: has no scores of {importance!r}; it has {', '.join(sorted(arrays)) or 'none'}")
         scores.append(arrays[importance])
@@ -207,8 +209,8 @@ def ranked_features(
 
 def write_tables(
     folder: StudyFolder,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     feature_names: Mapping[str, Sequence[str]],
     trade_offs: Sequence[TradeOff] = (),
 ) -> pd.DataFrame:
@@ -273,9 +275,9 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _trial_row(record: Row) -> dict[str, Any]:
+def _trial_row(record: Record) -> dict[str, Any]:
     nnz, settings = record.get("nnz"), record.get("settings")
-    judged = (record.get("importances") or {}).get(record.get("importance")) or {}
+    judged: Mapping[str, Any] = importances_of(record).get(record.get("importance") or "") or {}
     return {
         **{name: record.get(name) for name in TRIAL_COLUMNS},
         **{name: judged.get(name) for name in _JUDGED},
@@ -288,7 +290,7 @@ def _trial_row(record: Row) -> dict[str, Any]:
     }
 
 
-def _best_frame(rows: Sequence[Row]) -> pd.DataFrame:
+def _best_frame(rows: Sequence[BestRow]) -> pd.DataFrame:
     texts = [
         {**row, "params": json.dumps(row["params"], sort_keys=True), "features": json.dumps(row["features"])}
         for row in rows

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from dst.errors import InputError
+from studies.choice.selection import importances_of
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 
@@ -97,8 +98,8 @@ def _rows(folder: StudyFolder, dataset: str, names: Sequence[str]) -> Iterator[d
     informative = {column for column, name in enumerate(names) if name.startswith(_INFORMATIVE)}
     for record in iter_records(folder, dataset):
         test = read_test(folder, dataset, record["number"]) if record["seed_index"] is not None else None
-        for importance, opened in (test or {}).get("importances", {}).items():
-            found = record["importances"][importance]
+        for importance, opened in ({} if test is None else test["importances"]).items():
+            found = importances_of(record)[importance]
             by_k = opened.get("by_k", {str(record["k"]): opened["test_svm_accuracy"]})
             ranked = found.get("ranked", found["selected"])
             for k, accuracy in sorted((int(k), accuracy) for k, accuracy in by_k.items()):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cluster.ledger.entries import State
 from studies.report.results import Results
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
+from studies.store.record_schema import Stage
 
 
 def study_warnings(
@@ -17,13 +19,13 @@ def study_warnings(
     lines = []
     for dataset in datasets:
         mine = trials[trials["dataset"] == dataset]
-        failed = mine[mine["state"] == "failed"]
+        failed = mine[mine["state"] == State.FAILED]
         if len(failed):
             last = failed["error"].iloc[-1]
             lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
         lines.extend(_absent_classes(folder, dataset))
         lines.extend(_unsaved(folder, dataset))
-        searched = int((mine["stage"] == "search").sum())
+        searched = int((mine["stage"] == Stage.SEARCH).sum())
         if spec.search.seconds is not None and searched < spec.search.trials:
             limit = f"search.seconds={spec.search.seconds:g}"
             lines.append(f"{dataset}: the search ended after {searched} of {spec.search.trials} trials: {limit} are up")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from studies.choice.best import BestRow
 from studies.report.report import write_report
 from studies.report.results import Results, collect
 from studies.report.tables import write_tables
@@ -16,6 +17,7 @@ from studies.spec.study import StudySpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_lists, iter_records, read_test
+from studies.store.record_schema import Stage
 from studies.store.spent import read_spent
 from studies.store.study_file import read_resolved
 
@@ -48,9 +50,10 @@ def write_results(folder: StudyFolder, spec: StudySpec, datasets: list[str]) -> 
     return results, trials
 
 
-def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
+def _heading(spec: StudySpec, row: BestRow) -> str:
     """Return comments that say what the configuration and its feature list came to."""
-    known = {key: "not measured" if row[key] is None else f"{row[key]:.4f}" for key in _HEADING}
+    results: Mapping[str, Any] = row
+    known = {key: "not measured" if results[key] is None else f"{results[key]:.4f}" for key in _HEADING}
     return (
         f"# The winner of {row['dataset']} in the study {spec.name}, over {row['seeds']} seeds.\n"
         f"# Each seed's own {row['k']} columns: validation score {known['val_score']}, "
@@ -64,7 +67,7 @@ def _heading(spec: StudySpec, row: dict[str, Any]) -> str:
 _HEADING = ("val_score", "test_mean", "list_val_score", "list_test_score")
 
 
-def winner_spec(spec: StudySpec, use: DatasetSpec, row: dict[str, Any]) -> str:
+def winner_spec(spec: StudySpec, use: DatasetSpec, row: BestRow) -> str:
     """Return a spec that trains and tests the winning configuration of a dataset again."""
     winner = spec.model_copy(
         update={
@@ -91,7 +94,7 @@ def _remarks(
         remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
     if spec.search.seconds is not None:
         used = read_spent(folder.spent).search_seconds
-        searched = trials[trials["stage"] == "search"].groupby("dataset").size()
+        searched = trials[trials["stage"] == Stage.SEARCH].groupby("dataset").size()
         counts = ", ".join(f"{count} on {dataset}" for dataset, count in searched.items())
         remarks["Time limit"] = (
             f"The search was given {spec.search.seconds:g} s and took {used:.0f} s; of {spec.search.trials} trials per "
@@ -101,7 +104,7 @@ def _remarks(
     earlier = {
         (record["dataset"], record["source"])
         for record in iter_records(folder)
-        if record["stage"] == "confirm"
+        if record["stage"] == Stage.CONFIRM
         and (record["dataset"], record["source"]) not in shown
         and read_test(folder, record["dataset"], record["number"]) is not None
     }

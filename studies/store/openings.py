@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from studies.choice.selection import importances_of
 from studies.store.folder import StudyFolder
-from studies.store.record import SCHEMA, write_list, write_test
+from studies.store.record import write_list, write_test
+from studies.store.record_schema import SCHEMA, Record
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class PendingTest:
 
     kind: ClassVar[str] = "test"
 
-    record: Mapping[str, Any]
+    record: Record
     importances: tuple[str, ...]
 
     @property
@@ -36,7 +38,7 @@ class PendingTest:
 
     def payload(self) -> dict[str, Any]:
         """Return what the job needs besides the trial: see :func:`studies.worker.job.run_job`."""
-        found = {name: self.record["importances"][name] for name in self.importances}
+        found = {name: importances_of(self.record)[name] for name in self.importances}
         ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
         return {"ranked": ranked, "k": self.record["k"]}
 
@@ -58,7 +60,7 @@ class PendingList:
 
     kind: ClassVar[str] = "list"
 
-    record: Mapping[str, Any]
+    record: Record
     importance: str
     columns: tuple[int, ...]
     seeds: int
@@ -80,6 +82,9 @@ class PendingList:
 
 Opening = PendingTest | PendingList
 
+_SHARED = ("dataset", "number", "source", "seed_index", "k")
+"""Keys that what stands beside a record has of it."""
 
-def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"schema": SCHEMA, **{key: record[key] for key in ("dataset", "number", "source", "seed_index", "k")}}
+
+def _identity(record: Record) -> dict[str, Any]:
+    return {"schema": SCHEMA, **{key: value for key, value in record.items() if key in _SHARED}}

@@ -12,24 +12,34 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from cluster.ledger.entries import State, Ticket
 from dst.errors import InputError
 from dst.files.archive import read_arrays
 from dst.rankers import RANKERS, used_settings
 from studies.spec.documents import read_json
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
-from studies.store.record_schema import LIST, RECORD, TEST, Kind, problem_of
+from studies.store.record_schema import (
+    LIST,
+    RECORD,
+    SCHEMA,
+    TEST,
+    Ended,
+    Kind,
+    ListRecord,
+    Record,
+    Stage,
+    TestRecord,
+    problem_of,
+)
 
-SCHEMA = 1
-"""Version of the layout of records; a reader refuses any other."""
-
-STAGES = ("search", "confirm")
-STATES = ("finished", "stopped", "failed")
+if TYPE_CHECKING:
+    from dst.trial.spec import TrialSpec
 
 _RECORD_NAME = re.compile(r"(0|[1-9][0-9]*)\.json")
 _LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
@@ -37,6 +47,52 @@ _LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
 
 class RecordError(ValueError):
     """A record cannot be read, or is not a record; the message names the file."""
+
+
+def trial_record(
+    dataset: str,
+    ticket: Ticket,
+    trial: TrialSpec,
+    state: Ended,
+    reports: Mapping[int, float],
+    *,
+    batch_size: int,
+    cpus: float,
+    outcome: Mapping[str, Any] | None = None,
+) -> Record:
+    """Build the record of an ended trial.
+
+    Args:
+        dataset: its name.
+        ticket: the trial as the ledger handed it out.
+        trial: what was run.
+        state: how it ended.
+        reports: value by step, as it reported them.
+        batch_size: the dataset's, which holds where the trial's settings have none.
+        cpus: cores that the trial had to itself.
+        outcome: what is known of it besides: a worker's results, ``seconds``, ``error``.
+    """
+    known = {
+        "schema": SCHEMA,
+        "dataset": dataset,
+        "number": ticket.number,
+        "stage": Stage(ticket.stage),
+        "state": state,
+        "source": ticket.attrs.get("source"),
+        "seed": trial.seed,
+        "seed_index": ticket.attrs.get("seed_index"),
+        **trial.described(batch_size),
+        "params": dict(ticket.params),
+        "cpus": cpus,
+        "split": trial.design.split,
+        "k": trial.k,
+        "scorer": trial.scorer,
+        "scorer_max_rows": trial.max_rows,
+        "reports": {str(step): value for step, value in reports.items()},
+        "stopped_at": max(reports, default=None) if state == State.STOPPED else None,
+        "error": None,
+    }
+    return cast(Record, known | dict(outcome or {}))
 
 
 def write_record(
@@ -98,37 +154,38 @@ def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
     write_text(target, text)
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> Record:
     """Read one record, as it would be written today (:func:`_as_of_today`).
 
     Raises:
         RecordError: the file is missing, is not JSON, or does not hold the record that its name says.
     """
-    record = _read_json(path)
-    _check(record, path)
-    _check_types(record, path)
+    document = _read_json(path)
+    _check(document, path)
+    _check_types(document, path)
+    record = cast(Record, document | {"stage": Stage(document["stage"]), "state": State(document["state"])})
     return _as_of_today(record)
 
 
-def read_test(folder: StudyFolder, dataset: str, number: int) -> dict[str, Any] | None:
+def read_test(folder: StudyFolder, dataset: str, number: int) -> TestRecord | None:
     """Read the test accuracies of a confirming trial, or return None while its test rows have not been opened.
 
     Raises:
         RecordError: the file is there but damaged.
     """
-    return _read_beside(folder.test(dataset, number), TEST)
+    return cast(TestRecord | None, _read_beside(folder.test(dataset, number), TEST))
 
 
-def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> dict[str, Any] | None:
+def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> ListRecord | None:
     """Read what the feature list of so many seeds is worth under a confirming trial's design; None: not measured.
 
     Raises:
         RecordError: the file is there but damaged.
     """
-    return _read_beside(folder.list_scores(dataset, number, seeds), LIST)
+    return cast(ListRecord | None, _read_beside(folder.list_scores(dataset, number, seeds), LIST))
 
 
-def iter_lists(folder: StudyFolder, dataset: str) -> Iterator[dict[str, Any]]:
+def iter_lists(folder: StudyFolder, dataset: str) -> Iterator[ListRecord]:
     """Read all that was measured of a dataset's feature lists, earlier ones over fewer seeds included.
 
     Raises:
@@ -163,7 +220,7 @@ def read_scores(folder: StudyFolder, dataset: str, number: int) -> dict[str, npt
     return scores
 
 
-def iter_records(folder: StudyFolder, dataset: str | None = None) -> Iterator[dict[str, Any]]:
+def iter_records(folder: StudyFolder, dataset: str | None = None) -> Iterator[Record]:
     """Read all records, by dataset and then by number; files that are no records, or not yet, are passed over.
 
     Args:
@@ -184,7 +241,7 @@ def iter_records(folder: StudyFolder, dataset: str | None = None) -> Iterator[di
             yield read_record(part / f"{number}.json")
 
 
-def _as_of_today(record: dict[str, Any]) -> dict[str, Any]:
+def _as_of_today(record: Record) -> Record:
     """Return a record with what those lack that were written before ``settings`` were recorded.
 
     They have ``sparsity`` and ``l2`` only where the search space varied them. Nothing else in a spec sets these two,
@@ -196,7 +253,7 @@ def _as_of_today(record: dict[str, Any]) -> dict[str, Any]:
     record["settings"] = None
     if record["method"] in RANKERS:
         defaults = used_settings(record["method"], {})
-        for name in ("sparsity", "l2"):
+        for name in _DESCRIBED:
             if record.get(name) is None and name not in record["params"]:
                 record[name] = defaults.get(name)
     return record
@@ -219,16 +276,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+_DESCRIBED: tuple[Literal["sparsity"], Literal["l2"]] = ("sparsity", "l2")
+
 _ALWAYS = ("method", "params", "seed", "seed_index", "source", "k", "reports", "error")
 _WHEN_FINISHED = ("val_score", "importance", "importances", "val_loss")
 
 
 def _check(record: Mapping[str, Any], path: Path) -> None:
     _check_identity(record, path)
-    for key, valid in (("stage", STAGES), ("state", STATES)):
+    for key, valid in (("stage", tuple(Stage)), ("state", get_args(Ended))):
         if record.get(key) not in valid:
             raise RecordError(f"{path}: {key} is one of {', '.join(valid)}, but got {record.get(key)!r}")
-    needed = _ALWAYS + (_WHEN_FINISHED if record["state"] == "finished" else ())
+    needed = _ALWAYS + (_WHEN_FINISHED if record["state"] == State.FINISHED else ())
     missing = [key for key in needed if key not in record]
     if missing:
         raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")

@@ -6,10 +6,27 @@ Keys that are not named here may be there and hold anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
+
+from cluster.ledger.entries import SEARCH, State
+
+SCHEMA = 1
+"""Version of the layout of records; a reader refuses any other."""
+
+
+class Stage(StrEnum):
+    """What a trial was run for; the names under which the ledger has it."""
+
+    SEARCH = SEARCH
+    CONFIRM = "confirm"
+
+
+Ended = Literal[State.FINISHED, State.STOPPED, State.FAILED]
+"""The states of a trial that has a record."""
 
 _OPEN = ConfigDict(extra="allow", strict=True)
 
@@ -22,25 +39,46 @@ _Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", max_l
 
 
 @with_config(_OPEN)
+class Judged(TypedDict):
+    """How well a scorer does on a number of columns."""
+
+    accuracy: _Number
+    balanced_accuracy: NotRequired[_Number]
+    macro_auc: NotRequired[_Number]
+
+
+@with_config(_OPEN)
 class Importance(TypedDict):
-    """What came of one importance metric."""
+    """What came of one importance metric; ``ranked`` and ``by_k`` where a trial was scored on more than one K."""
 
     selected: list[_Count]
+    ranked: NotRequired[list[_Count]]
+    by_k: NotRequired[dict[_Step, Judged]]
     val_svm_accuracy: NotRequired[_Number]
     val_balanced_accuracy: NotRequired[_Number]
     val_macro_auc: NotRequired[_Number]
 
 
 @with_config(_OPEN)
-class Record(TypedDict):
+class Outcome(TypedDict):
+    """The part of a trial's record by which configurations are chosen to be confirmed."""
+
+    number: _Count
+    state: Ended
+    method: _Text
+    params: dict[str, Any]
+    val_score: NotRequired[_Number]
+    val_scores: NotRequired[dict[str, _Number] | None]
+    val_loss: NotRequired[_Number]
+    flops: NotRequired[_Number]
+
+
+@with_config(_OPEN)
+class Record(Outcome):
     """A trial's record."""
 
     dataset: _Dataset
-    number: _Count
-    stage: Literal["search", "confirm"]
-    state: Literal["finished", "stopped", "failed"]
-    method: _Text
-    params: dict[str, Any]
+    stage: Literal[Stage.SEARCH, Stage.CONFIRM]
     seed: _Count | None
     seed_index: _Count | None
     source: _Count | None
@@ -49,9 +87,6 @@ class Record(TypedDict):
     error: _Text | None
     importance: NotRequired[_Text | None]
     importances: NotRequired[dict[str, Importance] | None]
-    val_score: NotRequired[_Number]
-    val_scores: NotRequired[dict[str, _Number] | None]
-    val_loss: NotRequired[_Number]
     val_accuracy: NotRequired[_Number]
     sparsity: NotRequired[_Number]
     sparsity_actual: NotRequired[_Number]
@@ -60,13 +95,14 @@ class Record(TypedDict):
     epochs: NotRequired[_Count | None]
     best_epoch: NotRequired[_Number]
     nnz: NotRequired[list[_Count] | None]
-    flops: NotRequired[_Number]
     flops_ratio: NotRequired[_Number]
     seconds: NotRequired[dict[str, _Number] | None]
     bytes: NotRequired[dict[str, _Number] | None]
     curves: NotRequired[list[dict[str, list[_Number] | None]] | None]
     cpus: NotRequired[_Cores]
     absent_classes: NotRequired[list[_Text]]
+    data_sha256: NotRequired[_Text]
+    resumption: NotRequired[dict[str, Any] | None]
     peak_rss_bytes: NotRequired[_Count | None]
     stopped_at: NotRequired[_Count | None]
 
@@ -80,7 +116,7 @@ class Opened(TypedDict):
 
 
 @with_config(_OPEN)
-class OpenedTest(TypedDict):
+class TestRecord(TypedDict):
     """What opening the test rows for a confirming trial gave."""
 
     dataset: _Dataset
@@ -92,16 +128,7 @@ class OpenedTest(TypedDict):
 
 
 @with_config(_OPEN)
-class Judged(TypedDict):
-    """How well a scorer does on a number of columns."""
-
-    accuracy: _Number
-    balanced_accuracy: NotRequired[_Number]
-    macro_auc: NotRequired[_Number]
-
-
-@with_config(_OPEN)
-class MeasuredList(TypedDict):
+class ListRecord(TypedDict):
     """What a feature list is worth under the design of a confirming trial; nothing by K where that failed."""
 
     dataset: _Dataset
@@ -126,8 +153,8 @@ LIST: Kind = "list"
 
 _ADAPTERS: dict[Kind, TypeAdapter[Any]] = {
     RECORD: TypeAdapter(Record),
-    TEST: TypeAdapter(OpenedTest),
-    LIST: TypeAdapter(MeasuredList),
+    TEST: TypeAdapter(TestRecord),
+    LIST: TypeAdapter(ListRecord),
 }
 
 
@@ -144,6 +171,6 @@ def problem_of(record: Mapping[str, Any], kind: Kind = RECORD) -> str | None:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{where}: {' '.join(first['msg'].split())}"[:300]
-    if kind == RECORD and record["state"] == "finished" and record["val_score"] is None:
+    if kind == RECORD and record["state"] == State.FINISHED and record["val_score"] is None:
         return "val_score: a finished trial has one"
     return None

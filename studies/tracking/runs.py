@@ -15,10 +15,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from cluster.ledger.entries import State
+from studies.choice.best import BestRow
+from studies.choice.selection import importances_of
 from studies.report.tables import BEST_COLUMNS, last_line
 from studies.spec.wandb_names import run_label
+from studies.store.record_schema import Record, TestRecord
 
-Row = Mapping[str, Any]
+_BEST = ("method", "val_score", "test_mean", "test_std", "list_val_score", "list_test_score")
+"""What the study's run says of each dataset's best configuration."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def run_id(study: str, *place: str | int) -> str:
     return f"{readable}-{fingerprint}"
 
 
-def trial_run(study: str, record: Row, test: Row | None) -> TrackedRun:
+def trial_run(study: str, record: Record, test: TestRecord | None) -> TrackedRun:
     """Make the run of one trial.
 
     Args:
@@ -88,8 +93,8 @@ def trial_run(study: str, record: Row, test: Row | None) -> TrackedRun:
         id=run_id(study, dataset, number),
         name=run_label(f"{dataset}/{number}"),
         group=run_label(dataset),
-        job_type=record["stage"],
-        tags=(record["state"],),
+        job_type=str(record["stage"]),
+        tags=(str(record["state"]),),
         config={
             "study": study,
             **(record.get("settings") or {}),
@@ -98,11 +103,13 @@ def trial_run(study: str, record: Row, test: Row | None) -> TrackedRun:
         },
         history=_history(record),
         summary=_summary(record, test),
-        failed=record["state"] == "failed",
+        failed=record["state"] == State.FAILED,
     )
 
 
-def study_run(study: str, records: Iterable[Row], best: Sequence[Row], best_by_method: Sequence[Row]) -> TrackedRun:
+def study_run(
+    study: str, records: Iterable[Record], best: Sequence[BestRow], best_by_method: Sequence[BestRow]
+) -> TrackedRun:
     """Make the run of the study itself: its counts and cost, and the tables of best configurations over all datasets.
 
     Args:
@@ -119,9 +126,8 @@ def study_run(study: str, records: Iterable[Row], best: Sequence[Row], best_by_m
     summary: dict[str, Any] = {f"trials/{state}": count for state, count in sorted(states.items())}
     summary["seconds/trials"] = seconds
     for row in best:
-        keys = ("method", "val_score", "test_mean", "test_std", "list_val_score", "list_test_score")
-        results = {key: row[key] for key in keys}
-        summary |= {f"best/{row['dataset']}/{key}": value for key, value in results.items() if value is not None}
+        values: Mapping[str, Any] = row
+        summary |= {f"best/{row['dataset']}/{key}": values[key] for key in _BEST if values[key] is not None}
     return TrackedRun(
         id=run_id(study),
         name=run_label(study),
@@ -134,7 +140,7 @@ def study_run(study: str, records: Iterable[Row], best: Sequence[Row], best_by_m
     )
 
 
-def _history(record: Row) -> dict[int, dict[str, float]]:
+def _history(record: Record) -> dict[int, dict[str, float]]:
     """Return the values by step: curves by epoch, and what a trial reported while it ran by the step of the report.
 
     With several inner splits each has its own curves (``split0/val_loss``, ...) beside the mean over those that still
@@ -157,7 +163,7 @@ def _history(record: Row) -> dict[int, dict[str, float]]:
     return dict(sorted(history.items()))
 
 
-def _summary(record: Row, test: Row | None) -> dict[str, Any]:
+def _summary(record: Record, test: TestRecord | None) -> dict[str, Any]:
     results = (
         "val_score",
         "importance",
@@ -170,20 +176,26 @@ def _summary(record: Row, test: Row | None) -> dict[str, Any]:
     )
     also = ("flops_ratio", "engine", "peak_rss_bytes", "stopped_at")
     summary: dict[str, Any] = {key: record.get(key) for key in ("state", *results, *also)}
-    summary["nnz"] = sum(record["nnz"]) if record.get("nnz") else None
+    nnz = record.get("nnz")
+    summary["nnz"] = sum(nnz) if nnz else None
     summary["error"] = last_line(record.get("error"))
     summary |= {f"objective/{metric}": value for metric, value in (record.get("val_scores") or {}).items()}
-    for key in ("seconds", "bytes"):
-        summary |= {f"{key}/{kind}": value for kind, value in (record.get(key) or {}).items()}
-    for part in (record, test or {}):
-        for metric, result in (part.get("importances") or {}).items():
+    for key, spent in (("seconds", record.get("seconds")), ("bytes", record.get("bytes"))):
+        summary |= {f"{key}/{kind}": value for kind, value in (spent or {}).items()}
+    judged: list[Mapping[str, Mapping[str, Any]]] = [
+        importances_of(record),
+        {} if test is None else test["importances"],
+    ]
+    for importances in judged:
+        for metric, result in importances.items():
             scores = {key: value for key, value in result.items() if key.endswith(("accuracy", "auc"))}
             summary |= {f"{key}/{metric}": value for key, value in scores.items()}
     return {key: value for key, value in summary.items() if value is not None}
 
 
-def _table(rows: Sequence[Row]) -> TrackedTable:
-    return TrackedTable(BEST_COLUMNS, tuple(tuple(_cell(row[name]) for name in BEST_COLUMNS) for row in rows))
+def _table(rows: Sequence[BestRow]) -> TrackedTable:
+    cells: list[Mapping[str, Any]] = [*rows]
+    return TrackedTable(BEST_COLUMNS, tuple(tuple(_cell(row[name]) for name in BEST_COLUMNS) for row in cells))
 
 
 def _cell(value: Any) -> Any:

@@ -11,11 +11,12 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from dst.errors import InputError, unknown_name
+from studies.choice.best import BestRow
 from studies.spec.documents import read_json
 from studies.spec.wandb_names import check_name
 from studies.store.files import open_for_lock, write_text
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["offline", "online", "disabled"]
 Runs = Literal["trials", "study"]
-
-Row = Mapping[str, Any]
 
 _NOTES = "sent.json"
 _INIT_SECONDS = 60.0
@@ -48,8 +47,8 @@ def track(
     *,
     study_name: str,
     project: str,
-    best: Sequence[Row],
-    best_by_method: Sequence[Row],
+    best: Sequence[BestRow],
+    best_by_method: Sequence[BestRow],
     entity: str | None = None,
     mode: Mode = "offline",
     runs: Runs = "trials",

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from studies.choice.selection import best_row, confirmed, to_confirm, to_open
+from studies.choice.best import best_row
+from studies.choice.selection import confirmed, to_confirm, to_open
 from studies.spec.objective import ObjectiveSpec, best_importance
 
 ACCURACY = ObjectiveSpec()
