@@ -41,6 +41,9 @@ class DatasetJobs:
         spec: the study.
         dataset: the dataset, and how the study uses it.
         folder: where checkpoints go.
+
+    Attributes:
+        k_values: the numbers of columns that trials are scored on besides K, as far as the dataset has so many.
     """
 
     def __init__(self, spec: StudySpec, dataset: StudyDataset, folder: StudyFolder) -> None:
