@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from dst.selector.selector import SparseFeatureSelector
     from dst.training.config import TrainingConfig
     from dst.training.trainer import fit
-    from dst.trial.run import TrialSpec, run_trial, score_on_test
+    from dst.trial.run import run_trial, score_on_test
+    from dst.trial.spec import TrialSpec
 
 __all__ = [
     "Dataset",
@@ -88,7 +89,8 @@ _MODULES = {
     "selector.selector": ("SparseFeatureSelector",),
     "training.config": ("TrainingConfig",),
     "training.trainer": ("fit",),
-    "trial.run": ("TrialSpec", "run_trial", "score_on_test"),
+    "trial.run": ("run_trial", "score_on_test"),
+    "trial.spec": ("TrialSpec",),
 }
 
 

@@ -71,7 +71,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
             the table is sparse.
         settings: further settings of the method by name, e.g. ``{"dropout": 0.2}``, see
-            :class:`dst.training.trainer.TrainingConfig`.
+            :class:`dst.training.config.TrainingConfig`.
         threads: cores that training may use.
         random_state: draws held-out rows, networks and the order of equal scores.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dst.data import Dataset, prepare_test, trial_data
 from dst.scoring import ScorerResult, mean_result, score_columns
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_
         for train, validation in trial_data(dataset, spec.design, keep=False).parts
     ]
     split = spec.design.splits(dataset)[0]  # all have the same test rows
-    development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
+    development, test = prepare_test(dataset, split, policy=spec.design.policy, indicators=spec.design.indicators)
     return ListResult(
         validation={k: mean_result([one[k] for one in by_split]) for k in every_k},
         test={k: score_columns(development, test, order[:k], spec.scorer, seed=spec.seed) for k in every_k},

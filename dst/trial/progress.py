@@ -12,6 +12,7 @@ from dst.data import TrialData
 from dst.files.checkpoint import State
 from dst.rankers import FeatureScores
 from dst.scoring import ScorerResult
+from dst.trial.spec import TrialSpec
 
 
 class TrialProgress:
@@ -80,9 +81,11 @@ class TrialProgress:
             ValueError: the state is of another trial.
         """
         trial = state.part("trial").progress
-        mine, theirs = self._identity, trial["identity"]
-        if mine != theirs:
-            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+        expected = self._identity
+        # Earlier versions noted split_seed only where it was given.
+        noted = {"split_seed": trial["identity"].get("seed"), **trial["identity"]}
+        if expected != noted:
+            changed = sorted(key for key in expected.keys() | noted.keys() if expected.get(key) != noted.get(key))
             raise ValueError(f"the state is of another trial: {', '.join(changed)} differ")
         self.rankings = [FeatureScores.from_state(state.part(f"split{n}")) for n in range(trial["finished"])]
         self.results = {
@@ -94,7 +97,7 @@ class TrialProgress:
         return state.part("ranking")
 
 
-def identity(data: TrialData, spec: Any) -> dict[str, Any]:
-    """Return what decides a trial's result: the fields of its spec, and the data's name, hash and defaults."""
+def identity(data: TrialData, spec: TrialSpec) -> dict[str, Any]:
+    """Return what decides a trial's result: what makes its spec, and the data's name, hash and defaults."""
     named = {"dataset": data.name, "data_sha256": data.data_sha256, "k": data.k, "batch_size": data.batch_size}
-    return {**named, **{name: value for name, value in dataclasses.asdict(spec).items() if value is not None}}
+    return {**named, **{name: value for name, value in spec.to_json().items() if value is not None}}

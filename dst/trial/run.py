@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dst.data import Dataset, Design, TrialData, prepare_test, trial_data
+from dst.data import Dataset, TrialData, prepare_test, trial_data
 from dst.errors import InputError
 from dst.files.checkpoint import State
-from dst.files.plain import make_plain
-from dst.rankers import RANKERS, FeatureScores, make_config, used_settings
+from dst.rankers import RANKERS, make_config
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import (
-    ScorerResult,
     capped,
     check_scorer,
     mean_result,
@@ -30,169 +25,8 @@ from dst.scoring import (
 )
 from dst.training.epochs import EpochReport
 from dst.trial.progress import TrialProgress, identity
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """All that decides a trial's result, besides the dataset. NumPy's numbers become Python's.
-
-    Attributes:
-        method: a name in :data:`dst.rankers.RANKERS`.
-        settings: the ranker's settings by name (``sparsity``, ``l2``, ``epochs``, ...); others are ignored.
-        split: a name in :data:`dst.data.SPLITS`.
-        seed: draws the network and its training.
-        split_seed: draws the validation rows; None: ``seed`` does, as in the paper.
-        test_seed: draws the test rows of a split that has no fixed ones.
-        inner_splits: how many draws of validation rows the trial is averaged over; None: the split's own rule
-            (:func:`dst.data.default_count`).
-        impute: what stands in for a missing number, a name in :data:`dst.data.POLICIES`; None: none may miss.
-        indicators: whether a missing number also sets a column of its own.
-        k: how many columns are scored; None: the dataset's.
-        k_values: further numbers of columns that the same ranking is scored on.
-        scorer: the classifier that judges rankings, a name in :data:`dst.scoring.SCORERS`.
-        max_rows: how many rows it is fitted on, and how many it is judged on, at most, drawn by class; None: all. Test
-            rows are never capped.
-    """
-
-    method: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    split: str = "stratified"
-    seed: int = 0
-    split_seed: int | None = None
-    test_seed: int = 0
-    inner_splits: int | None = None
-    impute: str | None = None
-    indicators: bool = False
-    k: int | None = None
-    k_values: tuple[int, ...] = ()
-    scorer: str = "svm"
-    max_rows: int | None = None
-
-    def __post_init__(self) -> None:
-        make_plain(self)
-
-    @property
-    def design(self) -> Design:
-        """How the trial's rows are split and prepared."""
-        return Design(
-            split=self.split,
-            seed=self.seed if self.split_seed is None else self.split_seed,
-            test_seed=self.test_seed,
-            count=self.inner_splits,
-            policy=self.impute,
-            indicators=self.indicators,
-        )
-
-    def described(self, batch_size: int) -> dict[str, Any]:
-        """Return what the trial is run with, as a record and ``dst trial --json`` say it.
-
-        Args:
-            batch_size: the dataset's, which holds where ``settings`` has none.
-
-        Returns:
-            ``method``, ``settings`` (all that the ranker works with, :func:`dst.rankers.used_settings`), and of these
-            ``sparsity`` and ``l2``, None where the ranker has none.
-        """
-        used = used_settings(self.method, {"batch_size": batch_size, **self.settings})
-        return {"method": self.method, "sparsity": used.get("sparsity"), "l2": used.get("l2"), "settings": used}
-
-
-@dataclass(frozen=True)
-class Importance:
-    """What one importance metric came to.
-
-    Attributes:
-        scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
-        ranked: the top columns, best first, as many as the largest K.
-        by_k: mean over inner splits of how well the scorer, fitted on the training rows, does on validation rows, on
-            that split's own top K; by K.
-        k: the K that counts.
-    """
-
-    scores: npt.NDArray[np.float64]
-    ranked: tuple[int, ...]
-    by_k: dict[int, ScorerResult]
-    k: int
-
-    @property
-    def selected(self) -> tuple[int, ...]:
-        """The top K columns, best first."""
-        return self.ranked[: self.k]
-
-    @property
-    def val_svm_accuracy(self) -> float:
-        """The scorer's accuracy on the top K; its name is that of the default scorer."""
-        return self.by_k[self.k].accuracy
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data; ``by_k`` and ``ranked`` where there is more than one K."""
-        counts = self.by_k[self.k]
-        document: dict[str, Any] = {
-            "val_svm_accuracy": counts.accuracy,
-            "val_balanced_accuracy": counts.balanced_accuracy,
-            "val_macro_auc": counts.macro_auc,
-            "selected": list(self.selected),
-        }
-        if len(self.by_k) > 1:
-            document["by_k"] = {str(k): dataclasses.asdict(one) for k, one in self.by_k.items()}
-            document["ranked"] = list(self.ranked)
-        return document
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What a trial came to; lists run over inner splits.
-
-    Attributes:
-        importances: by metric.
-        rankings: what the ranker returned for each inner split, with one score for each of the table's columns.
-        k: how many columns were scored.
-        data_sha256: of all that was read (:class:`dst.data.TrialData`).
-        split_sha256: of the rows of all parts.
-        absent_classes: the classes that the training rows of at least one inner split lack.
-        seconds: wall time by phase and in ``total``, which does not count ``warm_up``: loading or compiling kernels
-            before the first training, once in a process.
-        peak_rss_bytes: peak resident memory of the process while the trial ran.
-    """
-
-    importances: dict[str, Importance]
-    rankings: tuple[FeatureScores, ...]
-    k: int
-    data_sha256: str
-    split_sha256: str
-    absent_classes: tuple[str, ...]
-    seconds: dict[str, float]
-    peak_rss_bytes: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data: what a trial determines of a record and of ``dst trial --json``.
-
-        ``epochs``, ``flops`` and ``seconds`` are totals over inner splits, losses, accuracies and ``best_epoch`` means;
-        ``nnz`` is the same in each, and ``bytes`` (what training holds, by kind) is the first's.
-        """
-        first = self.rankings[0]
-        epochs = [ranking.epochs for ranking in self.rankings]
-        return {
-            "k": self.k,
-            "data_sha256": self.data_sha256,
-            "split_sha256": self.split_sha256,
-            "absent_classes": list(self.absent_classes),
-            "epochs": sum(epochs),
-            "best_epoch": _mean([ranking.best_epoch for ranking in self.rankings]) if any(epochs) else None,
-            "val_loss": _mean([ranking.val_loss for ranking in self.rankings]),
-            "val_accuracy": _mean([ranking.val_accuracy for ranking in self.rankings]),
-            "nnz": list(first.nnz),
-            "sparsity_actual": 1 - sum(first.nnz) / first.dense_size if first.dense_size else None,
-            "flops": _total([ranking.flops for ranking in self.rankings]),
-            "flops_ratio_to_dense": _mean([ranking.flops_ratio for ranking in self.rankings]),
-            "engine": first.engine,
-            "device": first.device,
-            "bytes": dict(first.memory),
-            "seconds": self.seconds,
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "importances": {name: one.to_json() for name, one in self.importances.items()},
-        }
-
+from dst.trial.result import Importance, TrialResult
+from dst.trial.spec import TrialSpec
 
 _ROWS = 2  # the stream that draws the rows that a capped scorer sees
 
@@ -314,7 +148,7 @@ def score_every_k_on_test(
         ranked: by metric the columns, best first, and the numbers of them that are scored.
     """
     split = spec.design.splits(dataset)[0]  # all have the same test rows
-    development, test = prepare_test(dataset, split, policy=spec.impute, indicators=spec.indicators)
+    development, test = prepare_test(dataset, split, policy=spec.design.policy, indicators=spec.design.indicators)
     return {
         name: {
             k: score_columns(
@@ -324,13 +158,3 @@ def score_every_k_on_test(
         }
         for name, (columns, every_k) in ranked.items()
     }
-
-
-def _mean(values: list[float] | list[int] | list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
-
-
-def _total(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.sum(known)) if len(known) == len(values) else None

@@ -27,7 +27,9 @@ import torch
 
 from dst.data import load_dataset
 from dst.errors import InputError
-from dst.trial.run import TrialResult, TrialSpec, run_trial, score_on_test
+from dst.trial.result import TrialResult
+from dst.trial.run import run_trial, score_on_test
+from dst.trial.spec import TrialSpec
 from studies.compare.reference import bound, paper_accuracy, paper_k, paper_sparsity
 from studies.compare.small_tables import to_csv
 from studies.store.files import write_text

@@ -21,13 +21,13 @@ from dst.data import list_datasets
 from dst.errors import InputError, unknown_name
 from dst.rankers import make_config
 from dst.topology.methods import METHODS
-from dst.trial.run import TrialSpec
 from studies.bench.plan import look_at, plan_of
 from studies.bench.stock_work import run_stock_job
 from studies.plan.data import StudyData
 from studies.plan.study import StudyPlan
 from studies.spec.study import StudySpec, load_spec, parse_spec
 from studies.worker.job import run_job
+from studies.worker.payload import TrialPayload
 
 _BASEHOCK: dict[str, Any] = {
     "name": "basehock",
@@ -88,7 +88,7 @@ class _Noted(StudyPlan):
 
     def next_job(self) -> Job | None:
         job = super().next_job()
-        if job is not None and job.payload["kind"] == "trial":
+        if job is not None and job.payload["kind"] == TrialPayload.kind:
             self.trials.append(job)
         return job
 
@@ -135,7 +135,7 @@ def stock_job(job: Job) -> Job:
     Raises:
         InputError: the stock way has no such method or setting.
     """
-    trial = TrialSpec(**job.payload["trial"])
+    trial = TrialPayload.from_json(job.payload).trial
     config = make_config(trial.method, trial.settings)
     if trial.method in METHODS:
         method = METHODS[trial.method]

@@ -211,7 +211,8 @@ def trial(
     from dst.data import Removal, load_dataset, remove_values
     from dst.training.config import TrainingConfig
     from dst.training.engines.choice import check_device
-    from dst.trial.run import TrialSpec, run_trial, score_on_test
+    from dst.trial.run import run_trial, score_on_test
+    from dst.trial.spec import TrialSpec
 
     torch.set_num_threads(1)
     machine: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}

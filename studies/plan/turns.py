@@ -19,6 +19,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+@dataclass
+class Durations:
+    """How long the trials of a dataset took.
+
+    Attributes:
+        count: trials.
+        total: seconds of them all.
+    """
+
+    count: int = 0
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take the duration of a trial that ended."""
+        self.count += 1
+        self.total += seconds
+
+    @property
+    def mean(self) -> float | None:
+        """Seconds that a trial takes on average, or None while none has ended."""
+        return self.total / self.count if self.count else None
+
+
 @dataclass(frozen=True)
 class Demand:
     """What is known of a dataset's jobs.

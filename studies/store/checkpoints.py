@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dst.files.checkpoint import CheckpointError, State, read_state, save_state
 
@@ -121,8 +120,3 @@ class Checkpoint:
             self.problem = f"{self._path}: cannot be written ({error.strerror})"
         now = self._clock()
         self._due = now + max(self._every, (now - began) / SHARE)
-
-
-def checkpoint_of(payload: Mapping[str, Any] | None) -> Checkpoint | None:
-    """Return the checkpoint that a job names (``path``, ``seconds``), if it does."""
-    return None if payload is None else Checkpoint(Path(payload["path"]), float(payload["seconds"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from studies.choice.selection import importances_of
 from studies.store.folder import StudyFolder
@@ -26,8 +26,6 @@ class PendingTest:
         importances: the metrics whose selections are scored: the one that the objective names, or all.
     """
 
-    kind: ClassVar[str] = "test"
-
     record: Record
     importances: tuple[str, ...]
 
@@ -36,11 +34,10 @@ class PendingTest:
         """The job's key."""
         return f"{self.record['dataset']}/{self.record['number']}.test"
 
-    def payload(self) -> dict[str, Any]:
-        """Return what the job needs besides the trial: see :func:`studies.worker.job.run_job`."""
+    def ranked(self) -> dict[str, list[int]]:
+        """Return the columns by metric, best first, as many as the largest K."""
         found = {name: importances_of(self.record)[name] for name in self.importances}
-        ranked = {name: one.get("ranked", one["selected"]) for name, one in found.items()}
-        return {"ranked": ranked, "k": self.record["k"]}
+        return {name: one.get("ranked", one["selected"]) for name, one in found.items()}
 
     def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
         """Write what came out; nothing but ``error`` and what it cost where the job failed."""
@@ -58,8 +55,6 @@ class PendingList:
         seeds: how many seeds it is the mean of.
     """
 
-    kind: ClassVar[str] = "list"
-
     record: Record
     importance: str
     columns: tuple[int, ...]
@@ -69,10 +64,6 @@ class PendingList:
     def key(self) -> str:
         """The job's key."""
         return f"{self.record['dataset']}/{self.record['number']}.list-{self.seeds}"
-
-    def payload(self) -> dict[str, Any]:
-        """Return what the job needs besides the trial: see :func:`studies.worker.job.run_job`."""
-        return {"columns": list(self.columns), "k": self.record["k"]}
 
     def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
         """Write what came out; nothing but ``error`` and what it cost where the job failed."""

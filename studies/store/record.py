@@ -39,7 +39,7 @@ from studies.store.record_schema import (
 )
 
 if TYPE_CHECKING:
-    from dst.trial.run import TrialSpec
+    from dst.trial.spec import TrialSpec
 
 _RECORD_NAME = re.compile(r"(0|[1-9][0-9]*)\.json")
 _LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
@@ -84,7 +84,7 @@ def trial_record(
         **trial.described(batch_size),
         "params": dict(ticket.params),
         "cpus": cpus,
-        "split": trial.split,
+        "split": trial.design.split,
         "k": trial.k,
         "scorer": trial.scorer,
         "scorer_max_rows": trial.max_rows,

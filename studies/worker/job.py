@@ -1,23 +1,27 @@
-"""What a worker does with a job: one trial, or an opening of test rows. Plain data in, plain data out."""
+"""Runners of jobs, in a worker: a trial, an opening of test rows, a feature list. Plain data in, plain data out."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.jobs import Output, Report, Stopped
+from cluster.jobs import Output, Report, Stopped, WorkFunction
 from dst.data import Dataset, Removal, TrialData, remove_values
+from dst.errors import InputError, unknown_name
 from dst.training.epochs import EpochReport
 from dst.trial.list_scores import score_list
-from dst.trial.run import TrialResult, TrialSpec, run_trial, score_every_k_on_test
+from dst.trial.result import TrialResult
+from dst.trial.run import run_trial, score_every_k_on_test
+from dst.trial.spec import TrialSpec
 from studies.spec.objective import DIRECTIONS, ObjectiveSpec, best_importance
-from studies.store.checkpoints import Checkpoint, checkpoint_of
+from studies.store.checkpoints import Checkpoint
+from studies.worker.payload import ListPayload, TestPayload, TrialPayload
 from studies.worker.rungs import CheapScore, Rungs
 
 
@@ -26,61 +30,54 @@ class NoScoreError(ArithmeticError):
 
 
 def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
-    """Run a job of a study.
+    """Run a job of a study (a work function, see :data:`cluster.jobs.WorkFunction`).
 
     Args:
-        payload: ``kind`` (``trial``, ``test`` or ``list``), ``trial`` (the fields of :class:`dst.trial.run.TrialSpec`)
-            and ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
-            :class:`studies.spec.objective.ObjectiveSpec`), ``on`` (what it reports, see
-            :class:`studies.spec.study.PrunerSpec`) and ``checkpoint`` (see
-            :func:`studies.store.checkpoints.checkpoint_of`), for a test ``ranked`` columns by metric, best first, and
-            ``k``, the number of them that counts, for a list its ``columns``, best first, and ``k``.
+        payload: what :mod:`studies.worker.payload` makes of the job; its ``kind`` is a name in :data:`RUNNERS`.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
-    Returns:
-        For a trial the fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores``
-        are all, where there are several), and an array of feature scores per importance metric; for a test
-        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``; for a
-        list ``{"validation": {k: {"accuracy": ..., "balanced_accuracy": ..., "macro_auc": ...}}, "test": {k: ...},
-        "seconds": {"total": ...}}``.
-
     Raises:
-        NoScoreError: an objective is not a finite number.
+        NoScoreError: an objective of a trial is not a finite number.
+        InputError: there is no such kind.
     """
-    began = time.perf_counter()
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
-    spec = TrialSpec(**payload["trial"])
-    if isinstance(shared, Dataset) and payload["removal"] is not None:
-        shared = remove_values(shared, Removal(**payload["removal"]))
-    if payload["kind"] in ("test", "list"):
-        if not isinstance(shared, Dataset):
-            raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
-        if payload["kind"] == "test":
-            opened: dict[str, Any] = {"importances": _open_test_rows(shared, spec, payload["ranked"], payload["k"])}
-        else:
-            opened = _measure_list(shared, spec, payload["columns"], payload["k"])
-        return Output({**opened, "seconds": {"total": time.perf_counter() - began}})
-    asked = ObjectiveSpec(**payload["objective"])
-    cheap = CheapScore(shared, spec) if payload["on"] == "val_score" and isinstance(shared, TrialData) else None
+    if payload["kind"] not in RUNNERS:
+        raise InputError(unknown_name("kind of job", payload["kind"], RUNNERS))
+    return RUNNERS[payload["kind"]](payload, shared, report)
+
+
+def run_study_trial(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
+    """Run a trial (:class:`studies.worker.payload.TrialPayload`).
+
+    Returns:
+        The fields of its record that a worker knows (``val_score`` is the first objective; ``val_scores`` are all,
+        where there are several), and an array of feature scores per importance metric.
+    """
+    payload = TrialPayload.from_json(document)
+    spec, asked, checkpoint = payload.trial, payload.objective, payload.checkpoint
+    if isinstance(shared, Dataset):
+        shared = _removed(shared, payload.removal)
+    cheap = CheapScore(shared, spec) if payload.on == "val_score" and isinstance(shared, TrialData) else None
     rungs = Rungs(
         int(spec.settings["epochs"]),
         report,
-        on=payload["on"],
+        on=payload.on,
         cheap=cheap,
         maximize=DIRECTIONS[asked.first] == "maximize",
     )
-    result, resumption = _run(shared, spec, rungs, checkpoint_of(payload["checkpoint"]))
+    keeper = None if checkpoint is None else Checkpoint(checkpoint.path, checkpoint.seconds)
+    result, resumption = _run(shared, spec, rungs, keeper)
     known, importance = objectives(result, asked)
     values = {metric: _finite(metric, value) for metric, value in known.items()}
-    document = result.to_json()
-    document["flops_ratio"] = document.pop("flops_ratio_to_dense")
-    document["val_score"] = values[asked.first]
+    fields = result.to_json()
+    fields["flops_ratio"] = fields.pop("flops_ratio_to_dense")
+    fields["val_score"] = values[asked.first]
     if asked.several:
-        document["val_scores"] = values
-    document["importance"] = importance
-    document["resumption"] = resumption
-    document["curves"] = [
+        fields["val_scores"] = values
+    fields["importance"] = importance
+    fields["resumption"] = resumption
+    fields["curves"] = [
         {
             "train_loss": ranking.curves.train_loss,
             "val_loss": ranking.curves.val_loss,
@@ -89,28 +86,61 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         for ranking in result.rankings
         if ranking.epochs
     ]
-    return Output(document, {name: one.scores for name, one in result.importances.items()})
+    return Output(fields, {name: importance.scores for name, importance in result.importances.items()})
 
 
-def _open_test_rows(
-    dataset: Dataset, spec: TrialSpec, ranked: Mapping[str, Sequence[int]], k: int
-) -> dict[str, dict[str, Any]]:
-    """Open the test rows once, for every metric and every K that the trial was scored on."""
-    every_k = sorted({k, *spec.k_values})
-    opened = score_every_k_on_test(dataset, spec, {name: (columns, every_k) for name, columns in ranked.items()})
-    return {
-        name: {"test_svm_accuracy": by_k[k], "by_k": {str(one): accuracy for one, accuracy in by_k.items()}}
-        for name, by_k in opened.items()
+def open_test_rows(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
+    """Open the test rows once, for every metric and every K that the trial was scored on (a :class:`TestPayload`).
+
+    Returns:
+        ``{"importances": {metric: {"test_svm_accuracy": ..., "by_k": {k: ...}}}, "seconds": {"total": ...}}``
+    """
+    began = time.perf_counter()
+    payload = TestPayload.from_json(document)
+    dataset = _removed(_whole(shared), payload.removal)
+    every_k = sorted({payload.k, *payload.trial.k_values})
+    ranked = {name: (columns, every_k) for name, columns in payload.ranked.items()}
+    importances = {
+        name: {"test_svm_accuracy": by_k[payload.k], "by_k": {str(k): accuracy for k, accuracy in by_k.items()}}
+        for name, by_k in score_every_k_on_test(dataset, payload.trial, ranked).items()
     }
+    return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
 
 
-def _measure_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], k: int) -> dict[str, Any]:
-    """Score a feature list on validation and test rows, for every K that trials are scored on."""
-    result = score_list(dataset, spec, columns, sorted({k, *spec.k_values}))
-    return {
-        part: {str(one): dataclasses.asdict(scored) for one, scored in by_k.items()}
+def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
+    """Score a feature list on validation and test rows, for every K that trials are scored on (a :class:`ListPayload`).
+
+    Returns:
+        ``{"validation": {k: {"accuracy": ..., "balanced_accuracy": ..., "macro_auc": ...}}, "test": {k: ...},
+        "seconds": {"total": ...}}``
+    """
+    began = time.perf_counter()
+    payload = ListPayload.from_json(document)
+    dataset = _removed(_whole(shared), payload.removal)
+    result = score_list(dataset, payload.trial, payload.columns, sorted({payload.k, *payload.trial.k_values}))
+    measured = {
+        part: {str(k): dataclasses.asdict(scored) for k, scored in by_k.items()}
         for part, by_k in (("validation", result.validation), ("test", result.test))
     }
+    return Output({**measured, "seconds": {"total": time.perf_counter() - began}})
+
+
+RUNNERS: dict[str, WorkFunction] = {
+    TrialPayload.kind: run_study_trial,
+    TestPayload.kind: open_test_rows,
+    ListPayload.kind: measure_list,
+}
+"""The function that runs a job, by the kind of its payload."""
+
+
+def _whole(shared: Dataset | TrialData) -> Dataset:
+    if not isinstance(shared, Dataset):
+        raise TypeError("test rows are opened in a whole table, but got one prepared for the search")
+    return shared
+
+
+def _removed(dataset: Dataset, removal: Removal | None) -> Dataset:
+    return dataset if removal is None else remove_values(dataset, removal)
 
 
 def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, float | None], str]:

@@ -13,7 +13,7 @@ from dst.data import TrialData
 from dst.scoring import capped, rank_columns, score_columns
 from dst.training.epochs import EpochReport
 from dst.training.trainer import EpochEnd
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 from studies.store.checkpoints import Kept
 
 FIRST_RUNG = 5

@@ -143,10 +143,10 @@ def test_test_rows_are_opened_for_present_winners_only(data: Path, small: Path, 
 @pytest.mark.parametrize("jobs", [7, 14, 18])
 def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp_path: Path, monkeypatch, jobs) -> None:
     """It dies in the search, or while it confirms; nothing of the old plan is left waiting."""
-    import studies.plan.study
+    import studies.plan.running
 
     written = []
-    real = studies.plan.study.write_record
+    real = studies.plan.running.write_record
 
     def dying(*arguments):
         if len(written) == jobs:
@@ -154,7 +154,7 @@ def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp
         written.append(real(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(studies.plan.study, "write_record", dying)
+        patch.setattr(studies.plan.running, "write_record", dying)
         with pytest.raises(Killed):
             run_study(grown(data, search={"trials": 6}), out=tmp_path / "out", in_process=True)
     result = run_study(grown(data), out=tmp_path / "out", in_process=True)

@@ -49,7 +49,7 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
             threading.Timer(0.4, server.start).start()
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("studies.plan.study.write_record", restarting)
+    monkeypatch.setattr("studies.plan.running.write_record", restarting)
     spec = load_spec(path).model_copy(update={"storage": server.url()})
     out = tmp_path / "out"
     result = run_study(spec, out=out, in_process=True)
@@ -112,7 +112,7 @@ def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_
     spec = load_spec(path).model_copy(update={"storage": server.url()})
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("studies.plan.study.write_record", stopping)
+        patch.setattr("studies.plan.running.write_record", stopping)
         with pytest.raises(StorageFailedError, match="given up after"):
             run_study(spec, out=out, in_process=True)
     server.start()

@@ -177,9 +177,9 @@ def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, mon
         if len(written) == jobs and when == "after the tell":
             monkeypatch.setattr(studies.plan.study.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
 
-    real = studies.plan.study.write_record
+    real = studies.plan.running.write_record
     with monkeypatch.context() as patch:
-        patch.setattr(studies.plan.study, "write_record", dying)
+        patch.setattr(studies.plan.running, "write_record", dying)
         with pytest.raises(Killed):
             run_study(spec, out=tmp_path, in_process=True)
     monkeypatch.undo()

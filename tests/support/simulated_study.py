@@ -50,7 +50,7 @@ def study_plan(
         for name, use in zip(names, spec.datasets, strict=True)
     )
     spent = Spent(folder.spent, clock)
-    return StudyPlan(plans, spent, retries=spec.resources.retries, search_seconds=spec.search.seconds, clock=clock)
+    return StudyPlan(plans, spent, retries=spec.resources.retries, search_seconds=spec.search.seconds)
 
 
 def _dataset(name: str, use: DatasetSpec) -> StudyDataset:

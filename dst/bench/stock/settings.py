@@ -12,7 +12,7 @@ from dst.errors import InputError
 
 @dataclass(frozen=True)
 class MaskedSettings:
-    """The network and its training; where not said otherwise, see :class:`dst.training.trainer.TrainingConfig`.
+    """The network and its training; where not said otherwise, see :class:`dst.training.config.TrainingConfig`.
 
     Attributes:
         sparse: whether weights have masks.
@@ -81,7 +81,7 @@ def masked_settings(config: Mapping[str, Any], *, sparse: bool, grow: str | None
     """Take over the settings of a training.
 
     Args:
-        config: the fields of a :class:`dst.training.trainer.TrainingConfig`.
+        config: the fields of a :class:`dst.training.config.TrainingConfig`.
         sparse: of the method.
         grow: of the method.
         rows: on which attribution is sampled.

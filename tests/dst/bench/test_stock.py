@@ -20,8 +20,9 @@ from dst.errors import InputError
 from dst.importance.metrics import neuron_attribution, neuron_strength
 from dst.network.model import SparseMLP
 from dst.network.sparsity import connections
-from dst.training.trainer import TrainingConfig
-from dst.trial.run import TrialSpec, run_trial
+from dst.training.config import TrainingConfig
+from dst.trial.run import run_trial
+from dst.trial.spec import TrialSpec
 
 SHAPES = [(40, 30), (30, 10), (10, 3)]
 

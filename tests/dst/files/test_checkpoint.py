@@ -7,7 +7,8 @@ import pytest
 
 from dst.files.checkpoint import CheckpointError, State, read_state, save_state
 from dst.topology.methods import METHODS
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.trainer import Trainer
 from tests.support.small_training import SMALL, parts
 
 

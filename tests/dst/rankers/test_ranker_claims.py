@@ -14,7 +14,7 @@ from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, used_settings
 from dst.rankers.whole_columns import COLUMN_RULES
 from dst.topology.methods import METHODS
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 
 QUICK = {"epochs": 2, "hidden": [6], "batch_size": 16}
 

@@ -13,9 +13,9 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.rankers import RANKERS, make_config
 from dst.rankers.sparse_mlp import NetworkRanking, rank_by_sparse_mlp
 from dst.topology.methods import METHODS
-from dst.training.config import OPTIMIZERS
-from dst.training.trainer import TrainingConfig
-from dst.trial.run import TrialSpec, run_trial
+from dst.training.config import OPTIMIZERS, TrainingConfig
+from dst.trial.run import run_trial
+from dst.trial.spec import TrialSpec
 from tests.support.informative_table import FAST, informative
 from tests.support.small_training import SMALL, parts
 
@@ -147,7 +147,8 @@ def test_a_state_that_is_kept_does_not_change_as_the_trial_goes_on():
 @pytest.mark.parametrize(
     ("changed", "names"),
     [
-        ({"seed": 5}, "data_sha256, seed"),
+        ({"seed": 5}, "seed"),
+        ({"seed": 5, "split_seed": None}, "data_sha256, seed, split_seed"),
         ({"method": "rigl", "k": 2}, "k, method"),
         ({"settings": {**FAST, "lr": 0.1}}, "settings"),
     ],

@@ -17,7 +17,8 @@ from dst.data.dataset import Part
 from dst.importance.metrics import METRICS
 from dst.rankers.warm_up import warm_up
 from dst.topology.methods import METHODS
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.trainer import Trainer
 
 
 def kernels() -> dict[str, Dispatcher]:

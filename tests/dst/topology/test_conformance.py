@@ -16,9 +16,10 @@ from dst.topology.drop import DROP_RULES
 from dst.topology.grow import GROW_RULES
 from dst.topology.methods import METHODS, Method
 from dst.topology.schedules import SCHEDULES
+from dst.training.config import TrainingConfig
 from dst.training.engines.sparse import SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.trainer import Trainer
 from tests.support.engine_batches import batch
 
 PAIRS = {f"{drop}+{grow}": Method(True, drop, grow) for drop, grow in itertools.product(DROP_RULES, GROW_RULES)}

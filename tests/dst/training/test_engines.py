@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dst.errors import InputError
+from dst.training.config import TrainingConfig
 from dst.training.engines.choice import (
     DENSE_FROM_BATCH,
     DENSE_FROM_DENSITY,
@@ -16,7 +17,7 @@ from dst.training.engines.choice import (
     choose_engine,
     torch_threads,
 )
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.trainer import Trainer
 from tests.support.small_training import SMALL, parts
 
 MANY = DENSE_FROM_WEIGHTS

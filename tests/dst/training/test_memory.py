@@ -18,7 +18,8 @@ from dst.data.dataset import Part
 from dst.importance.metrics import METRICS
 from dst.rankers.warm_up import warm_up
 from dst.resources import peak_rss_bytes, reset_peak_rss
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.config import TrainingConfig
+from dst.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.8, 0.98])

@@ -10,10 +10,10 @@ from dst.importance.metrics import METRICS
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
-from dst.training.config import OPTIMIZERS
+from dst.training.config import OPTIMIZERS, TrainingConfig
 from dst.training.engines.sparse import SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
-from dst.training.trainer import Trainer, TrainingConfig, fit
+from dst.training.trainer import Trainer, fit
 from tests.support.engine_batches import batch
 from tests.support.gpu import needs_gpu
 from tests.support.small_training import SMALL, parts

@@ -10,7 +10,8 @@ from scipy.sparse import csr_array
 from dst.data.dataset import Part
 from dst.errors import DivergedError, InputError
 from dst.topology.methods import METHODS
-from dst.training.trainer import TrainingConfig, fit, training_flops
+from dst.training.config import TrainingConfig
+from dst.training.trainer import fit, training_flops
 from tests.support.small_training import SMALL, parts
 
 

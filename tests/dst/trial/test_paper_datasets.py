@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dst.data import DATASETS, load_dataset
-from dst.trial.run import TrialSpec, run_trial
+from dst.trial.run import run_trial
+from dst.trial.spec import TrialSpec
 
 KNOWN = [name for name, entry in DATASETS.items() if entry.sha256 is not None]
 

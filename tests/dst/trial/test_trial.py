@@ -13,7 +13,8 @@ from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from dst.scoring import rank_columns
-from dst.trial.run import TrialSpec, run_trial, score_on_test
+from dst.trial.run import run_trial, score_on_test
+from dst.trial.spec import TrialSpec
 from tests.support.informative_table import FAST, informative
 from tests.support.table_files import SPARSE, sparse_writers
 

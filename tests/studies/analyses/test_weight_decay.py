@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from dst.data import load_dataset
-from dst.training.trainer import TrainingConfig
+from dst.training.config import TrainingConfig
 from studies.analyses import weight_decay
 from studies.analyses.weight_decay import main, measure, over_seeds
 

@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 
 from cluster.bench.stock import run_stock
 from cluster.jobs import Job
+from dst import TrialSpec
 from dst.errors import InputError
 from studies.bench import study as bench_study
 from studies.bench.study import STUDIES, stock_job, study_rows
 from studies.cli.main import app, main
+from studies.spec.objective import ObjectiveSpec
 from studies.spec.study import parse_spec
+from studies.worker.payload import TrialPayload
 from tests.support.job_work import stock_counts, stock_raises
 
 TINY = {
@@ -26,8 +29,8 @@ TINY = {
 
 
 def trial(method="set", **settings):
-    spec = {"method": method, "settings": {"epochs": 2, "batch_size": 8, **settings}, "k": 4, "seed": 5}
-    return Job("wine/0", "wine", {"kind": "trial", "trial": spec})
+    spec = TrialSpec(method, {"epochs": 2, "batch_size": 8, **settings}, k=4, seed=5)
+    return Job("wine/0", "wine", TrialPayload(spec, None, ObjectiveSpec(), "val_loss", None).to_json())
 
 
 @pytest.mark.slow

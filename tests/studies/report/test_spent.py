@@ -152,11 +152,11 @@ def test_what_a_dead_run_had_at_work_is_to_be_repeated(tmp_path: Path) -> None:
 
 
 def test_what_a_checkpoint_saves_is_not_repeated(tmp_path: Path, monkeypatch) -> None:
-    import studies.plan.study
+    import studies.plan.running
 
     clock = Clock()
     plan = study_plan(study_spec("a"), tmp_path, clock)
-    monkeypatch.setattr(studies.plan.study, "kept_seconds", lambda path: 7.0)
+    monkeypatch.setattr(studies.plan.running, "kept_seconds", lambda path: 7.0)
     for ends in ("finished", "stopped"):
         job = begun(plan)
         clock.now += 10

@@ -10,7 +10,7 @@ import pytest
 from dst.data import Dataset, trial_data
 from dst.network.model import SparseMLP
 from dst.training.trainer import EpochEnd
-from dst.trial.run import TrialSpec
+from dst.trial.spec import TrialSpec
 from studies.run import run_study
 from studies.spec.study import parse_spec
 from studies.store.folder import StudyFolder

@@ -1,0 +1,143 @@
+"""Payloads: what a job of a study tells its worker, as plain data that travels and as the types that both sides use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from dst.data import Removal
+from dst.trial.spec import TrialSpec
+from studies.spec.objective import ObjectiveSpec
+
+Reported = Literal["val_loss", "val_accuracy", "val_score"]
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """The file that a worker keeps of a trial, to go on from when its process dies.
+
+    Attributes:
+        path: the file, in the study's folder.
+        seconds: from one writing to the next.
+    """
+
+    path: Path
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"path": str(self.path), "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        return cls(Path(document["path"]), float(document["seconds"]))
+
+
+@dataclass(frozen=True)
+class TrialPayload:
+    """A trial to be run: of the search, or of a confirmation.
+
+    Attributes:
+        trial: the trial.
+        removal: what is removed from the table first; None: nothing.
+        objective: what the trial is judged by.
+        on: what it reports on its way, see :class:`studies.spec.study.PrunerSpec`; None: nothing.
+        checkpoint: the file that is kept of it; None: none.
+    """
+
+    kind: ClassVar[str] = "trial"
+
+    trial: TrialSpec
+    removal: Removal | None
+    objective: ObjectiveSpec
+    on: Reported | None
+    checkpoint: CheckpointFile | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the ``kind``."""
+        return {
+            **_common(self.kind, self.trial, self.removal),
+            "objective": self.objective.model_dump(),
+            "on": self.on,
+            "checkpoint": None if self.checkpoint is None else self.checkpoint.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        checkpoint = document["checkpoint"]
+        return cls(
+            *_read_common(document),
+            objective=ObjectiveSpec(**document["objective"]),
+            on=document["on"],
+            checkpoint=None if checkpoint is None else CheckpointFile.from_json(checkpoint),
+        )
+
+
+@dataclass(frozen=True)
+class TestPayload:
+    """Test rows to be opened for the columns that one seed of a configuration selected.
+
+    Attributes:
+        trial: the seed's trial.
+        removal: what is removed from the table first; None: nothing.
+        ranked: columns by metric, best first.
+        k: the number of them that counts.
+    """
+
+    kind: ClassVar[str] = "test"
+
+    trial: TrialSpec
+    removal: Removal | None
+    ranked: Mapping[str, Sequence[int]]
+    k: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the ``kind``."""
+        ranked = {name: list(columns) for name, columns in self.ranked.items()}
+        return {**_common(self.kind, self.trial, self.removal), "ranked": ranked, "k": self.k}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        return cls(*_read_common(document), ranked=document["ranked"], k=document["k"])
+
+
+@dataclass(frozen=True)
+class ListPayload:
+    """A feature list to be scored on the validation and test rows of one seed of its configuration.
+
+    Attributes:
+        trial: the seed's trial.
+        removal: what is removed from the table first; None: nothing.
+        columns: the list, best first.
+        k: the number of them that counts.
+    """
+
+    kind: ClassVar[str] = "list"
+
+    trial: TrialSpec
+    removal: Removal | None
+    columns: Sequence[int]
+    k: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the ``kind``."""
+        return {**_common(self.kind, self.trial, self.removal), "columns": list(self.columns), "k": self.k}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        return cls(*_read_common(document), columns=document["columns"], k=document["k"])
+
+
+def _common(kind: str, trial: TrialSpec, removal: Removal | None) -> dict[str, Any]:
+    return {"kind": kind, "trial": trial.to_json(), "removal": None if removal is None else asdict(removal)}
+
+
+def _read_common(document: Mapping[str, Any]) -> tuple[TrialSpec, Removal | None]:
+    removal = document["removal"]
+    return TrialSpec(**document["trial"]), None if removal is None else Removal(**removal)
