@@ -18,8 +18,8 @@ from scipy.special import ndtri
 from dst.data.dataset import Part
 from dst.data.shadows import Columns, columns_of, with_shadows
 from dst.files.checkpoint import State
-from dst.rankers import RANKERS
 from dst.rankers.base import FeatureScores, OnEpoch
+from dst.rankers.registry import RANKERS
 from dst.training.trainer import EpochEnd, EpochReport
 
 Scores = npt.NDArray[np.float64]
