@@ -26,7 +26,8 @@ from studies.bench.plan import look_at, plan_of
 from studies.bench.stock_work import run_stock_job
 from studies.plan.data import StudyData
 from studies.plan.study import StudyPlan
-from studies.spec.study import StudySpec, load_spec, parse_spec
+from studies.spec.loading import load_spec, parse_spec
+from studies.spec.study import StudySpec
 from studies.worker.job import run_job
 
 _BASEHOCK: dict[str, Any] = {

@@ -13,7 +13,9 @@ from dst.errors import InputError
 from dst.rankers import RANKERS, make_config, parameters
 from search_spaces import Space, SpaceError, Value, load_space
 from studies.plan.data import StudyDataset
-from studies.spec.study import SpecError, StudySpec, TrainingSpec
+from studies.spec.errors import SpecError
+from studies.spec.sections import TrainingSpec
+from studies.spec.study import StudySpec
 from studies.store.study_file import storage_name
 
 _FOR_ALL_TRIALS = "is the same in all trials: it is set in training"

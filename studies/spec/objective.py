@@ -11,7 +11,7 @@ from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
 from dst.topology.methods import METHODS
-from studies.spec.dataset import Section, is_list
+from studies.spec.section import Section, is_list
 from studies.spec.unquoted import reading
 
 Direction = Literal["minimize", "maximize"]

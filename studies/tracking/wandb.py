@@ -13,10 +13,11 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from dst.errors import InputError, unknown_name
 from studies.spec.documents import read_json
+from studies.spec.tracking import Mode, Runs
 from studies.spec.wandb_names import check_name
 from studies.store.files import open_for_lock, write_text
 from studies.store.folder import StudyFolder
@@ -26,9 +27,6 @@ from studies.tracking.runs import TrackedRun, study_run, trial_run
 
 if TYPE_CHECKING:
     import wandb
-
-Mode = Literal["offline", "online", "disabled"]
-Runs = Literal["trials", "study"]
 
 Row = Mapping[str, Any]
 

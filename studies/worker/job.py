@@ -32,7 +32,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         payload: ``kind`` (``trial``, ``test`` or ``list``), ``trial`` (the fields of :class:`dst.trial.run.TrialSpec`)
             and ``removal`` (those of :class:`dst.data.Removal`, or None); for a trial ``objective`` (the fields of
             :class:`studies.spec.objective.ObjectiveSpec`), ``on`` (what it reports, see
-            :class:`studies.spec.study.PrunerSpec`) and ``checkpoint`` (see
+            :class:`studies.spec.search.PrunerSpec`) and ``checkpoint`` (see
             :func:`studies.store.checkpoints.checkpoint_of`), for a test ``ranked`` columns by metric, best first, and
             ``k``, the number of them that counts, for a list its ``columns``, best first, and ``k``.
         shared: the table that the job names, whole; or what was removed, split and prepared already.

@@ -19,7 +19,8 @@ from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import open_ledger, search_space
 from studies.plan.study import StudyPlan
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.spent import Spent
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from studies.cli.main import main
-from studies.spec.study import packaged_specs
+from studies.spec.loading import packaged_specs
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

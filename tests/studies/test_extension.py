@@ -17,7 +17,8 @@ from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.status import study_status
 from studies.run import StudyResult, run_study
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, storage_name

@@ -16,7 +16,8 @@ from search_spaces import load_space
 from studies.compare.reference import paper_accuracy
 from studies.report.test_scores import OPENED_COLUMNS, read_opened_scores
 from studies.run import run_study
-from studies.spec.study import SpecError, load_spec, parse_spec
+from studies.spec.errors import SpecError
+from studies.spec.loading import load_spec, parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 

@@ -70,7 +70,7 @@ def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, m
 SCRIPT = """
 import pathlib, sys
 import studies.run
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from tests.studies.works import late
 if __name__ == "__main__":
     studies.run.run_job = late

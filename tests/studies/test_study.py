@@ -26,7 +26,8 @@ from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from studies.report.write import write_results
 from studies.run import run_study
-from studies.spec.study import StudySpec, load_spec, parse_spec
+from studies.spec.loading import load_spec, parse_spec
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
