@@ -1,8 +1,14 @@
-"""Rankers by name, and how their settings are made from named parameters."""
+"""Rankers by name, and how their settings are made from named parameters.
+
+Specs are checked and results shown by this table alone, so that it loads neither torch nor Numba: a ranker whose module
+needs them is named by its path, its settings stand in :mod:`dst.rankers.settings`; other rankers import scikit-learn
+where they fit.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,17 +23,26 @@ from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
-from dst.rankers.lasso_net import LassoNetConfig, rank_by_lassonet
-from dst.rankers.quickselection import QuickSelectionConfig, rank_by_quickselection, warm_up_quickselection
 from dst.rankers.random_order import RandomConfig, rank_randomly
-from dst.rankers.sparse_mlp import rank_by_sparse_mlp
-from dst.rankers.stg import StgConfig, rank_by_stg
-from dst.rankers.warm_up import warm_up
+from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
 from dst.topology.methods import METHODS, Method
-from dst.training.trainer import TrainingConfig
+from dst.training.config import TrainingConfig
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
 """What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
+
+
+def imported_when_called(path: str) -> Callable[..., Any]:
+    """Return a function that stands for another, whose module is imported by the first call.
+
+    Args:
+        path: ``package.module:function``.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return pkgutil.resolve_name(path)(*args, **kwargs)
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,9 @@ class RankerEntry:
 RANKERS: dict[str, RankerEntry] = {
     **{
         name: RankerEntry(
-            rank_by_sparse_mlp,
+            imported_when_called("dst.rankers.sparse_mlp:rank_by_sparse_mlp"),
             TrainingConfig,
-            warm_up,
+            imported_when_called("dst.rankers.warm_up:warm_up"),
             by_epoch=True,
             metrics=NETWORK_METRICS,
             counts_flops=True,
@@ -91,19 +106,30 @@ RANKERS: dict[str, RankerEntry] = {
     "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
     "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",)),
-    "lassonet": RankerEntry(rank_by_lassonet, LassoNetConfig, metrics=("path_lambda",), counts_flops=True),
+    "lassonet": RankerEntry(
+        imported_when_called("dst.rankers.lasso_net:rank_by_lassonet"),
+        LassoNetConfig,
+        metrics=("path_lambda",),
+        counts_flops=True,
+    ),
     "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
     "quickselection": RankerEntry(
-        rank_by_quickselection,
+        imported_when_called("dst.rankers.quickselection:rank_by_quickselection"),
         QuickSelectionConfig,
-        warm_up_quickselection,
+        imported_when_called("dst.rankers.quickselection:warm_up_quickselection"),
         classifies=False,
         metrics=("neuron_strength",),
         counts_flops=True,
         reads_labels=False,
     ),
     "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False),
-    "stg": RankerEntry(rank_by_stg, StgConfig, by_epoch=True, metrics=("gate_probability",), counts_flops=True),
+    "stg": RankerEntry(
+        imported_when_called("dst.rankers.stg:rank_by_stg"),
+        StgConfig,
+        by_epoch=True,
+        metrics=("gate_probability",),
+        counts_flops=True,
+    ),
 }
 
 

@@ -20,7 +20,8 @@ from dst.data.shadows import Columns, columns_of, with_shadows
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.rankers.registry import RANKERS
-from dst.training.trainer import EpochEnd, EpochReport
+from dst.training.epochs import EpochReport
+from dst.training.trainer import EpochEnd
 
 Scores = npt.NDArray[np.float64]
 

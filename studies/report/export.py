@@ -13,7 +13,6 @@ from dst.data import Dataset, remove_values
 from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
-from dst.topology.methods import METHODS
 from studies.report.ranking import FitProgress, ranked_table
 from studies.report.results import collect
 from studies.report.write import winner_spec
@@ -110,7 +109,7 @@ def _load(folder: StudyFolder, use: DatasetSpec, name: str) -> Dataset:
 
 
 def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str, Any]) -> SparseFeatureSelector:
-    from dst.rankers import parameters
+    from dst.rankers import RANKERS, parameters
 
     method = row["method"]
     settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
@@ -120,7 +119,7 @@ def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: dict[str
     return SparseFeatureSelector(
         row["k"],
         method=method,
-        importance=row["importance"] if method in METHODS else next(iter(METRICS)),
+        importance=row["importance"] if RANKERS[method].is_network else next(iter(METRICS)),
         n_repeats=row["seeds"],
         task="classification",
         impute=use.missing.policy if use.missing else None,

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dst.errors import listed
+from dst.rankers import RANKERS
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
 from studies.report.feature_list import has_failed
@@ -108,9 +109,7 @@ def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
 
 def is_baseline(choice: Row) -> bool:
     """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
-    from dst.topology.methods import METHODS
-
-    return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
+    return choice["method"] not in RANKERS or not RANKERS[choice["method"]].sparse
 
 
 def _summary(best: Sequence[Row], trials: pd.DataFrame, absent: Sequence[str]) -> str:
