@@ -24,8 +24,8 @@ from matplotlib.ticker import FuncFormatter
 
 from dst.errors import InputError
 from studies.report.drawing import write_figure
-from studies.report.figures import GRID, INK, MUTED
 from studies.report.results import CONFIRM
+from studies.report.style import GRID, INK, MUTED
 from studies.spec.dataset import MissingSpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder

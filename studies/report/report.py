@@ -12,7 +12,7 @@ from dst.rankers import RANKERS
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
 from studies.report.feature_list import has_failed
-from studies.report.figures import AXIS_TITLES, write_plots
+from studies.report.figures import AXIS_TITLES, Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.spec.objective import ObjectiveSpec
 from studies.store.files import write_text
@@ -28,12 +28,6 @@ _TRADE_OFFS_NOTE = (
     "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
     "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
 )
-
-_CAPTIONS = {
-    "accuracy_by_method": "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
-    "score_history": "Validation score of each search trial, and the best so far.",
-    "score_by_density": "Validation score of each search trial against the share of connections its network keeps.",
-}
 
 
 def write_report(
@@ -68,7 +62,9 @@ def write_report(
     """
     objective = ObjectiveSpec() if objective is None else objective
     documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
-    figures = {name: _figure(documents, name, caption) for name, caption in _CAPTIONS.items()}
+    shown = {"methods": "", "search": "", "pareto": ""}
+    for plot in figures_of(trade_offs):
+        shown[plot.section] += _shown(documents, plot)
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
     sections = [
@@ -79,17 +75,15 @@ def write_report(
         ),
         section(
             "Best of each method, on test rows",
-            _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
+            _methods_table(best, best_by_method) + (shown["methods"] if opened else ""),
             "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
             "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
         ),
         section(
             "The search",
-            figures["score_history"] + figures["score_by_density"]
-            if scored
-            else paragraph("No trial has a score yet."),
+            shown["search"] if scored else paragraph("No trial has a score yet."),
         ),
-        *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
+        *([section("Trade-offs", _trade_offs(trade_offs, shown["pareto"]), _TRADE_OFFS_NOTE)] if trade_offs else []),
         section(
             "Trials and cost",
             _cost_table(trials, study_cost(folder, sorted(set(trials["dataset"])), cpus=cpus)),
@@ -101,10 +95,10 @@ def write_report(
     write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
 
-def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
-    if name not in documents:
-        return paragraph(f"The figure {name} could not be drawn; its numbers are in the tables.")
-    return figure(documents[name], name, caption)
+def _shown(documents: Mapping[str, str], plot: Figure) -> str:
+    if plot.name not in documents:
+        return paragraph(f"The figure {plot.name} could not be drawn; its numbers are in the tables.")
+    return figure(documents[plot.name], plot.name, plot.caption)
 
 
 def is_baseline(choice: Row) -> bool:
@@ -251,19 +245,10 @@ def _failures(trials: pd.DataFrame) -> str:
     return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
 
 
-def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) -> str:
+def _trade_offs(trade_offs: Sequence[TradeOff], figures: str) -> str:
     first, *others = trade_offs[0].objectives
-    drawn = "".join(
-        _figure(
-            documents,
-            f"pareto_{other}",
-            f"{_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
-            "Large: no trial is better in all objectives.",
-        )
-        for other in others
-    )
     best = [one for one in trade_offs if one.best]
-    titles = [f"#{_title(metric)}" for metric in (first, *others)]
+    titles = [f"#{axis_title(metric)}" for metric in (first, *others)]
     rows = [
         row(
             [
@@ -281,12 +266,7 @@ def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) ->
     more = len(best) - len(rows)
     rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""
     head = ["Dataset", "#Trial", "Method", *titles, "#Confirmed", "#Sparsity", "Settings"]
-    return table(head, rows) + rest + drawn
-
-
-def _title(metric: str) -> str:
-    title = AXIS_TITLES[metric]
-    return title[:1].upper() + title[1:]
+    return table(head, rows) + rest + figures
 
 
 def _objective(metric: str, value: float) -> str:

@@ -155,7 +155,9 @@ def _override(document: dict[str, Any], override: str) -> None:
 def _anchor(document: dict[str, Any], folder: Path) -> None:
     """Let relative dataset paths start at a folder, the spec's, so that a study can be resumed from anywhere."""
     datasets = document.get("datasets")
-    for place, dataset in enumerate(datasets if isinstance(datasets, list) else ()):
+    if not isinstance(datasets, list):
+        return  # refused by the spec's check
+    for place, dataset in enumerate(datasets):
         given = dataset.get("path") if isinstance(dataset, dict) else dataset
         if not isinstance(given, str) or not Path(given).name.lower().endswith(tuple(READERS)):
             continue  # a name of the registry, or what the spec's check refuses
