@@ -215,6 +215,14 @@ def test_a_packaged_space_that_has_changed_since_is_refused(data: Path, small: P
     message = rf"search space has {name}.high={re.escape(str(domain['high']))}, but the packaged space says"
     with pytest.raises(InputError, match=message):
         run_study(grown(data), out=out, in_process=True)
+    domain["high"] /= 2
+    conditional = [one for one in noted["resolved"]["space"].values() if "method" in one.get("when", {})]
+    assert conditional
+    for one in conditional:
+        one["when"]["method"].append("of_another_version")
+    (out / "study.yaml").write_text(yaml.safe_dump(noted))
+    same = grown(data, search={"trials": 6})
+    assert not run_study(same, out=out, in_process=True).ran, "a group may have other methods besides the study's"
     del noted["resolved"]["space"]  # as version 0.1 wrote it
     (out / "study.yaml").write_text(yaml.safe_dump(noted))
     assert not run_study(grown(data, search={"trials": 6}), out=out, in_process=True).ran
