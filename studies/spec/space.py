@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dst.errors import InputError
@@ -56,36 +57,44 @@ def search_space(spec: StudySpec) -> Space:
 def check_variation(spec: StudySpec, space: Space) -> list[str]:
     """Refuse a method whose search trials would all run one configuration because the space does not know it.
 
-    A grid runs each configuration once, and a single trial has nothing to repeat.
+    A packaged space must know each method that has settings; one that the spec writes itself may leave methods at their
+    defaults beside those that it varies. A grid runs each configuration once, and a single trial repeats none.
 
     Args:
         spec: the study.
         space: its search space (:func:`search_space`).
 
     Returns:
-        A note on each method that has one configuration by its nature, or because the spec fixes what the space has
-        of it.
+        A note on each method that has one configuration all the same.
 
     Raises:
-        SpecError: a method has settings that a space may vary, but the space has none of them.
+        SpecError: a packaged space has no setting of a method, or the spec's own has none of any method.
     """
     if spec.search.trials == 1 or spec.search.sampler.name == "grid":
         return []
+    declared = _declared(spec).parameters[1:]
+    known = {method for method in spec.methods if any(_is_of(parameter, method) for parameter in declared)}
     notes = []
     for method in spec.methods:
         if any(_varies(parameter, method, spec.training.settings()) for parameter in space.parameters[1:]):
             continue
         settings = sorted(parameters(method) - _NOT_SEARCHED.keys())
-        if settings and not any(_is_of(parameter, method) for parameter in _declared(spec).parameters[1:]):
+        if settings and method not in known and (isinstance(spec.space, str) or not known):
             name = f"the space {spec.space!r}" if isinstance(spec.space, str) else "the space"
             raise SpecError(
                 f"space: with search.trials above 1 each method needs something to vary, but {name} has nothing of "
                 f"{method}, and got search.trials={spec.search.trials}: write a space that names a setting of it, one "
                 f"of {', '.join(settings)}"
             )
-        cause = "its settings are fixed" if settings else "it has no settings"
+        cause = _cause(settings, method in known)
         notes.append(f"{method} has one configuration, as {cause}: each of its search trials repeats it")
     return notes
+
+
+def _cause(settings: Sequence[str], known: bool) -> str:
+    if not settings:
+        return "it has no settings"
+    return "its settings are fixed" if known else "the space has no setting of it"
 
 
 def _declared(spec: StudySpec) -> Space:

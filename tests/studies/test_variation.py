@@ -38,8 +38,8 @@ def test_packaged_specs_repeat_nothing(name: str) -> None:
     ("methods", "space", "method"),
     [
         (["set"], {}, "set"),
-        (["set", "lasso"], {"alpha": {"values": [0.1, 0.2]}}, "set"),
-        (["dense", "set"], {"l2": {"values": [0.1, 0.2], "when": {"method": "sparse"}}}, "dense"),
+        (["set", "lasso"], {}, "set"),
+        (["random", "lasso"], {}, "lasso"),
     ],
 )
 def test_a_method_that_the_space_does_not_know_is_refused(methods: list[str], space: dict, method: str) -> None:
@@ -73,6 +73,18 @@ def test_what_repeats_nothing_is_let_be(changes: dict) -> None:
 )  # fmt: skip
 def test_what_is_fixed_on_purpose_is_said(changes: dict, method: str) -> None:
     assert notes_on(**changes) == [REPEATS.format(method, "its settings are fixed")]
+
+
+def test_a_packaged_space_must_know_each_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RANKERS, "new", RANKERS["lasso"])
+    with pytest.raises(SpecError, match=r"but the space 'default' has nothing of new, .* one of alpha"):
+        notes_on(methods=["set", "new"])
+
+
+def test_rivals_at_their_defaults_beside_what_the_space_varies_are_said() -> None:
+    space = {"lr": {"values": [0.1, 0.2], "when": {"method": "network"}}}
+    notes = notes_on(methods=["set", "lasso"], space=space)
+    assert notes == [REPEATS.format("lasso", "the space has no setting of it")]
 
 
 def test_a_study_says_it_before_it_begins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
