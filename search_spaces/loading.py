@@ -25,6 +25,7 @@ def load_space(
     methods: Sequence[str],
     allowed: Collection[str],
     known_methods: Collection[str] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Space:
     """Read a space and narrow it to the methods of a study.
 
@@ -35,6 +36,7 @@ def load_space(
         methods: the methods to choose from, in order. One method is no choice, yet it is in every trial's parameters.
         allowed: the parameter names that trials understand.
         known_methods: all methods that exist, so that a condition on a misspelt one is refused; empty: not checked.
+        groups: names that a condition on ``method`` may have in place of several methods, and the methods of each.
 
     Returns:
         The space; parameters whose condition no chosen method can meet are left out.
@@ -49,7 +51,8 @@ def load_space(
         raise SpaceError(f"space: must be a name or a mapping of parameters, got {space!r}")
 
     parameters = [Parameter(METHOD, CategoricalDistribution(methods) if len(methods) > 1 else Fixed(methods[0]))]
-    parents: dict[str, Collection[Value]] = {METHOD: known_methods}
+    groups = groups or {}
+    parents: dict[str, Collection[Value]] = {METHOD: (*known_methods, *groups) if known_methods else ()}
     reachable = {METHOD: set(methods)}  # by parameter: the chosen methods under which it can exist
     for name, given in declared.items():
         path = f"space.{name}"
@@ -59,13 +62,15 @@ def load_space(
             raise SpaceError(f"{path}: {unknown('parameter', name, allowed)}")
         parameter = parse_parameter(path, given)
         _check_condition(path, parameter, parents)
-        under = set(parameter.when.get(METHOD, methods))
+        conditions = {parent: tuple(values) for parent, values in parameter.when.items()}
+        if METHOD in conditions:
+            conditions[METHOD] = _ungrouped(conditions[METHOD], groups)
+        under = set(conditions.get(METHOD, methods))
         reachable[name] = under.intersection(*(reachable[parent] for parent in (METHOD, *parameter.when)))
         if isinstance(parameter, Choice):
             parents[name] = parameter.values
         if reachable[name]:
-            when = {parent: tuple(values) for parent, values in parameter.when.items()}
-            parameters.append(Parameter(name, parameter.domain(), when))
+            parameters.append(Parameter(name, parameter.domain(), conditions))
     return Space(tuple(parameters))
 
 
@@ -75,6 +80,12 @@ def _packaged(name: str) -> Mapping[str, object]:
     text = resources.files("search_spaces").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     declared: Mapping[str, object] = parse_yaml(text)
     return declared
+
+
+def _ungrouped(methods: Sequence[Value], groups: Mapping[str, Sequence[str]]) -> tuple[Value, ...]:
+    """Return methods with those of each group in its place, each once."""
+    named = (groups.get(str(method), (method,)) for method in methods)
+    return tuple(dict.fromkeys(method for several in named for method in several))
 
 
 def _check_condition(path: str, parameter: Declared, parents: Mapping[str, Collection[Value]]) -> None:

@@ -18,13 +18,14 @@ from dst.resources import usable_cores
 from studies.choice.best import BestRow
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
-from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger, search_space
+from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger
 from studies.plan.progress import make_progress
 from studies.plan.resume import check_folder, other_versions, write_spec
 from studies.plan.study import StudyPlan
 from studies.report.tables import BEST_COLUMNS
 from studies.report.warnings import study_warnings
 from studies.report.write import write_results
+from studies.spec.space import check_variation, search_space
 from studies.spec.study import StudySpec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
@@ -108,6 +109,9 @@ def run_study(
     check_k(spec, space, datasets)
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets, space)
+    if not folder.spec.exists():  # a study that has begun goes on
+        for note in check_variation(spec, space):
+            _LOG.warning(note)
     try:
         folder.create()
     except OSError as error:

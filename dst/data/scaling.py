@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
 from dst.data.dataset import Matrix, Scaling, TableMatrix
 from dst.errors import InputError, unknown_name
 
-SCALINGS = ("standard", "minmax", "maxabs")
+SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
 """Scalers by name."""
 
 
@@ -31,7 +33,7 @@ def scale(kind: Scaling, fit_rows_x: TableMatrix, *others: TableMatrix) -> tuple
     """
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
-    scalers = dict(zip(SCALINGS, (StandardScaler, MinMaxScaler, MaxAbsScaler), strict=True))
+    scalers = {"standard": StandardScaler, "minmax": MinMaxScaler, "maxabs": MaxAbsScaler}
     if kind not in scalers:
         raise InputError(unknown_name("scaling", kind, scalers))
     if kind != "maxabs" and not isinstance(fit_rows_x, np.ndarray):

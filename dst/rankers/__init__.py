@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
-from dst.rankers.registry import RANKERS, RankerEntry, make_config, parameters, used_settings
+from dst.rankers.registry import RANKERS, RankerEntry, make_config, method_groups, parameters, used_settings
 
 __all__ = [
     "RANKERS",
@@ -12,6 +12,7 @@ __all__ = [
     "Ranker",
     "RankerEntry",
     "make_config",
+    "method_groups",
     "parameters",
     "used_settings",
 ]

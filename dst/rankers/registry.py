@@ -25,7 +25,7 @@ from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
-from dst.topology.methods import METHODS
+from dst.topology.methods import METHODS, Method
 from dst.training.config import TrainingConfig
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -60,6 +60,7 @@ class RankerEntry:
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
         reads_labels: whether its scores depend on the labels.
+        network: of a network, how its connections are chosen and moved; None: another kind of model.
     """
 
     rank: Ranker
@@ -70,6 +71,22 @@ class RankerEntry:
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
     reads_labels: bool = True
+    network: Method | None = None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it trains a network of :mod:`dst.network`."""
+        return self.network is not None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether it is a network whose layers store connections only."""
+        return self.network is not None and self.network.sparse
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is a network whose connections move."""
+        return self.network is not None and self.network.grow is not None
 
 
 RANKERS: dict[str, RankerEntry] = {
@@ -81,8 +98,9 @@ RANKERS: dict[str, RankerEntry] = {
             by_epoch=True,
             metrics=NETWORK_METRICS,
             counts_flops=True,
+            network=network,
         )
-        for name in METHODS
+        for name, network in METHODS.items()
     },
     "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
     "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
@@ -115,6 +133,20 @@ RANKERS: dict[str, RankerEntry] = {
 }
 
 
+def method_groups() -> dict[str, tuple[str, ...]]:
+    """Return the methods that have a property in common, in the order of :data:`RANKERS`, by the property's name.
+
+    Returns:
+        ``network``: all networks; ``sparse``: those that store connections only; ``moving``: those whose connections
+        move.
+    """
+    return {
+        "network": tuple(name for name, entry in RANKERS.items() if entry.is_network),
+        "sparse": tuple(name for name, entry in RANKERS.items() if entry.sparse),
+        "moving": tuple(name for name, entry in RANKERS.items() if entry.moving),
+    }
+
+
 def parameters(method: str) -> frozenset[str]:
     """Return the names of the settings that a method takes.
 
@@ -142,7 +174,7 @@ def used_settings(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
     taken = parameters(method)
     defaults = {one.name: one.default for one in dataclasses.fields(RANKERS[method].config) if one.name in taken}
     used = {name: given.get(name, default) for name, default in defaults.items()}
-    if method in METHODS and not METHODS[method].sparse:
+    if RANKERS[method].is_network and not RANKERS[method].sparse:
         used["sparsity"] = 0.0
     return {name: list(value) if isinstance(value, tuple) else plain(value) for name, value in used.items()}
 

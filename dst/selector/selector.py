@@ -27,11 +27,10 @@ from dst.errors import InputError, unknown_name
 from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
-from dst.rankers import RANKERS, make_config, parameters
+from dst.rankers import RANKERS, make_config, method_groups, parameters
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
 from dst.selector.parts import Target, make_parts, make_target
-from dst.topology.methods import METHODS
 from dst.training.epochs import EpochReport
 
 _FORMAT = 1  # of a saved selector
@@ -49,7 +48,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     Args:
         n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
             but not more than a quarter of the columns, rounded up.
-        method: a name in :data:`dst.rankers.RANKERS`; what is not in :data:`dst.topology.methods.METHODS` is a rival.
+        method: a name in :data:`dst.rankers.RANKERS`; what is no network is a rival.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
         importance: the importance metric, a name in :data:`dst.importance.metrics.METRICS` or
@@ -189,7 +188,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             ranked = rank_whole_columns(
                 self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
             )
-            metric = self.importance if self.method in METHODS else next(iter(ranked.scores))
+            metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
         selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
@@ -332,10 +331,10 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     def _config(self, n_rows: int, target: Target) -> Any:
         if self.method not in RANKERS:
             raise InputError(unknown_name("method", self.method, RANKERS))
-        if self.method not in METHODS and self.method != "random" and target.classes is None:
-            raise InputError(
-                f"a continuous target needs a network, one of {', '.join(METHODS)}, but got {self.method!r}"
-            )
+        network = RANKERS[self.method].network
+        if network is None and self.method != "random" and target.classes is None:
+            networks = ", ".join(method_groups()["network"])
+            raise InputError(f"a continuous target needs a network, one of {networks}, but got {self.method!r}")
         if self.importance not in METRICS.keys() | HELD_OUT_METRICS.keys():
             raise InputError(unknown_name("importance", self.importance, METRICS.keys() | HELD_OUT_METRICS.keys()))
         if self.impute is not None and self.impute not in POLICIES:
@@ -347,8 +346,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if not isinstance(settings["hidden"], list | tuple):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
-        if self.method in METHODS:  # a network that grows by attribution takes it too
-            grows_by = ("neuron_attribution",) if METHODS[self.method].grow == "importance" else ()
+        if network is not None:  # one that grows by attribution takes it too
+            grows_by = ("neuron_attribution",) if network.grow == "importance" else ()
             settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
         further = {name: plain(value) for name, value in (self.settings or {}).items()}
         for name in further:

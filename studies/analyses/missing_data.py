@@ -24,15 +24,14 @@ from matplotlib.ticker import FuncFormatter
 
 from cluster.ledger.entries import State
 from dst.errors import InputError
-from studies.choice.selection import importances_of
 from studies.report.drawing import write_figure
-from studies.report.figures import GRID, INK, MUTED
+from studies.report.style import GRID, INK, MUTED
 from studies.spec.dataset import MissingSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError
-from studies.store.record_schema import Stage
+from studies.store.record_schema import Stage, importances_of
 
 FOLDER = Path("studies") / "results" / "missing_data"
 """Where the tables and the figure are, in this repository."""

@@ -11,8 +11,9 @@ from typing import TypeVar
 from cluster.ledger.storage.connect import open_storage, quiet_optuna
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
-from studies.plan.ledgers import grid_points, open_ledger, search_space
+from studies.plan.ledgers import grid_points, open_ledger
 from studies.plan.study import StudyPlan
+from studies.spec.space import search_space
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.spent import Spent

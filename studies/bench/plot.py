@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from studies.report.figures import GRID, INK, MUTED, method_styles
+from studies.report.style import GRID, INK, MUTED, method_styles
 
 _LABELS = {
     "ours_ms": "sparse engine",

@@ -21,7 +21,8 @@ from dst.errors import InputError
 from studies.bench.plan import look_at, plan_of
 from studies.plan.data import StudyData
 from studies.plan.study import StudyPlan
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 
 HUNDRED = 100
 """Trials at either end whose times are compared; a shorter run compares its halves."""

@@ -19,13 +19,13 @@ from cluster.jobs import Job, Output
 from dst.bench.stock.settings import StockSettings, masked_settings
 from dst.data import list_datasets
 from dst.errors import InputError, unknown_name
-from dst.rankers import make_config
-from dst.topology.methods import METHODS
+from dst.rankers import RANKERS, make_config
 from studies.bench.plan import look_at, plan_of
 from studies.bench.stock_work import run_stock_job
 from studies.plan.data import StudyData
 from studies.plan.study import StudyPlan
-from studies.spec.study import StudySpec, load_spec, parse_spec
+from studies.spec.loading import load_spec, parse_spec
+from studies.spec.study import StudySpec
 from studies.worker.job import run_job
 from studies.worker.payload import TrialPayload
 
@@ -137,11 +137,11 @@ def stock_job(job: Job) -> Job:
     """
     trial = TrialPayload.from_json(job.payload).trial
     config = make_config(trial.method, trial.settings)
-    if trial.method in METHODS:
-        method = METHODS[trial.method]
-        if method.drop != "magnitude":
+    network = RANKERS[trial.method].network
+    if network is not None:
+        if network.drop != "magnitude":
             raise InputError(f"the stock way drops by magnitude only, but got method={trial.method!r}")
-        ranking = masked_settings(asdict(config), sparse=method.sparse, grow=method.grow, rows=config.importance_rows)
+        ranking = masked_settings(asdict(config), sparse=network.sparse, grow=network.grow, rows=config.importance_rows)
     elif trial.method == "l1_logistic":
         ranking = config.C
     else:

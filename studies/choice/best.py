@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from dst.stability import as_selected, nogueira
-from studies.choice.selection import Confirmed, importances_of
-
-if TYPE_CHECKING:
-    from studies.store.record_schema import TestRecord
+from studies.choice.selection import Confirmed
+from studies.store.record_schema import TestRecord, importances_of
 
 
 class BestRow(TypedDict):

@@ -10,16 +10,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from cluster.ledger.entries import State
 from studies.choice.trade_offs import Point, by_spread, to_minimize, values_of
 from studies.spec.objective import ObjectiveSpec, best_importance
-
-if TYPE_CHECKING:
-    from studies.store.record_schema import Importance, Outcome, Record
+from studies.store.record_schema import Outcome, Record, importances_of
 
 Judged = Literal["val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc"]
 """A result of the scorer on validation rows."""
@@ -63,11 +61,6 @@ class Confirmed:
     def mean(self, key: Averaged) -> float | None:
         """Return the mean of a numeric field over seeds, None where a seed lacks it."""
         return _mean_of_known([record.get(key) for record in self.records])
-
-
-def importances_of(record: Record) -> Mapping[str, Importance]:
-    """Return what came of each importance metric; nothing of a trial that has not finished."""
-    return record.get("importances") or {}
 
 
 def chosen_by(record: Record) -> Outcome:

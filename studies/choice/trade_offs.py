@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cluster.ledger.entries import State
 from studies.spec.objective import Direction, ObjectiveSpec
-
-if TYPE_CHECKING:
-    from studies.store.record_schema import Outcome, Record
+from studies.store.record_schema import Outcome, Record
 
 Point = tuple[float, ...]
 """A value an objective."""

@@ -78,7 +78,7 @@ def run(
 ) -> None:
     """Run a study, or go on with it where it was interrupted."""
     from studies.run import run_study
-    from studies.spec.study import load_spec
+    from studies.spec.loading import load_spec
 
     loaded = load_spec(spec, overrides or ())
     result = run_study(loaded, out=out, address=address, workers=workers)

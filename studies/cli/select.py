@@ -58,12 +58,11 @@ def select(
     from dst.data import check_policy, load_dataset
     from dst.rankers import RANKERS
     from dst.selector.selector import SparseFeatureSelector
-    from dst.topology.methods import METHODS
     from studies.report.ranking import FitProgress, check_out, ranked_table, stability_of, write_ranking
 
     torch.set_num_threads(1)
     started = time.perf_counter()
-    if importance is not None and method in RANKERS and method not in METHODS:
+    if importance is not None and method in RANKERS and not RANKERS[method].is_network:
         raise InputError(f"--importance is for networks, but method {method} has a metric of its own")
     if out is not None:
         check_out(out, file)

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from studies.compare.statistics import NETWORKS
-from studies.report.figures import GRID, INK, MUTED, method_styles
+from studies.report.style import GRID, INK, MUTED, method_styles
 
 _PANELS = 6
 """In one line of a figure."""

@@ -17,7 +17,8 @@ from dst.data.readers.table import missing_counts
 from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import AbsentDataError
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import SpecError, StudySpec
+from studies.spec.errors import SpecError
+from studies.spec.study import StudySpec
 
 SCORING = "whole columns, above chance"
 """The rule by which columns with several encodings are scored; studies that began without it summed them up."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster.ledger.entries import State, Ticket
 from cluster.ledger.ledger import Ledger
-from studies.choice.selection import Confirmed, chosen_by, confirmed, importances_of, to_confirm, to_open
+from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
 from studies.plan.jobs import DatasetJobs
@@ -28,7 +28,7 @@ from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.openings import Opening, PendingTest
 from studies.store.record import read_record, read_test
-from studies.store.record_schema import Outcome, Record, Stage
+from studies.store.record_schema import Outcome, Record, Stage, importances_of
 
 TEST, DONE = "test", "done"
 

@@ -1,4 +1,4 @@
-"""What a spec's search comes to: its space, the points of a grid, and the ledger of each dataset."""
+"""The ledger of each dataset, and checks of what a spec asks of it: sampler, pruner, grid, numbers of columns."""
 
 from __future__ import annotations
 
@@ -9,59 +9,11 @@ from cluster.ledger.ledger import Ledger
 from cluster.ledger.options import OptionError
 from cluster.ledger.pruners.registry import make_pruner
 from cluster.ledger.samplers.registry import make_sampler
-from dst.errors import InputError
-from dst.rankers import RANKERS, make_config, parameters
-from search_spaces import Space, SpaceError, Value, load_space
+from search_spaces import Space, SpaceError, Value
 from studies.plan.data import StudyDataset
-from studies.spec.study import SpecError, StudySpec, TrainingSpec
+from studies.spec.errors import SpecError
+from studies.spec.study import StudySpec
 from studies.store.study_file import storage_name
-
-_FOR_ALL_TRIALS = "is the same in all trials: it is set in training"
-_NOT_SEARCHED = {
-    "engine": _FOR_ALL_TRIALS,
-    "device": _FOR_ALL_TRIALS,
-    "threads": _FOR_ALL_TRIALS,
-    "hidden": _FOR_ALL_TRIALS,
-    "importances": _FOR_ALL_TRIALS,
-    "importance_rows": _FOR_ALL_TRIALS,
-    "sampling": _FOR_ALL_TRIALS,
-    "loss": "is cross_entropy: a study classifies",
-    "input_noise": "is 0: it is for networks that reconstruct their input, and a study classifies",
-}
-"""Settings of rankers that no space may name, and the rule that each has instead."""
-
-
-def search_space(spec: StudySpec) -> Space:
-    """Return the search space, after trying the values at its bounds on the methods that take them."""
-    for name in spec.space if isinstance(spec.space, dict) else ():
-        if name in _NOT_SEARCHED:
-            raise SpecError(f"space.{name}: {name} {_NOT_SEARCHED[name]}")
-    allowed = {"k"}.union(*(parameters(method) for method in RANKERS)) - _NOT_SEARCHED.keys()
-    try:
-        space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
-    except SpaceError as error:
-        raise SpecError(str(error)) from error
-    fixed = spec.training.settings()
-    for method in spec.methods:
-        make_config(method, fixed)  # what a method needs may not be installed
-    defaults = TrainingSpec().settings()
-    named = {name for name, value in fixed.items() if value != defaults.get(name)}
-    if isinstance(spec.space, str):  # a packaged space gives way to what the spec itself says
-        space = Space(tuple(parameter for parameter in space.parameters if parameter.name not in named))
-    for parameter in space.parameters[1:]:
-        if parameter.name in named:
-            raise SpecError(f"{parameter.name} must be set once, but training and space both have it")
-        for method in spec.methods:
-            if parameter.name not in parameters(method) or method not in parameter.when.get("method", (method,)):
-                continue
-            for value in parameter.extremes():
-                try:
-                    make_config(method, {**fixed, parameter.name: value})
-                except (InputError, TypeError) as error:
-                    raise SpecError(f"space.{parameter.name}: {error}") from error
-    if "k" in spec.objective.metrics and "k" not in space.distributions:
-        raise SpecError("objective.metric k needs a space with several values of k, e.g. k: {values: [10, 25, 50]}")
-    return space
 
 
 def check_k(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> None:

@@ -59,7 +59,10 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             "give another --out, or the same spec to go on"
         )
     noted = read_resolved(folder)
-    was, now = _flat(noted.get("space", space.describe())), _flat(space.describe())
+    was, now = (
+        _flat(_of_methods(described, spec.methods))
+        for described in (noted.get("space", space.describe()), space.describe())
+    )
     for key in sorted(was.keys() | now.keys()):
         if was.get(key) != now.get(key):
             raise InputError(
@@ -123,6 +126,16 @@ def _meaning(spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
     for dataset in document["datasets"]:
         del dataset["path"]
     return {**document, "datasets": dict(zip(names, document["datasets"], strict=True))}
+
+
+def _of_methods(space: dict[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+    """Return a described space whose conditions name these methods alone: a group may have gained others since."""
+    return {
+        name: {**parameter, "when": {**when, "method": [method for method in when["method"] if method in methods]}}
+        if "method" in (when := parameter.get("when", {}))
+        else parameter
+        for name, parameter in space.items()
+    }
 
 
 def _flat(document: Any, prefix: str = "") -> dict[str, Any]:

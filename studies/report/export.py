@@ -13,7 +13,6 @@ from dst.data import Dataset, remove_values
 from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
-from dst.topology.methods import METHODS
 from studies.choice.best import BestRow
 from studies.report.ranking import FitProgress, ranked_table
 from studies.report.results import collect
@@ -112,7 +111,7 @@ def _load(use: DatasetSpec, name: str, resolved: Mapping[str, Any]) -> Dataset:
 
 
 def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow) -> SparseFeatureSelector:
-    from dst.rankers import parameters
+    from dst.rankers import RANKERS, parameters
 
     method = row["method"]
     settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
@@ -122,7 +121,7 @@ def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow)
     return SparseFeatureSelector(
         row["k"],
         method=method,
-        importance=row["importance"] if method in METHODS else next(iter(METRICS)),
+        importance=row["importance"] if RANKERS[method].is_network else next(iter(METRICS)),
         n_repeats=row["seeds"],
         task="classification",
         impute=use.missing.policy if use.missing else None,

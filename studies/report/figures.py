@@ -1,43 +1,31 @@
-"""Figures of a study: pure functions from tables to :class:`matplotlib.figure.Figure`, drawn without pyplot.
+"""Figures of a study: pure functions from tables to :class:`matplotlib.figure.Figure`, and the registry of them.
 
-Colours are those of Okabe and Ito (2008, "Color Universal Design"), which stay apart for colour-blind readers; every
-method also has its own marker. Text, axes and grid use three fixed colours, so that a page can exchange them for its
-own.
+A new figure is a function and an entry of :data:`FIGURES`: its files under ``plots/`` and its place in the report
+follow.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff, fronts, to_minimize
-from studies.report.drawing import drawn_both, shown_name
+from studies.report.drawing import drawn_both
+from studies.report.style import COLUMNS, INK, MUTED, datasets_of, legend_of, method_styles, panels, scatter
 from studies.spec.objective import DIRECTIONS, Direction
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
 from studies.store.record_schema import Stage
-
-INK, MUTED, GRID = "#1f2328", "#636c76", "#d8dee4"
-"""Colours of text and main lines, of what is secondary, and of the grid."""
-
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_COLUMNS = 3
-_LONGEST_TITLE = 44
-"""Characters over a panel."""
 
 _DENSITIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -51,29 +39,7 @@ AXIS_TITLES = {
 """Objectives as people read them."""
 
 
-@dataclass(frozen=True)
-class MethodStyle:
-    """How one method is drawn: a colour (``#rrggbb``) and a matplotlib marker."""
-
-    colour: str
-    marker: str
-
-
-def method_styles(methods: Iterable[str], first: Sequence[str] = ()) -> dict[str, MethodStyle]:
-    """Give each method a colour and a marker of its own, by the order of their names.
-
-    The two lists have coprime lengths, 6 and 7, so that the first 42 methods all look different.
-
-    Args:
-        methods: their names.
-        first: those that come before the others, there or not, so that they look alike in every figure.
-    """
-    looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKERS), strict=False)
-    names = [*first, *sorted(set(methods) - set(first))]
-    return {method: MethodStyle(*look) for method, look in zip(names, looks, strict=False)}
-
-
-def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Figure:
+def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Drawing:
     """Draw the validation score of each search trial over its number, and the best so far, a panel per dataset.
 
     Args:
@@ -88,7 +54,7 @@ def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Fi
         scored = rows[rows["val_score"].notna()]
         best = scored["val_score"].cummax() if direction == "maximize" else scored["val_score"].cummin()
         axes.step(scored["number"], best, where="post", color=INK, linewidth=1.3, zorder=2, alpha=0.85)
-        _scatter(axes, scored, "number", styles)
+        scatter(axes, scored, "number", styles)
         unscored = rows.loc[rows["val_score"].isna(), "number"]
         axes.plot(
             unscored,
@@ -104,10 +70,10 @@ def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Fi
     extra = [Line2D([], [], color=INK, linewidth=1.3, label="best so far")]
     if search["val_score"].isna().any():
         extra.append(Line2D([], [], color=MUTED, marker="|", linestyle="", label="stopped or failed"))
-    return _panels(_datasets(search), panel, "trial", "validation score", _legend(styles) + extra)
+    return panels(datasets_of(search), panel, "trial", "validation score", legend_of(styles) + extra)
 
 
-def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> Figure:
+def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> Drawing:
     """Draw the test accuracy of each method's best configuration, mean and standard deviation over seeds.
 
     Args:
@@ -119,7 +85,7 @@ def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow
         columns=["dataset", "method", "test_mean", "test_std"],
     ).dropna(subset=["test_mean"])
     rows["test_std"] = rows["test_std"].astype(float).fillna(0.0)
-    datasets = _datasets(rows)
+    datasets = datasets_of(rows)
     chosen = {(row["dataset"], row["method"]) for row in best}
     styles = method_styles(row["method"] for row in best_by_method)
     order = rows.groupby("method")["test_mean"].mean().sort_values().index.tolist()
@@ -137,7 +103,7 @@ def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow
                 f"{mean:.1f} ± {std:.1f}", (mean, height), xytext=(0, 7), textcoords="offset points", ha="center",
                 fontsize=7.5, color=INK if filled else MUTED, fontweight="bold" if filled else "normal",
             )  # fmt: skip
-        first = dataset in datasets[::_COLUMNS]
+        first = dataset in datasets[::COLUMNS]
         axes.set_yticks(range(len(order)), order if first else [""] * len(order))
         axes.set_ylim(-0.6, len(order) - 0.2)
         axes.margins(x=0.2)
@@ -148,10 +114,10 @@ def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow
         Line2D([], [], color=MUTED, marker="o", linestyle="", markerfacecolor="none", label="best of its method"),
     ]
     height = 0.8 + 0.45 * len(order)
-    return _panels(datasets, panel, "test accuracy, %", "", legend, panel_height=height)
+    return panels(datasets, panel, "test accuracy, %", "", legend, panel_height=height)
 
 
-def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") -> Figure:
+def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") -> Drawing:
     """Draw validation score against density (the share of connections kept), a panel per dataset.
 
     Methods without a network have no density: a dashed line marks their best score.
@@ -168,7 +134,7 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
 
     def panel(axes: Axes, dataset: str) -> None:
         rows = networks[networks["dataset"] == dataset]
-        _scatter(axes, rows, "density", styles)
+        scatter(axes, rows, "density", styles)
         for method, score in others[others["dataset"] == dataset].groupby("method")["val_score"].agg(top).items():
             axes.axhline(score, color=styles[str(method)].colour, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
         low, high = (rows["density"].min(), rows["density"].max()) if len(rows) else (0.02, 1.0)
@@ -179,10 +145,10 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
 
     flat = set(others["method"]) - set(networks["method"])
-    return _panels(_datasets(scored), panel, "density", "validation score", _legend(styles, flat))
+    return panels(datasets_of(scored), panel, "density", "validation score", legend_of(styles, flat))
 
 
-def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Figure:
+def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Drawing:
     """Draw one objective over another, a panel per dataset: the trials that no other beats, and pale all others.
 
     A line joins those that none beats in these two objectives alone; with more than two objectives, those off it are
@@ -223,9 +189,92 @@ def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Figure:
         elif other == "k":
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
-    legend = [*_legend(styles), Line2D([], [], color=INK, linewidth=1.2, label="no trial is better in both")]
+    legend = [*legend_of(styles), Line2D([], [], color=INK, linewidth=1.2, label="no trial is better in both")]
     datasets = sorted({one.dataset for one in trade_offs})
-    return _panels(datasets, panel, AXIS_TITLES[other], AXIS_TITLES[first], legend)
+    return panels(datasets, panel, AXIS_TITLES[other], AXIS_TITLES[first], legend)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study has found, for its figures.
+
+    Attributes:
+        best: the best configuration of each dataset.
+        best_by_method: the same for each dataset and method.
+        trials: the trials table.
+        direction: which validation scores are better.
+        trade_offs: with several objectives, the finished search trials.
+    """
+
+    best: Sequence[BestRow]
+    best_by_method: Sequence[BestRow]
+    trials: pd.DataFrame
+    direction: Direction
+    trade_offs: Sequence[TradeOff]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the report.
+
+    Attributes:
+        name: of its files.
+        caption: what the report says below it.
+        draw: makes it.
+        section: of the report that shows it: on the best of each method, the search, or trade-offs (``pareto``).
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[Found], Drawing]
+    section: Literal["methods", "search", "pareto"] = "search"
+
+
+FIGURES = (
+    Figure(
+        "accuracy_by_method",
+        "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
+        lambda found: accuracy_by_method(found.best, found.best_by_method),
+        section="methods",
+    ),
+    Figure(
+        "score_history",
+        "Validation score of each search trial, and the best so far.",
+        lambda found: score_history(found.trials, found.direction),
+    ),
+    Figure(
+        "score_by_density",
+        "Validation score of each search trial against the share of connections its network keeps.",
+        lambda found: score_by_density(found.trials, found.direction),
+    ),
+)
+"""The figures of every study, in the order in which the report shows those of a section."""
+
+
+def figures_of(trade_offs: Sequence[TradeOff]) -> tuple[Figure, ...]:
+    """Return the figures of a study: with several objectives one more for each objective but the first.
+
+    Args:
+        trade_offs: with several objectives, the finished search trials.
+    """
+    first, *others = trade_offs[0].objectives if trade_offs else ("",)
+    return (*FIGURES, *(_pareto_figure(first, other) for other in others))
+
+
+def _pareto_figure(first: str, other: str) -> Figure:
+    return Figure(
+        f"pareto_{other}",
+        f"{axis_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
+        "Large: no trial is better in all objectives.",
+        lambda found: pareto(found.trade_offs, first, other),
+        section="pareto",
+    )
+
+
+def axis_title(metric: str) -> str:
+    """Return an objective as people read it, with a capital letter."""
+    title = AXIS_TITLES[metric]
+    return title[:1].upper() + title[1:]
 
 
 def write_plots(
@@ -252,17 +301,12 @@ def write_plots(
     Raises:
         OSError: a file cannot be written.
     """
-    first, *others = trade_offs[0].objectives if trade_offs else ("",)
-    figures: dict[str, Callable[[], Figure]] = {
-        "accuracy_by_method": lambda: accuracy_by_method(best, best_by_method),
-        "score_history": lambda: score_history(trials, direction),
-        "score_by_density": lambda: score_by_density(trials, direction),
-        **{f"pareto_{other}": functools.partial(pareto, trade_offs, first, other) for other in others},
-    }
+    found = Found(best, best_by_method, trials, direction, trade_offs)
     documents = {}
-    for name, draw in figures.items():
+    for figure in figures_of(trade_offs):
+        name = figure.name
         svg, png = folder.plots / f"{name}.svg", folder.plots / f"{name}.png"
-        both = drawn_both(name, draw)
+        both = drawn_both(name, functools.partial(figure.draw, found))
         if both is None:
             svg.unlink(missing_ok=True)  # of an earlier report
             png.unlink(missing_ok=True)
@@ -271,79 +315,3 @@ def write_plots(
         write_text(svg, both[0])
         write_bytes(png, both[1])
     return documents
-
-
-def _datasets(rows: pd.DataFrame) -> list[str]:
-    return sorted(rows["dataset"].unique())
-
-
-def _scatter(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, MethodStyle]) -> None:
-    for method, group in rows.groupby("method"):
-        style = styles[str(method)]
-        axes.plot(
-            group[x],
-            group["val_score"],
-            style.marker,
-            color=style.colour,
-            markersize=4.5,
-            markeredgewidth=0,
-            alpha=0.85,
-        )
-
-
-def _legend(styles: Mapping[str, MethodStyle], flat: Iterable[str] = ()) -> list[Line2D]:
-    """Return a legend entry a method; those in ``flat`` are shown as a dashed line."""
-    flat = set(flat)
-    return [
-        Line2D([], [], color=style.colour, linestyle=(0, (4, 3)), label=method)
-        if method in flat
-        else Line2D([], [], color=style.colour, marker=style.marker, linestyle="", label=method)
-        for method, style in styles.items()
-    ]
-
-
-def _panels(
-    datasets: Sequence[str],
-    draw: Callable[[Axes, str], None],
-    x_label: str,
-    y_label: str,
-    legend: Sequence[Line2D],
-    panel_height: float = 2.4,
-) -> Figure:
-    """Return a figure with one panel per dataset, three in a row, and the legend above them."""
-    columns = min(_COLUMNS, max(len(datasets), 1))
-    rows = math.ceil(len(datasets) / columns)
-    size = (3.5 * max(columns, 2), max(rows, 1) * panel_height + 0.5)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
-    FigureCanvasAgg(figure)
-    if not datasets:
-        figure.text(0.5, 0.5, "nothing to show yet", ha="center", va="center", color=MUTED)
-        return figure
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for place, axes in enumerate(grid.flat):
-        if place >= len(datasets):
-            axes.set_visible(False)
-            continue
-        _dress(axes, datasets[place])
-        draw(axes, datasets[place])
-        if place % columns == 0:
-            axes.set_ylabel(y_label)
-        if place + columns >= len(datasets):
-            axes.set_xlabel(x_label)
-    figure.legend(
-        handles=list(legend), loc="outside upper left", ncols=2 * max(columns, 2), frameon=False, fontsize=8.5,
-        labelcolor=INK, handletextpad=0.4, columnspacing=1.4, borderpad=0.2,
-    )  # fmt: skip
-    return figure
-
-
-def _dress(axes: Axes, title: str) -> None:
-    axes.set_title(shown_name(title, _LONGEST_TITLE), loc="left", fontsize=9.5, fontweight="bold", color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.tick_params(labelsize=8, colors=MUTED, length=0)
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.label.set(fontsize=8.5, color=MUTED)
-    axes.yaxis.label.set(fontsize=8.5, color=MUTED)

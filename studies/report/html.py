@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from studies.report.figures import GRID, INK, MUTED
+from studies.report.style import GRID, INK, MUTED
 
 # Both schemes reach a contrast of 4.5:1 or more for text. A page from disk must fetch nothing: the policy forbids it.
 _PAGE = """<!DOCTYPE html>

@@ -20,7 +20,7 @@ from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
 from dst.training.epochs import EpochReport
 from studies.report.drawing import drawn, shown_name, to_png
-from studies.report.figures import GRID, INK, MUTED
+from studies.report.style import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text
 
 _BAR = "#0072b2"

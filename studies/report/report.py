@@ -9,12 +9,14 @@ import pandas as pd
 
 from cluster.ledger.entries import State
 from dst.errors import listed
+from dst.rankers import RANKERS
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
 from studies.report.feature_list import has_failed
-from studies.report.figures import AXIS_TITLES, write_plots
+from studies.report.figures import Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
+from studies.report.notes import method_notes
 from studies.spec.objective import ObjectiveSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
@@ -28,12 +30,6 @@ _TRADE_OFFS_NOTE = (
     "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
     "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
 )
-
-_CAPTIONS = {
-    "accuracy_by_method": "Test accuracy of each method's best configuration: mean and standard deviation over seeds.",
-    "score_history": "Validation score of each search trial, and the best so far.",
-    "score_by_density": "Validation score of each search trial against the share of connections its network keeps.",
-}
 
 
 def write_report(
@@ -69,7 +65,9 @@ def write_report(
     folder = archive.folder
     objective = ObjectiveSpec() if objective is None else objective
     documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
-    figures = {name: _figure(documents, name, caption) for name, caption in _CAPTIONS.items()}
+    shown = {"methods": "", "search": "", "pareto": ""}
+    for plot in figures_of(trade_offs):
+        shown[plot.section] += _shown(documents, plot)
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     scored = bool(trials["val_score"].notna().any())
     sections = [
@@ -80,39 +78,35 @@ def write_report(
         ),
         section(
             "Best of each method, on test rows",
-            _methods_table(best, best_by_method) + (figures["accuracy_by_method"] if opened else ""),
+            _methods_table(best, best_by_method) + (shown["methods"] if opened else ""),
             "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
             "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
         ),
         section(
             "The search",
-            figures["score_history"] + figures["score_by_density"]
-            if scored
-            else paragraph("No trial has a score yet."),
+            shown["search"] if scored else paragraph("No trial has a score yet."),
         ),
-        *([section("Trade-offs", _trade_offs(trade_offs, documents), _TRADE_OFFS_NOTE)] if trade_offs else []),
+        *([section("Trade-offs", _trade_offs(trade_offs, shown["pareto"]), _TRADE_OFFS_NOTE)] if trade_offs else []),
         section(
             "Trials and cost",
             _cost_table(trials, study_cost(archive, sorted(set(trials["dataset"])), cpus=cpus)),
             "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
         ),
         section("Failures", _failures(trials)),
-        section("How these numbers were made", terms({**_method_notes(best, objective), **(remarks or {})})),
+        section("How these numbers were made", terms({**method_notes(best, objective), **(remarks or {})})),
     ]
     write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
 
 
-def _figure(documents: Mapping[str, str], name: str, caption: str) -> str:
-    if name not in documents:
-        return paragraph(f"The figure {name} could not be drawn; its numbers are in the tables.")
-    return figure(documents[name], name, caption)
+def _shown(documents: Mapping[str, str], plot: Figure) -> str:
+    if plot.name not in documents:
+        return paragraph(f"The figure {plot.name} could not be drawn; its numbers are in the tables.")
+    return figure(documents[plot.name], plot.name, plot.caption)
 
 
 def is_baseline(choice: BestRow) -> bool:
     """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
-    from dst.topology.methods import METHODS
-
-    return choice["method"] not in METHODS or not METHODS[choice["method"]].sparse
+    return choice["method"] not in RANKERS or not RANKERS[choice["method"]].sparse
 
 
 def _summary(best: Sequence[BestRow], trials: pd.DataFrame, absent: Sequence[str]) -> str:
@@ -254,19 +248,10 @@ def _failures(trials: pd.DataFrame) -> str:
     return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
 
 
-def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) -> str:
+def _trade_offs(trade_offs: Sequence[TradeOff], figures: str) -> str:
     first, *others = trade_offs[0].objectives
-    drawn = "".join(
-        _figure(
-            documents,
-            f"pareto_{other}",
-            f"{_title(first)} of each finished search trial over {AXIS_TITLES[other]}. "
-            "Large: no trial is better in all objectives.",
-        )
-        for other in others
-    )
     best = [one for one in trade_offs if one.best]
-    titles = [f"#{_title(metric)}" for metric in (first, *others)]
+    titles = [f"#{axis_title(metric)}" for metric in (first, *others)]
     rows = [
         row(
             [
@@ -284,71 +269,13 @@ def _trade_offs(trade_offs: Sequence[TradeOff], documents: Mapping[str, str]) ->
     more = len(best) - len(rows)
     rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""
     head = ["Dataset", "#Trial", "Method", *titles, "#Confirmed", "#Sparsity", "Settings"]
-    return table(head, rows) + rest + drawn
-
-
-def _title(metric: str) -> str:
-    title = AXIS_TITLES[metric]
-    return title[:1].upper() + title[1:]
+    return table(head, rows) + rest + figures
 
 
 def _objective(metric: str, value: float) -> str:
     if metric == "k":
         return f"{value:.0f}"
     return f"{value:.3g}" if metric == "flops" else f"{value:.4f}"
-
-
-def _method_notes(best: Sequence[BestRow], objective: ObjectiveSpec) -> dict[str, str]:
-    seeds = sorted({choice["seeds"] for choice in best})
-    again = f"over {listed(seeds, 'or')} seeds" if seeds else "over several seeds"
-    opened = any(choice["test_mean"] is not None for choice in best)
-    return {
-        "Search": "Every trial trained on training rows, ranked the columns, fitted a classifier on its top columns "
-        "and was scored on validation rows. Nothing in the search has seen a test row.",
-        **_stopping_note(objective),
-        "Confirming": f"{_leading(objective)} of a dataset were scored again on validation rows, {again} of network "
-        f"and validation split; the best mean {_winning(objective)}.",
-        "Test": "Then the test rows were opened, once per confirmed configuration: for the winner and for the best of "
-        "each method, with a classifier fitted on training and validation rows."
-        if opened
-        else "The test rows have not been opened.",
-        "Feature list": "Test accuracy and validation score are those of the columns that each seed selected. What "
-        "you get is one list, the ranking averaged over the seeds (features/), so its top columns are scored by "
-        "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows by its "
-        f"{objective.judged_by_title}, and one fitted on both and judged on the test rows by its accuracy. The list's "
-        f"validation {objective.judged_by_title} is optimistic: rows that validated one seed trained another's "
-        "ranking. Its test accuracy is not: no ranking has seen a test row.",
-        "Balanced, AUC": "Balanced accuracy and mean area under the ROC curve of each class against the others, on the "
-        "validation rows, of each seed's own columns: the mean over seeds.",
-        "Settings": "What the search varied. All that a trial was trained with, defaults included, is in the column "
-        "settings of trials.csv; density is that of the network whether or not the search varied it.",
-        "±": "Standard deviation over seeds on one fixed set of test rows: the spread of training, not of the data.",
-        "Stability": "How far the seeds select the same columns: 1 for the same ones, 0 for what chance would give "
-        "(Nogueira et al. 2018); its 95% interval is in best.csv.",
-        "Files": "Every trial is in trials.csv, the ranked columns of a dataset in features/, the figures in plots/.",
-    }
-
-
-def _stopping_note(objective: ObjectiveSpec) -> dict[str, str]:
-    if not objective.several:
-        return {}
-    wanted = listed([AXIS_TITLES[metric] for metric in objective.metrics], "and")
-    return {
-        "Objectives": f"The search looked for the best trade-offs between {wanted}.",
-        "Stopping": "With several objectives no trial was stopped early: a pruner compares one value.",
-    }
-
-
-def _leading(objective: ObjectiveSpec) -> str:
-    if not objective.several:
-        return "The leading trials"
-    return "The best trade-offs that lie furthest from one another, the best in the first objective among them,"
-
-
-def _winning(objective: ObjectiveSpec) -> str:
-    if not objective.several:
-        return "won (ties: validation loss, then FLOPs)"
-    return f"of the first objective, {AXIS_TITLES[objective.first]}, won (ties: the next objective)"
 
 
 def _accuracy(choice: BestRow) -> str:

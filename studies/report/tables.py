@@ -14,13 +14,12 @@ import pandas as pd
 from cluster.ledger.entries import State
 from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.choice.best import BestRow
-from studies.choice.selection import importances_of
 from studies.choice.trade_offs import TradeOff
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
 from studies.store.record import RecordError
-from studies.store.record_schema import Record
+from studies.store.record_schema import Record, importances_of
 
 TRIAL_COLUMNS: Mapping[str, str] = {
     "dataset": "string",

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from dst.errors import InputError
-from studies.choice.selection import importances_of
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
+from studies.store.record_schema import importances_of
 
 OPENED_COLUMNS: Mapping[str, str] = {
     "dataset": "string",

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import typing
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from dst.data import (
+    MECHANISMS,
+    POLICIES,
+    SCALINGS,
+    SPLITS,
+    Dataset,
+    Design,
+    ReadOptions,
+    Removal,
+    Scaling,
+    load_dataset,
 )
-
-from dst.data import MECHANISMS, POLICIES, SPLITS, Dataset, Design, ReadOptions, Removal, load_dataset
-from dst.data.dataset import Scaling
 from dst.data.readers import Roles
-from dst.errors import unknown_name
-from dst.files.plain import plain
-from studies.spec.unquoted import read_as
-
-
-class Section(BaseModel):
-    """A part of a spec: immutable, and every key must be known. NumPy's numbers become Python's; true is no number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Say once for each class which of its keys are numbers."""
-        cls._numeric = frozenset(name for name, field in cls.model_fields.items() if _is_numeric(field.annotation))
-
-    _numeric: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_numbers(cls, given: Any) -> Any:
-        return plain(given)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _truth_is_no_number(cls, given: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false, which Python takes for 1 and 0."""
-        if info.field_name in cls._numeric:
-            for one in given if is_list(given) else (given,):
-                if isinstance(one, bool):
-                    raise ValueError(f"must be a number, but {read_as(one)}")
-        return given
-
-
-def _is_numeric(annotation: Any) -> bool:
-    """Say whether what a key takes is a number, or a list of some."""
-    kinds = {annotation}
-    for _ in range(4):  # a number in limits, in a tuple, that may be absent
-        kinds |= {inner for kind in kinds for inner in typing.get_args(kind) if isinstance(inner, Hashable)}
-    return bool(kinds & {int, float}) and bool not in kinds
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
+from studies.spec.section import PositiveInt, Section, is_list, one_of
 
 
 def _names(given: Any) -> Any:
@@ -100,24 +58,10 @@ class MissingSpec(Section):
     """
 
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    mechanism: str = "mcar"
-    policy: str | None = None
+    mechanism: Annotated[str, one_of("missing-data mechanism", MECHANISMS)] = "mcar"
+    policy: Annotated[str, one_of("missing-data policy", POLICIES)] | None = None
     indicators: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
-
-    @field_validator("mechanism")
-    @classmethod
-    def _known_mechanism(cls, mechanism: str) -> str:
-        if mechanism not in MECHANISMS:
-            raise ValueError(unknown_name("missing-data mechanism", mechanism, MECHANISMS))
-        return mechanism
-
-    @field_validator("policy")
-    @classmethod
-    def _known_policy(cls, policy: str | None) -> str | None:
-        if policy is not None and policy not in POLICIES:
-            raise ValueError(unknown_name("missing-data policy", policy, POLICIES))
-        return policy
 
     @model_validator(mode="after")
     def _says_what_stands_in(self) -> MissingSpec:
@@ -163,7 +107,7 @@ class DatasetSpec(Section):
 
     path: str
     target: str | None = None
-    split: str = "stratified"
+    split: Annotated[str, one_of("split", SPLITS)] = "stratified"
     inner_splits: PositiveInt | None = None
     k: PositiveInt | None = None
     batch_size: PositiveInt | None = None
@@ -171,7 +115,7 @@ class DatasetSpec(Section):
     time: str | None = None
     categorical: Names | None = None
     missing: MissingSpec | None = None
-    scaling: Scaling | None = None
+    scaling: Annotated[Scaling, one_of("scaling", SCALINGS)] | None = None
     drop: Names | None = None
     index_column: str | None = None
     dates: Names | None = None
@@ -189,13 +133,6 @@ class DatasetSpec(Section):
     def _without_absent_reading(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out how a table is read where nothing is said: studies from before these keys go on."""
         return {key: value for key, value in serialize(self).items() if value is not None or key not in _READING_KEYS}
-
-    @field_validator("split")
-    @classmethod
-    def _known_split(cls, split: str) -> str:
-        if split not in SPLITS:
-            raise ValueError(unknown_name("split", split, SPLITS))
-        return split
 
     @property
     def removal(self) -> Removal | None:
@@ -262,8 +199,3 @@ def each_combination(dataset: Any) -> Iterator[Any]:
         if one not in seen:
             seen.append(one)
             yield {**dataset, "missing": one}
-
-
-def is_list(given: Any) -> bool:
-    """Say whether YAML, or Python, wrote a list."""
-    return isinstance(given, list | tuple)

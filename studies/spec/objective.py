@@ -10,8 +10,7 @@ from pydantic import field_serializer, field_validator
 from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
-from dst.topology.methods import METHODS
-from studies.spec.dataset import Section, is_list
+from studies.spec.section import Section, is_list
 from studies.spec.unquoted import reading
 
 Direction = Literal["minimize", "maximize"]
@@ -130,8 +129,8 @@ class ObjectiveSpec(Section):
                 f"but {listed(uncounted, 'and')} {'has' if len(uncounted) == 1 else 'have'} none"
             )
         given = sorted(
-            {*importances([one for one in methods if one not in METHODS])}
-            | {name for name in taken if any(method in METHODS for method in methods)}
+            {*importances([method for method in methods if not RANKERS[method].is_network])}
+            | {name for name in taken if any(RANKERS[method].is_network for method in methods)}
         )
         if self.importance != "best" and self.importance not in given:
             raise ValueError(

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studies.choice.selection import importances_of
 from studies.store.folder import StudyFolder
 from studies.store.record import write_list, write_test
-from studies.store.record_schema import SCHEMA, Record
+from studies.store.record_schema import SCHEMA, Record, importances_of
 
 
 @dataclass(frozen=True)

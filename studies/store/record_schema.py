@@ -174,3 +174,8 @@ def problem_of(record: Mapping[str, Any], kind: Kind = RECORD) -> str | None:
     if kind == RECORD and record["state"] == State.FINISHED and record["val_score"] is None:
         return "val_score: a finished trial has one"
     return None
+
+
+def importances_of(record: Record) -> Mapping[str, Importance]:
+    """Return what came of each importance metric; nothing of a trial that has not finished."""
+    return record.get("importances") or {}

@@ -10,7 +10,8 @@ from typing import Any
 from dst.errors import InputError
 from search_spaces.documents import DocumentError, parse_yaml
 from studies.spec.documents import read_json, read_text
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError

@@ -17,10 +17,9 @@ from typing import Any
 
 from cluster.ledger.entries import State
 from studies.choice.best import BestRow
-from studies.choice.selection import importances_of
 from studies.report.tables import BEST_COLUMNS, last_line
 from studies.spec.wandb_names import run_label
-from studies.store.record_schema import Record, TestRecord
+from studies.store.record_schema import Record, TestRecord, importances_of
 
 _BEST = ("method", "val_score", "test_mean", "test_std", "list_val_score", "list_test_score")
 """What the study's run says of each dataset's best configuration."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studies.report.results import Results, collect
-from studies.spec.study import WandbSpec
+from studies.spec.tracking import WandbSpec
 from studies.store.archive import StudyArchive
 from studies.tracking.wandb import track
 

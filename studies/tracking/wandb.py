@@ -13,11 +13,12 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from dst.errors import InputError, unknown_name
 from studies.choice.best import BestRow
 from studies.spec.documents import read_json
+from studies.spec.tracking import Mode, Runs
 from studies.spec.wandb_names import check_name
 from studies.store.archive import StudyArchive
 from studies.store.files import open_for_lock, write_text
@@ -28,8 +29,6 @@ from studies.tracking.runs import TrackedRun, study_run, trial_run
 if TYPE_CHECKING:
     import wandb
 
-Mode = Literal["offline", "online", "disabled"]
-Runs = Literal["trials", "study"]
 
 _NOTES = "sent.json"
 _INIT_SECONDS = 60.0

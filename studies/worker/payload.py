@@ -44,7 +44,7 @@ class TrialPayload:
         trial: the trial.
         removal: what is removed from the table first; None: nothing.
         objective: what the trial is judged by.
-        on: what it reports on its way, see :class:`studies.spec.study.PrunerSpec`; None: nothing.
+        on: what it reports on its way, see :class:`studies.spec.search.PrunerSpec`; None: nothing.
         checkpoint: the file that is kept of it; None: none.
     """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from dst.scoring import capped, rank_columns, score_columns
 from dst.training.epochs import EpochReport
 from dst.training.trainer import EpochEnd
 from dst.trial.spec import TrialSpec
+from studies.spec.search import Reported
 from studies.store.checkpoints import Kept
 
 FIRST_RUNG = 5
@@ -76,7 +76,7 @@ class Rungs:
     Args:
         epochs: of an inner split at most.
         report: takes ``(step, value)``.
-        on: what is measured, see :class:`studies.spec.study.PrunerSpec`; None: nothing is reported.
+        on: what is measured, see :class:`studies.spec.search.PrunerSpec`; None: nothing is reported.
         cheap: the measure of ``val_score``; needed for it alone.
         maximize: whether larger values of the objective are better.
 
@@ -89,7 +89,7 @@ class Rungs:
         epochs: int,
         report: Report,
         *,
-        on: Literal["val_loss", "val_accuracy", "val_score"] | None = "val_loss",
+        on: Reported | None = "val_loss",
         cheap: Measure | None = None,
         maximize: bool,
     ) -> None:

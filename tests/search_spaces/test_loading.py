@@ -11,21 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from dst.rankers import RANKERS, method_groups
 from search_spaces import Fixed, Space, SpaceError, load_space, packaged_spaces
 
-NETWORKS = ("dense", "static", "set", "rigl", "mest", "set_attr")
-RIVALS = (
-    "extra_trees",
-    "f_score",
-    "l1_logistic",
-    "lasso",
-    "lassonet",
-    "mutual_info",
-    "quickselection",
-    "random",
-    "stg",
-)
-METHODS = NETWORKS + RIVALS
+METHODS = tuple(RANKERS)
 OF_RIVALS = (
     *("C", "alpha", "M", "path_multiplier", "lam", "epsilon", "dae_epochs"),
     *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
@@ -34,7 +23,7 @@ ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
 
 
 def load(space: object, methods: tuple[str, ...] = ("set", "rigl")) -> Space:
-    return load_space(space, methods=methods, allowed=ALLOWED, known_methods=METHODS)
+    return load_space(space, methods=methods, allowed=ALLOWED, known_methods=METHODS, groups=method_groups())
 
 
 def suggest(space: Space, seed: int) -> tuple[dict, dict]:
@@ -106,6 +95,39 @@ def test_a_broken_rule_is_one_line_that_says_where_and_what(space: object, messa
     with pytest.raises(SpaceError, match=message) as caught:
         load(space)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("when", "methods"),
+    [
+        ("sparse", ("static", "set", "rigl")),
+        (["moving", "dense"], ("set", "rigl", "dense")),
+        (["set", "moving"], ("set", "rigl")),
+        ("none", ()),
+    ],
+)
+def test_a_group_stands_for_its_methods(when: object, methods: tuple[str, ...]) -> None:
+    groups = {"sparse": ("static", "set", "rigl"), "moving": ("set", "rigl"), "none": ()}
+    declared = {"l2": {"value": 0.1, "when": {"method": when}}, "lr": 0.1}
+    space = load_space(declared, methods=METHODS, allowed=ALLOWED, known_methods=METHODS, groups=groups)
+    conditions = [parameter.when["method"] for parameter in space.parameters if parameter.name == "l2"]
+    assert conditions == ([methods] if methods else []), "a parameter of no method is left out"
+    with pytest.raises(SpaceError, match=r"space.l2.when.method: unknown value 'spase': did you mean 'sparse'\?"):
+        load_space(
+            {"l2": {"value": 0.1, "when": {"method": "spase"}}},
+            methods=METHODS, allowed=ALLOWED, known_methods=METHODS, groups=groups,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", packaged_spaces())
+def test_a_new_network_needs_no_line_in_a_packaged_space(name: str) -> None:
+    groups = {group: (*methods, "new") for group, methods in method_groups().items()}
+    space = load_space(name, methods=["new"], allowed=ALLOWED, known_methods=(*METHODS, "new"), groups=groups)
+    assert space.names == ("method", "sparsity", "l2", "lr", "drop_fraction")
+
+
+def test_no_group_is_called_like_a_method() -> None:
+    assert not method_groups().keys() & RANKERS.keys()
 
 
 @pytest.mark.parametrize("methods", [(), ("set", "set")])

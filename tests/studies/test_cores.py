@@ -14,7 +14,7 @@ from cluster.tune import session as ray_session
 from cluster.tune.run import run_jobs
 from studies import run
 from studies.run import run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from tests.support.job_script import Script
 from tests.support.job_work import act
 

@@ -17,7 +17,8 @@ from cluster.ledger.storage.connect import open_storage
 from dst.errors import InputError
 from studies.report.status import study_status
 from studies.run import StudyResult, run_study
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, storage_name
@@ -214,6 +215,14 @@ def test_a_packaged_space_that_has_changed_since_is_refused(data: Path, small: P
     message = rf"search space has {name}.high={re.escape(str(domain['high']))}, but the packaged space says"
     with pytest.raises(InputError, match=message):
         run_study(grown(data), out=out, in_process=True)
+    domain["high"] /= 2
+    conditional = [one for one in noted["resolved"]["space"].values() if "method" in one.get("when", {})]
+    assert conditional
+    for one in conditional:
+        one["when"]["method"].append("of_another_version")
+    (out / "study.yaml").write_text(yaml.safe_dump(noted))
+    same = grown(data, search={"trials": 6})
+    assert not run_study(same, out=out, in_process=True).ran, "a group may have other methods besides the study's"
     del noted["resolved"]["space"]  # as version 0.1 wrote it
     (out / "study.yaml").write_text(yaml.safe_dump(noted))
     assert not run_study(grown(data, search={"trials": 6}), out=out, in_process=True).ran

@@ -23,7 +23,7 @@ from cluster.jobs import Output, Report
 from dst.errors import InputError
 from studies.cli.main import main
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.worker.job import run_job

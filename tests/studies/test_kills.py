@@ -20,7 +20,7 @@ import pytest
 
 from cluster.tune.scratch import remove_left_behind
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from studies.store.folder import StudyFolder
 from tests.support.ray_nodes import Wire, start_node, wire
 from tests.support.soundness import (

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from dst.errors import AbsentDataError
-from dst.rankers import RANKERS, parameters
+from dst.rankers import RANKERS, method_groups, parameters
 from search_spaces import load_space
 from studies.compare.reference import paper_accuracy
 from studies.report.test_scores import OPENED_COLUMNS, read_opened_scores
 from studies.run import run_study
-from studies.spec.study import SpecError, load_spec, parse_spec
+from studies.spec.errors import SpecError
+from studies.spec.loading import load_spec, parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 
@@ -138,7 +139,7 @@ def test_coverage_is_the_share_of_informative_columns_among_the_first(tmp_path):
 def test_the_papers_studies_run_their_whole_grid(name, points):
     spec = load_spec(name)
     allowed = set().union(*(parameters(method) for method in RANKERS))
-    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
+    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS, groups=method_groups())
     grid = space.grid()
     assert len(grid) == spec.search.trials == spec.search.batch == points
     assert {point["method"] for point in grid} == set(spec.methods)
@@ -155,5 +156,5 @@ def test_the_cut_in_the_papers_spec_is_what_it_says():
     assert cut is not None
     spec = load_spec("paper", [cut[1]])
     allowed = set().union(*(parameters(method) for method in RANKERS))
-    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS)
+    space = load_space(spec.space, methods=spec.methods, allowed=allowed, known_methods=RANKERS, groups=method_groups())
     assert f"{len(space.grid())} of them" in text

@@ -11,7 +11,7 @@ import pytest
 
 from studies.report.status import study_status
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from studies.store.record import write_record
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.soundness import (

@@ -72,6 +72,8 @@ import pathlib, sys
 import studies.run
 from studies.spec.study import load_spec
 from tests.support.study_work import late
+from studies.spec.loading import load_spec
+from tests.support.study_work import late
 if __name__ == "__main__":
     studies.run.run_job = late
     studies.run.run_study(load_spec(sys.argv[1]), out=pathlib.Path(sys.argv[2]), workers=int(sys.argv[3]))

@@ -14,8 +14,10 @@ from dst.errors import InputError
 from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS
 from studies.run import run_study
+from studies.spec.loading import load_spec
 from studies.spec.objective import ObjectiveSpec
-from studies.spec.study import SearchSpec, StudySpec, load_spec
+from studies.spec.search import SearchSpec
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name

@@ -25,7 +25,7 @@ from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from studies.report.write import write_results
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test

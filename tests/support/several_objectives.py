@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 
 METRICS = ["val_svm_accuracy", "flops", "k"]
 SPACE = {

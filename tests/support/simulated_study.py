@@ -16,10 +16,12 @@ from optuna.storages import InMemoryStorage
 from cluster.jobs import Job, Output
 from studies.plan.data import StudyDataset
 from studies.plan.dataset import DatasetPlan
-from studies.plan.ledgers import open_ledger, search_space
+from studies.plan.ledgers import open_ledger
 from studies.plan.study import StudyPlan
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.space import search_space
+from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.spent import Spent
 

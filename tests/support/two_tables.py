@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from tests.support import soundness
 from tests.support.two_classes import write_two_classes
 

@@ -5,7 +5,7 @@ import pytest
 
 from studies.analyses.missing_data import FOLDER, accuracy_over_sparsity, gather, main, summarise
 from studies.run import run_study
-from studies.spec.study import load_spec, parse_spec
+from studies.spec.loading import load_spec, parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 

@@ -14,8 +14,8 @@ from dst.errors import InputError
 from studies.bench import study as bench_study
 from studies.bench.study import STUDIES, stock_job, study_rows
 from studies.cli.main import app, main
+from studies.spec.loading import parse_spec
 from studies.spec.objective import ObjectiveSpec
-from studies.spec.study import parse_spec
 from studies.worker.payload import TrialPayload
 from tests.support.job_work import stock_counts, stock_raises
 

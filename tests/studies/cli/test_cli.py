@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from studies.spec.study import packaged_specs
+from studies.spec.loading import packaged_specs
 from tests.support.command import call
 
 

@@ -13,7 +13,8 @@ import yaml
 
 from studies.cli.main import main
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import SpecError, load_spec, parse_spec
+from studies.spec.errors import SpecError
+from studies.spec.loading import load_spec, parse_spec
 
 ROWS = 60
 

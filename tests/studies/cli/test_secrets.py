@@ -9,7 +9,7 @@ import pytest
 from studies.cli.main import main
 from studies.report.status import study_status
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from tests.support.soundness import small_spec
 
 SECRETS = {

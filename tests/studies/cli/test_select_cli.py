@@ -13,7 +13,7 @@ import yaml
 
 from studies.cli.main import main
 from studies.run import run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

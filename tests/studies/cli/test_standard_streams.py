@@ -16,7 +16,7 @@ import pytest
 from studies.cli.main import main
 from studies.plan.progress import DatasetProgress, LineProgress, LiveProgress
 from studies.run import run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from studies.surroundings import say, standard_streams
 
 TINY = {

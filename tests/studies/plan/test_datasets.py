@@ -5,7 +5,7 @@ import pytest
 from dst.data import Dataset, TrialData
 from dst.errors import InputError
 from studies.plan.data import StudyData
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 
 SWEEP = {"rate": [0, 0.2, 0.4], "mechanism": ["mcar", "mnar"], "policy": "mean"}
 

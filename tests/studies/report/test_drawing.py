@@ -23,7 +23,7 @@ from studies.report.ranking import bars, check_out, write_ranking
 from studies.report.tables import trials_table
 from studies.report.write import write_results
 from studies.run import run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from studies.store.archive import StudyArchive
 
 NAMES = (

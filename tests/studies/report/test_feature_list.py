@@ -20,7 +20,7 @@ from studies.report.results import collect
 from studies.report.status import study_status
 from studies.report.write import write_results
 from studies.run import StudyResult, run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_lists, iter_records, read_list

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from studies.report import figures
 from studies.report.drawing import to_png, to_svg
-from studies.report.figures import accuracy_by_method, method_styles, score_by_density, score_history, write_plots
+from studies.report.figures import Figure, accuracy_by_method, score_by_density, score_history, write_plots
+from studies.report.report import write_report
+from studies.report.style import method_styles
 from studies.report.tables import trials_table
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
@@ -117,6 +122,19 @@ def test_files_are_whole_deterministic_and_leave_no_state(study, tmp_path: Path,
     assert to_svg(again, "accuracy_by_method") == documents["accuracy_by_method"]
     with Image.open(io.BytesIO(to_png(again))) as image:
         assert image.format == "PNG"
+
+
+def test_a_new_figure_is_one_entry(
+    study, tmp_path: Path, trials: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Figure("once_more", "The history, once more.", lambda found: score_history(found.trials, found.direction))
+    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, new))
+    folder = StudyFolder(tmp_path)
+    write_report(folder, study.best, study.best_by_method, trials)
+    assert {"once_more.svg", "once_more.png"} <= {path.name for path in folder.plots.iterdir()}
+    page = folder.report.read_text()
+    captions = [figure.caption for figure in figures.FIGURES]
+    assert re.findall("<figcaption>(.*?)</figcaption>", page) == [html.escape(caption) for caption in captions]
 
 
 def test_importing_neither_draws_nor_chooses_a_backend() -> None:

@@ -9,7 +9,8 @@ import wandb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.spec.study import SpecError, parse_spec
+from studies.spec.errors import SpecError
+from studies.spec.loading import parse_spec
 from studies.spec.wandb_names import FORBIDDEN, LONGEST, check_name, run_label
 
 

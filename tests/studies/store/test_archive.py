@@ -11,7 +11,7 @@ from dst.errors import InputError
 from studies import run_study
 from studies.report.warnings import study_warnings
 from studies.report.write import write_results
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from studies.store import record as records
 from studies.store import record_schema
 from studies.store.archive import StudyArchive

@@ -24,7 +24,8 @@ from dst.data import load_dataset
 from dst.files.checkpoint import CheckpointError, State, save_state
 from studies.report.status import study_status
 from studies.run import run_study
-from studies.spec.study import StudySpec, parse_spec
+from studies.spec.loading import parse_spec
+from studies.spec.study import StudySpec
 from studies.store.checkpoints import Checkpoint, Kept, kept_seconds, read_kept
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores
@@ -250,7 +251,7 @@ def test_a_worker_that_is_killed_costs_what_came_after_its_checkpoint(tmp_path: 
 SCRIPT = """
 import sys, pathlib
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 if __name__ == "__main__":
     run_study(load_spec(sys.argv[1]), out=pathlib.Path(sys.argv[2]), in_process=True)
 """

@@ -25,9 +25,10 @@ from dst.errors import InputError
 from dst.files.checkpoint import CheckpointError
 from search_spaces.documents import DocumentError, parse_yaml
 from studies.cli.main import main
-from studies.plan.ledgers import check_search, grid_points, search_space
+from studies.plan.ledgers import check_search, grid_points
 from studies.run import run_study
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
+from studies.spec.space import search_space
 from studies.store.checkpoints import kept_seconds, read_kept
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned

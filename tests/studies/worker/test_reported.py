@@ -12,7 +12,7 @@ from dst.network.model import SparseMLP
 from dst.training.trainer import EpochEnd
 from dst.trial.spec import TrialSpec
 from studies.run import run_study
-from studies.spec.study import parse_spec
+from studies.spec.loading import parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 from studies.worker.rungs import CheapScore, Rungs

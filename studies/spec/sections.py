@@ -1,0 +1,103 @@
+"""Sections of a spec that say how a trial trains and is judged, how the best are confirmed, and what a trial takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from dst.scoring import SCORERS
+from dst.training.config import TrainingConfig
+from studies.spec.section import PositiveInt, Section, one_of
+
+
+class ScoringSpec(Section):
+    """What judges a ranking.
+
+    Attributes:
+        scorer: the classifier that sees the top K columns, a name in :data:`dst.scoring.SCORERS`.
+        k_values: numbers of columns that each ranking is scored on besides the dataset's K, which counts; those above
+            a dataset's number of columns are left out for it.
+        max_rows: rows, drawn by class, that the scorer of a search trial is fitted on and judged on, at most; None:
+            all. Confirming trials and tests always take all.
+    """
+
+    scorer: Annotated[str, one_of("scorer", SCORERS)] = "svm"
+    k_values: tuple[PositiveInt, ...] = ()
+    max_rows: PositiveInt | None = None
+
+
+class TrainingSpec(Section):
+    """Settings that all trials share (:class:`dst.training.config.TrainingConfig`); None: the ranker's default."""
+
+    epochs: PositiveInt = 200
+    patience: PositiveInt = 50
+    hidden: tuple[PositiveInt, ...] = (1000, 100)
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    optimizer: str | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    update_interval: PositiveInt | None = None
+    distribution: str | None = None
+    schedule: str | None = None
+    stop_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    engine: str | None = None
+    device: str | None = None
+    threads: PositiveInt | None = None
+    importances: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    history: str | None = None
+    sampling: str | None = None
+    importance_rows: PositiveInt | None = None
+
+    @field_validator("optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling")
+    @classmethod
+    def _known_names(cls, given: Any, info: ValidationInfo) -> Any:
+        """Let the networks' own settings decide which names there are."""
+        if given is not None:
+            TrainingConfig(**{str(info.field_name): given})
+        return given
+
+    @field_validator("importances")
+    @classmethod
+    def _each_importance_once(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if given is not None and len(set(given)) < len(given):
+            raise ValueError(f"each importance once, but got {', '.join(given)}")
+        return given
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is set, by the rankers' names."""
+        return self.model_dump(exclude_none=True)
+
+
+class ConfirmSpec(Section):
+    """How the best configurations are confirmed.
+
+    Attributes:
+        top: how many of a dataset's search trials are trained again (and the best of each method besides).
+        seeds: over how many seeds, each with its own draw of validation rows.
+    """
+
+    top: PositiveInt = 5
+    seeds: PositiveInt = 5
+
+
+class ResourcesSpec(Section):
+    """What one trial takes, and how often a trial whose process died is tried again.
+
+    Attributes:
+        cpus: cores of a trial.
+        gpus: GPUs of a trial, or a share of one; a trial sees no more than it asked for.
+        memory: bytes that a machine must have free for a trial, and that its process may hold for itself: a trial that
+            takes more is ended, and has failed; None: no limit.
+        trial_seconds: a trial that takes longer is ended, and has failed; None: no limit.
+        retries: how often a trial is tried again whose process died.
+        checkpoint_seconds: how often a trial writes down where it is, to go on from there when its process dies; it is
+            not done more often than takes a twentieth of its time. None: such a trial starts over.
+    """
+
+    cpus: PositiveInt = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+    memory: PositiveInt | None = None
+    trial_seconds: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0)] = 2
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
