@@ -164,6 +164,11 @@ class TrialResult:
     seconds: dict[str, float]
     peak_rss_bytes: int
 
+    @property
+    def epochs(self) -> int:
+        """How many were trained, in all inner splits together."""
+        return sum(ranking.epochs for ranking in self.rankings)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data: what a trial determines of a record and of ``dst trial --json``.
 
@@ -171,14 +176,13 @@ class TrialResult:
         ``nnz`` is the same in each, and ``bytes`` (what training holds, by kind) is the first's.
         """
         first = self.rankings[0]
-        epochs = [ranking.epochs for ranking in self.rankings]
         return {
             "k": self.k,
             "data_sha256": self.data_sha256,
             "split_sha256": self.split_sha256,
             "absent_classes": list(self.absent_classes),
-            "epochs": sum(epochs),
-            "best_epoch": _mean([ranking.best_epoch for ranking in self.rankings]) if any(epochs) else None,
+            "epochs": self.epochs,
+            "best_epoch": _mean([ranking.best_epoch for ranking in self.rankings]) if self.epochs else None,
             "val_loss": _mean([ranking.val_loss for ranking in self.rankings]),
             "val_accuracy": _mean([ranking.val_accuracy for ranking in self.rankings]),
             "nnz": list(first.nnz),
