@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from studies.choice.selection import Confirmed
-from studies.report.tables import ranked_features
+from studies.report.feature_ranking import ranked_features
 from studies.spec.objective import ObjectiveSpec
 from studies.store.folder import StudyFolder
 from studies.store.openings import PendingList
@@ -53,7 +53,7 @@ def columns_of(folder: StudyFolder, one: Confirmed, names: Sequence[str], length
         RecordError: scores are missing or damaged.
     """
     ranking = ranked_features(folder, one.records, one.importance, one.records[0]["k"], names)
-    return tuple(ranking["column"].tolist()[:length])
+    return tuple(ranking.order.tolist()[:length])
 
 
 def to_measure(folder: StudyFolder, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:
