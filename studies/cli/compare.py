@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 from dst.errors import InputError
 from studies.cli.terminal import AsJson, print_json, print_table
 from studies.surroundings import say
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHARES = {
     "mean",
@@ -96,6 +98,8 @@ def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd
 
 
 def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    import pandas as pd
+
     from studies.compare.studies import compare_studies
     from studies.store.folder import StudyFolder
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studies.cli.terminal import AsJson, Categorical, Target, as_text, print_json, print_table, reads_tables
+from studies.cli.terminal import (
+    AsJson,
+    Categorical,
+    ReadingOptions,
+    Target,
+    as_text,
+    print_json,
+    print_table,
+    with_options,
+)
 from studies.surroundings import say
 
 if TYPE_CHECKING:
@@ -68,7 +77,7 @@ def fetch(
 
 
 @datasets_app.command()
-@reads_tables
+@with_options
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table: .csv, .parquet, .npz, .mat, .svmlight.")],
     target: Target = None,
@@ -77,13 +86,13 @@ def check(
     categorical: Categorical = None,
     as_json: AsJson = False,
     *,
-    reading: dict[str, Any],
+    reading: ReadingOptions,
 ) -> None:
     """Read a file and say what is in it and what would not work."""
     from dst.data import check_file
     from dst.data.readers.notes import REFUSED
 
-    document = check_file(file, target, group=group, time=time, categorical=categorical or (), **reading)
+    document = check_file(file, target, group=group, time=time, categorical=categorical or (), **reading.given())
     refused = [problem.removeprefix(REFUSED) for problem in document["problems"] if problem.startswith(REFUSED)]
     if refused:
         kinds = list(dict.fromkeys(re.split(r", | \(|: ", problem)[0] for problem in refused))

@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any
 
 import typer
@@ -27,41 +28,62 @@ Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for
 """Options of the commands that read a table: the target, categories, and what becomes of missing numbers."""
 
 
-READING: dict[str, Any] = {
-    "drop": Annotated[list[str] | None, typer.Option(metavar="COL", help="A column to leave out; repeatable.")],
-    "index_column": Annotated[str | None, typer.Option(metavar="COL", help="The column of a saved row index.")],
-    "dates": Annotated[
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a table's columns and cells are read: the options of the same names of :class:`dst.data.ReadOptions`."""
+
+    drop: Annotated[list[str] | None, typer.Option(metavar="COL", help="A column to leave out; repeatable.")] = None
+    index_column: Annotated[str | None, typer.Option(metavar="COL", help="The column of a saved row index.")] = None
+    dates: Annotated[
         list[str] | None,
         typer.Option(metavar="COL", help="A column of dates: days since the first, month, weekday, hour; repeatable."),
-    ],
-    "decimal": Annotated[str | None, typer.Option(help="Decimal mark of numbers: . or ,  [default: .]")],
-    "thousands": Annotated[str | None, typer.Option(help="What stands between thousands: , . ' _ or a blank.")],
-    "missing_values": Annotated[
+    ] = None
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of numbers: . or ,  [default: .]")] = None
+    thousands: Annotated[str | None, typer.Option(help="What stands between thousands: , . ' _ or a blank.")] = None
+    missing_values: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="A further word that means no value; repeatable.")
-    ],
-    "separator": Annotated[str | None, typer.Option(help="What stands between the fields of a .csv file.")],
-}
-"""The options that say how a table's columns and cells are read, by the keywords of :class:`dst.data.ReadOptions`."""
+    ] = None
+    separator: Annotated[str | None, typer.Option(help="What stands between the fields of a .csv file.")] = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, [])}
 
 
-def reads_tables(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of :data:`READING`; its argument ``reading`` gets those that are given."""
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of each argument that is a dataclass as options of its own, in their place.
+
+    Typer makes an option of each argument. What belongs together is declared as a dataclass instead, of which the
+    command receives an instance.
+    """
     signature = inspect.signature(command, eval_str=True)
-    own = [parameter for name, parameter in signature.parameters.items() if name != "reading"]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in READING.items()
+    groups = {
+        name: own.annotation
+        for name, own in signature.parameters.items()
+        if isinstance(own.annotation, type) and is_dataclass(own.annotation)
+    }
+    options = [
+        option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, own in signature.parameters.items()
+        for option in (_options(groups[name]) if name in groups else [own])
     ]
 
     @functools.wraps(command)
-    def with_reading(**given: Any) -> None:
-        options = {name: given.pop(name) for name in READING}
-        command(**given, reading={name: value for name, value in options.items() if value not in (None, [])})
+    def with_groups(**given: Any) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
 
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
-    with_reading.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_reading
+    with_groups.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {option.name: option.annotation for option in options}
+    return with_groups
+
+
+def _options(group: type[Any]) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as arguments of a command."""
+    return list(inspect.signature(group, eval_str=True).parameters.values())
 
 
 def warn_of(notes: Sequence[str]) -> None:

@@ -14,7 +14,8 @@ from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
 from dst.selector.selector import SparseFeatureSelector
 from studies.choice.best import BestRow
-from studies.report.ranking import FitProgress, ranked_table
+from studies.report.fit_progress import FitProgress
+from studies.report.ranking import ranked_table
 from studies.report.results import collect
 from studies.report.write import winner_spec
 from studies.spec.dataset import DatasetSpec

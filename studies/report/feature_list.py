@@ -18,7 +18,7 @@ import numpy as np
 
 from studies.choice.best import BestRow
 from studies.choice.selection import Confirmed
-from studies.report.tables import ranked_features
+from studies.report.feature_ranking import ranked_features
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
 
@@ -52,7 +52,7 @@ def columns_of(archive: StudyArchive, one: Confirmed, names: Sequence[str], leng
         RecordError: scores are missing or damaged.
     """
     ranking = ranked_features(archive, one.records, one.importance, one.records[0]["k"], names)
-    return tuple(ranking["column"].tolist()[:length])
+    return tuple(ranking.order.tolist()[:length])
 
 
 def to_measure(archive: StudyArchive, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:

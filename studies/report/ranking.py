@@ -1,25 +1,24 @@
-"""What ``dst select`` and ``dst export`` share: the progress of a fit, and a ranking as a table and a chart."""
+"""A ranking of a table's columns by a selector, as a table and a chart."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dst.data import Dataset
 from dst.errors import InputError
 from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
-from dst.training.epochs import EpochReport
 from studies.report.drawing import drawn, shown_name, to_png
+from studies.report.fit_progress import FitProgress
 from studies.report.style import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text
 
@@ -30,65 +29,69 @@ _LONGEST_TITLE = 90
 """Characters beside a bar, and above the chart."""
 
 
-class FitProgress:
-    """Shows on stderr how far a selector's fit is: a bar on a terminal, a line per network anywhere else.
+@dataclass(frozen=True)
+class TableRanking:
+    """The columns of a table, ranked by a fitted selector, and the files that say so.
 
-    Args:
-        repeats: networks that are trained.
-        epochs: the most epochs of each.
+    Attributes:
+        dataset: the table.
+        selector: as it was fitted.
+        ranking: see :func:`ranked_table`.
+        val_accuracy: mean accuracy of the networks on held-out rows at their best epochs; None where none was trained.
+        out: the ranking as CSV.
+        plot: its chart; None where it could not be drawn, of which a warning is logged.
     """
 
-    def __init__(self, repeats: int, epochs: int) -> None:
-        self._repeats = repeats
-        self._epochs = epochs
-        self._accuracies: dict[int, float] = {}
-        self._last: dict[int, int] = {}
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("preparing", total=repeats * epochs)
+    dataset: Dataset
+    selector: SparseFeatureSelector
+    ranking: pd.DataFrame
+    val_accuracy: float | None
+    out: Path
+    plot: Path | None
 
     @property
-    def accuracy(self) -> float | None:
-        """Mean accuracy of the networks on held-out rows at their best epochs; None where none was trained."""
-        return float(np.mean(list(self._accuracies.values()))) if self._accuracies else None
+    def stability(self) -> float | None:
+        """See :func:`stability_of`."""
+        return stability_of(self.selector)
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._bar.start()
-        return self
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, as ``dst select --json`` prints it, but for the seconds that the command took."""
+        return {
+            "dataset": self.dataset.name,
+            "samples": self.dataset.n_samples,
+            "features": self.dataset.n_features,
+            "classes": self.dataset.n_classes,
+            "k": self.dataset.k,
+            "method": self.selector.method,
+            "importance": self.selector.importance_,
+            "repeats": self.selector.n_repeats,
+            "val_accuracy": self.val_accuracy,
+            "stability": self.stability,
+            "selected": self.ranking.head(self.dataset.k).to_dict("records"),
+            "out": str(self.out),
+            "plot": None if self.plot is None else str(self.plot),
+        }
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Say what became of the last network, and take the bar away."""
-        if kind is None and self._last:
-            self._say(max(self._last))
-        self._bar.stop()
 
-    def on_epoch(self, repeat: int, end: EpochReport) -> None:
-        """Take the end of an epoch, as :meth:`dst.SparseFeatureSelector.fit` reports it."""
-        if repeat not in self._last and repeat:
-            self._say(repeat - 1)
-        self._last[repeat] = end.epoch
-        if end.improved:
-            self._accuracies[repeat] = end.val_accuracy
-        self._bar.update(
-            self._task,
-            completed=repeat * self._epochs + end.epoch,
-            description=f"network {repeat + 1} of {self._repeats}, epoch {end.epoch}",
-        )
+def rank_table(dataset: Dataset, selector: SparseFeatureSelector, out: Path, progress: FitProgress) -> TableRanking:
+    """Fit a selector to a table, and write the ranked columns and a chart of the best.
 
-    def _say(self, repeat: int) -> None:
-        if not self._console.is_terminal:
-            line = f"network {repeat + 1} of {self._repeats}: {self._last[repeat]} epochs, "
-            self._console.print(f"{line}held-out accuracy {100 * self._accuracies[repeat]:.1f} %", highlight=False)
+    Args:
+        dataset: the table.
+        selector: not fitted yet; its settings suit the table.
+        out: a path that :func:`check_out` accepts.
+        progress: shows how far the fit is.
+
+    Raises:
+        InputError: the selector and the table do not suit one another.
+        DivergedError: training diverged.
+        OSError: a file cannot be written.
+    """
+    with progress:
+        selector.fit(dataset.x, dataset.y, on_epoch=progress.on_epoch)
+    ranking = ranked_table(selector, dataset.feature_names)
+    plot = write_ranking(out, ranking, dataset.k, title=f"{dataset.name}: {dataset.k} columns that matter most")
+    return TableRanking(dataset, selector, ranking, progress.accuracy, out, plot)
 
 
 def check_out(out: Path, source: str) -> None:

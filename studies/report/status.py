@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cluster.ledger.durable import read_entries
-from cluster.ledger.entries import Entry, LedgerError, State
+from cluster.ledger.entries import LedgerError, State
+from cluster.ledger.standings import Standing, read_standings
 from cluster.ledger.storage.connect import StorageError, open_storage
 from dst.errors import InputError
 from studies.report.cost import study_cost, total_cost
@@ -34,22 +37,19 @@ def study_status(path: Path) -> dict[str, Any]:
     folder, spec, names = archive.folder, archive.spec, archive.datasets
     identity = str(archive.resolved["id"])
     better = min if spec.objective.direction == "minimize" else max
-    try:
-        storage = open_storage(spec.storage or folder.storage, create=False)
-    except StorageError as error:
-        raise InputError(str(error)) from error
+    by_name = {name: storage_name(spec, identity, name) for name in names}
+    standings = None if spec.storage else read_standings(folder.storage, by_name.values())
+    if standings is None:
+        standings = _read_through_optuna(spec.storage or folder.storage, by_name.values())
     datasets = {}
-    try:
-        for name in names:
-            entries = _entries(storage, storage_name(spec, identity, name))
-            counts = Counter(entry.state for entry in entries)
-            values = [entry.value for entry in entries if entry.stage == Stage.SEARCH and entry.value is not None]
-            datasets[name] = {
-                **{state.value: counts[state] for state in State},
-                "best_value": better(values, default=None),
-            }
-    finally:
-        storage.close()
+    for name, in_storage in by_name.items():
+        trials = standings[in_storage]
+        counts = Counter(trial.state for trial in trials)
+        values = [trial.value for trial in trials if trial.stage == Stage.SEARCH and trial.value is not None]
+        datasets[name] = {
+            **{state.value: counts[state] for state in State},
+            "best_value": better(values, default=None),
+        }
     costs = study_cost(archive, names, cpus=spec.resources.cpus)
     spent = read_spent(folder.spent)
     by_dataset = {name: cost.to_json() for name, cost in costs.items()}
@@ -64,9 +64,21 @@ def study_status(path: Path) -> dict[str, Any]:
     }
 
 
-def _entries(storage: Any, name: str) -> list[Entry]:
-    """Return a dataset's trials; a run that died before its first proposal has none."""
+def _read_through_optuna(where: str | Path, names: Iterable[str]) -> dict[str, list[Standing]]:
+    """Return the trials by study; a run that died before its first proposal has none.
+
+    Raises:
+        InputError: the storage cannot be opened.
+    """
     try:
-        return read_entries(storage, name)
-    except LedgerError:
-        return []
+        storage = open_storage(where, create=False)
+    except StorageError as error:
+        raise InputError(str(error)) from error
+    standings: dict[str, list[Standing]] = {name: [] for name in names}
+    try:
+        for name in standings:
+            with suppress(LedgerError):
+                standings[name] = [Standing.of(entry) for entry in read_entries(storage, name)]
+    finally:
+        storage.close()
+    return standings

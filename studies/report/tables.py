@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from cluster.ledger.entries import State
-from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff
+from studies.report.feature_ranking import FeatureRanking, rank_features, ranked_features
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
@@ -123,24 +123,17 @@ def feature_table(
     Raises:
         ValueError: the lengths do not fit together, or there is no seed.
     """
-    lengths = {len(vector) for vector in scores}
-    if len(scores) != len(selected) or lengths != {len(names)}:
-        raise ValueError(
-            "every seed needs one score a column and one selection, but got "
-            f"{len(scores)} score vectors of length {sorted(lengths)}, {len(selected)} selections, {len(names)} names"
-        )
-    score = mean_scores(scores)
-    hits = np.zeros(len(names))
-    for columns in selected:
-        hits[list(columns)] += 1.0
-    order = rank_columns(score, tie_order(seed))
+    return _feature_frame(rank_features(scores, selected, names, seed), names)
+
+
+def _feature_frame(ranking: FeatureRanking, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "rank": np.arange(1, len(names) + 1),
-            "column": order,
-            "name": pd.array([names[column] for column in order], dtype="string"),
-            "score": score[order],
-            "stability": hits[order] / len(scores),
+            "column": ranking.order,
+            "name": pd.array([names[column] for column in ranking.order], dtype="string"),
+            "score": ranking.scores[ranking.order],
+            "stability": ranking.stability[ranking.order],
         }
     )
 
@@ -168,42 +161,7 @@ def winner_features(archive: StudyArchive, row: BestRow, names: Sequence[str]) -
             f"{path}: no trial of this configuration has finished, so that there are 0 score vectors to rank by"
         )
     chosen.sort(key=lambda record: record["seed_index"] or 0)
-    return ranked_features(archive, chosen, row["importance"], row["k"], names)
-
-
-def ranked_features(
-    archive: StudyArchive, records: Sequence[Record], importance: str, k: int, names: Sequence[str]
-) -> pd.DataFrame:
-    """Rank a dataset's columns by the finished trials of one configuration: its feature list.
-
-    Args:
-        archive: the study.
-        records: of the trials, by seed; one at least.
-        importance: the metric that ranks.
-        k: how many columns a trial selects.
-        names: the dataset's column names.
-
-    Returns:
-        See :func:`feature_table`; the first trial's seed draws the order of equal means, so that the list of a single
-        trial is the trial's own.
-
-    Raises:
-        RecordError: a trial lacks the metric, or the arrays do not fit the dataset.
-    """
-    scores, selected = [], []
-    for record in records:
-        path = archive.folder.scores(record["dataset"], record["number"])
-        arrays = archive.scores(record["dataset"], record["number"])
-        importances = importances_of(record)
-        if importance not in arrays or importance not in importances:
-            raise RecordError(f"{path}: has no scores of {importance!r}; it has {', '.join(sorted(arrays)) or 'none'}")
-        scores.append(arrays[importance])
-        selected.append(importances[importance]["selected"][:k])
-    try:
-        return feature_table(scores, selected, names, records[0]["seed"] or 0)
-    except (ValueError, IndexError) as error:
-        path = archive.folder.record(records[0]["dataset"], records[0]["number"])
-        raise RecordError(f"{path}: its trials' scores do not fit the dataset ({error})") from error
+    return _feature_frame(ranked_features(archive, chosen, row["importance"], row["k"], names), names)
 
 
 def write_tables(

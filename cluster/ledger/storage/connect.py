@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import optuna
 import sqlalchemy
@@ -16,11 +14,8 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from cluster.ledger.internals import engine_of
+from cluster.ledger.storage.files import BUSY_SECONDS, file_uri, read_only
 from cluster.ledger.storage.patient import Patience, PatientStorage, StorageFailedError
-
-BUSY_SECONDS = 60
-"""The time that a reader and the writer wait for one another: a dashboard that looks on must not end a study."""
-
 
 _POSTGRES = {
     "connect_timeout": 10,
@@ -71,7 +66,7 @@ def open_storage(where: str | Path, *, create: bool = True, patience: Patience |
         path = _check_file(shown, str(where) if isinstance(where, Path) else address.database, create)
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
         if not create:
-            url = _read_only(path)
+            url = _file_url(path, **read_only(path))
     else:
         options = {"pool_pre_ping": True}
         if address.get_backend_name() == "postgresql":
@@ -155,19 +150,8 @@ def _check_file(shown: str, database: str | None, create: bool) -> Path:
 
 
 def _file_url(path: Path, **options: str) -> str:
-    """Return the URL of an SQLite file, whatever characters its path has.
-
-    Within it stands SQLite's own URI, which has its own escapes: of ``?``, ``#`` and ``%``, which would end or change a
-    path, of braces, in which Optuna looks for the parts of a template, and of bytes that are no characters.
-    """
-    database = f"file:{quote(os.fsencode(path.absolute()))}"
-    return URL.create("sqlite", database=database, query={**options, "uri": "true"}).render_as_string()
-
-
-def _read_only(path: Path) -> str:
-    """Return the URL of a file to read; where nothing can be written its log cannot be read, so it must have none."""
-    still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    return _file_url(path, mode="ro", **({"immutable": "1"} if still else {}))
+    """Return the URL of an SQLite file; within it stands SQLite's own URI."""
+    return URL.create("sqlite", database=file_uri(path), query={**options, "uri": "true"}).render_as_string()
 
 
 def _write_ahead(connection: Any, _record: Any) -> None:

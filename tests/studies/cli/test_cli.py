@@ -179,26 +179,26 @@ def test_datasets_are_listed_and_checked(capsys, tables):
 
 
 def test_a_diverged_trial_is_failed_work(capsys, monkeypatch):
-    import dst.trial.run
+    import dst.trial.single
     from dst.errors import DivergedError
 
     def diverge(*arguments):
         raise DivergedError("the loss must stay finite")
 
-    monkeypatch.setattr(dst.trial.run, "run_trial", diverge)
+    monkeypatch.setattr(dst.trial.single, "run_trial", diverge)
     status, _, err = call(capsys, "trial", "--data", "wine")
     assert (status, err) == (1, "error: the loss must stay finite\n")
 
 
 def test_sigterm_ends_a_command_that_a_shell_has_put_into_the_background(capsys, monkeypatch):
     """SIGINT is ignored there."""
-    import dst.trial.run
+    import dst.trial.single
 
     def work(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
 
-    monkeypatch.setattr(dst.trial.run, "run_trial", work)
+    monkeypatch.setattr(dst.trial.single, "run_trial", work)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
