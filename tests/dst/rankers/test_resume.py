@@ -13,7 +13,7 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.rankers import RANKERS, make_config
 from dst.rankers.sparse_mlp import NetworkRanking, rank_by_sparse_mlp
 from dst.topology.methods import METHODS
-from dst.training.engines.sparse import OPTIMIZERS
+from dst.training.config import OPTIMIZERS
 from dst.training.trainer import TrainingConfig
 from dst.trial.run import TrialSpec, run_trial
 from tests.support.informative_table import FAST, informative
