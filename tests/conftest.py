@@ -1,9 +1,48 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from numba.core import event
+
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=150, deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")  # --hypothesis-profile goes before this
+
+
+_COMPILED = event.TimingListener()
+"""The time for which Numba has compiled in this process."""
+event.register("numba:compile", _COMPILED)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("quick_seconds", "processor seconds that a test without the mark slow may take", default="5")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that passes, is not marked ``slow`` and takes more than ``quick_seconds`` of processor time.
+
+    Counted are this process and its children that have ended, so that other work on the machine fails no test; not
+    counted are fixtures and what Numba compiles, which falls to whichever test is the first.
+    """
+    began = _processor_seconds()
+    result = yield
+    took, limit = _processor_seconds() - began, float(item.config.getini("quick_seconds"))
+    if took > limit and item.get_closest_marker("slow") is None:
+        pytest.fail(f"a test without the mark slow may take {limit:g} s of processor time, but it took {took:.1f} s")
+    return result
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of its ended children, without compiling."""
+    compiled = _COMPILED.duration if _COMPILED.done else 0.0
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) - compiled
 
 
 @pytest.fixture(scope="session")
