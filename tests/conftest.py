@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test that passes, is not marked ``slow`` and takes more than ``quick_seconds`` of processor time.
 
-    Counted are this process and its children that have ended, so that other work on the machine fails no test; not
-    counted are fixtures and what Numba compiles, which falls to whichever test is the first.
+    Processor time, so that other work on the machine fails no test; of this process, since how much a Ray, a server or
+    a command that a test starts takes depends on the machine. Fixtures are not counted, nor what Numba compiles, which
+    falls to whichever test is the first.
     """
     began = _processor_seconds()
     result = yield
@@ -39,10 +40,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def _processor_seconds() -> float:
-    """Return the processor time of this process and of its ended children, without compiling."""
-    compiled = _COMPILED.duration if _COMPILED.done else 0.0
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages) - compiled
+    """Return the processor time of this process without compiling."""
+    return time.process_time() - (_COMPILED.duration if _COMPILED.done else 0.0)
 
 
 @pytest.fixture(scope="session")

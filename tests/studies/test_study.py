@@ -218,6 +218,7 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
         assert plain.rows[0][key] > permuted.rows[0][key] + 0.1
 
 
+@pytest.mark.slow
 def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
     module = importlib.import_module("dst.data.trial_data")
     prepare, splits = module.prepare, []
