@@ -159,10 +159,22 @@ def test_another_spec_is_refused_in_the_same_folder(finished, tmp_path):
         run_study(spec, out=tmp_path, in_process=True)
 
 
-def test_real_trials_that_die_are_neither_lost_nor_repeated(finished, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def little(tmp_path_factory):
+    """A finished study of few trials on one table, and its spec."""
+    tmp_path = tmp_path_factory.mktemp("little")
+    datasets = [{"path": str(table(tmp_path / "a.csv", n=300)), "target": "label", "inner_splits": 1}]
+    training = {"epochs": 6, "patience": 4, "hidden": [10]}
+    search, confirm = {"trials": 4, "batch": 2}, {"top": 1, "seeds": 2}
+    methods = ["set", "l1_logistic"]
+    spec = spec_of(tmp_path, datasets=datasets, methods=methods, training=training, search=search, confirm=confirm)
+    return spec, run_study(spec, out=tmp_path / "out", in_process=True)
+
+
+def test_real_trials_that_die_are_neither_lost_nor_repeated(little, tmp_path, monkeypatch):
     """The other moments of a death are those of simulated work, in ``test_deaths``."""
-    spec, undisturbed = finished
-    dies_at_record(monkeypatch, 13, "between record and tell")
+    spec, undisturbed = little
+    dies_at_record(monkeypatch, 3, "between record and tell")
     with pytest.raises(Killed):
         run_study(spec, out=tmp_path, in_process=True)
     monkeypatch.undo()
@@ -173,10 +185,10 @@ def test_real_trials_that_die_are_neither_lost_nor_repeated(finished, tmp_path, 
     assert result.rows == undisturbed.rows
 
 
-def test_a_study_of_real_trials_grows_as_if_from_the_start(finished, tmp_path):
+def test_a_study_of_real_trials_grows_as_if_from_the_start(little, tmp_path):
     """The other ways to grow are those of simulated work, in ``test_extension``."""
-    spec, whole = finished
-    half = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 4})})
+    spec, whole = little
+    half = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 2})})
     assert run_study(half, out=tmp_path, in_process=True).ran
     result = run_study(spec, out=tmp_path, in_process=True)
     ours, theirs = (
