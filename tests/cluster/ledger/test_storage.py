@@ -15,6 +15,7 @@ from optuna.study import StudyDirection
 
 from cluster.ledger.storage.connect import StorageError, open_storage, without_password
 from cluster.ledger.storage.patient import StorageFailedError
+from tests.support.examples import FEW
 
 
 def test_sqlite_is_opened_with_a_log_that_survives_the_process(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_file_lies_where_its_path_says_whatever_characters_that_has(name: str,
     made_and_read(tmp_path / name)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20))
 def test_any_name_names_its_own_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     made_and_read(tmp_path_factory.mktemp("any") / f"-{name}")

@@ -16,6 +16,7 @@ from dst.topology.methods import METHODS
 from dst.training.config import OPTIMIZERS, TrainingConfig
 from dst.trial.run import run_trial
 from dst.trial.spec import TrialSpec
+from tests.support.examples import FEW
 from tests.support.informative_table import FAST, informative
 from tests.support.small_training import SMALL, parts
 
@@ -44,7 +45,7 @@ def comparable(scores):
     return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=FEW)
 @given(
     st.sampled_from(sorted(METHODS)),
     st.sampled_from(OPTIMIZERS),
