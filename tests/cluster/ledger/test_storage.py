@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna.study import StudyDirection
 
@@ -73,7 +73,6 @@ def test_a_file_lies_where_its_path_says_whatever_characters_that_has(name: str,
     made_and_read(tmp_path / name)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20))
 def test_any_name_names_its_own_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     made_and_read(tmp_path_factory.mktemp("any") / f"-{name}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dst.data import READERS, read_table
@@ -23,7 +23,6 @@ CORPUS = {**DENSE, **SPARSE}
 _GB = 2**30
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     suffix=st.sampled_from(sorted(READERS)),
     content=st.binary(max_size=400) | st.text('ay1.-e"\n,: ', max_size=60).map(str.encode),
@@ -45,7 +44,6 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(lines=LINES)
 def test_any_lines_of_fields_are_a_table_or_an_input_error(
     lines: list[list[str]], tmp_path_factory: pytest.TempPathFactory

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -22,7 +22,6 @@ def correlated(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([first, 0.8 * first + 0.6 * rng.normal(size=n)], axis=1).astype(np.float32)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     mechanism=st.sampled_from(sorted(MECHANISMS)),
     rate=st.floats(0, 0.999),

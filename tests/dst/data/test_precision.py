@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_iris, load_wine
@@ -103,7 +103,6 @@ def test_a_column_of_seconds_is_not_called_constant(tmp_path: Path) -> None:
     assert not any("constant" in line for line in check_file(tmp_path / "t.csv", "y")["problems"])
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     offset=st.floats(-1e10, 1e10),  # in the steps between two values
     spread=st.floats(1e-3, 1e6),
@@ -120,7 +119,6 @@ def test_an_offset_changes_nothing_after_scaling(offset: float, spread: float, k
     assert shifted.dtype == np.float32
 
 
-@settings(max_examples=150, deadline=None)
 @given(base=st.integers(-(2**53) + 2000, 2**53 - 2000), steps=st.lists(st.integers(0, 1000), min_size=2, unique=True))
 def test_no_two_whole_numbers_become_one(base: int, steps: list[int]) -> None:
     column = np.array([[base + step] for step in steps], dtype=np.float64)
@@ -129,7 +127,6 @@ def test_no_two_whole_numbers_become_one(base: int, steps: list[int]) -> None:
     assert len(np.unique(sparse.toarray())) == len(steps)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     centre=st.floats(-1e6, 1e6),
     spread=st.floats(1e-3, 1e3),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -38,7 +38,6 @@ def as_numbers(part) -> tuple:
     return dense(part.x), part.y, () if part.origin is None else tuple(part.origin)
 
 
-@settings(max_examples=150, deadline=None)
 @given(case=prepared_cases(), seed=st.integers(0, 99))
 def test_the_training_part_never_reads_validation_or_test_rows(
     case: tuple[Dataset, Split, str, bool], seed: int
@@ -56,7 +55,6 @@ def test_the_training_part_never_reads_validation_or_test_rows(
         np.testing.assert_allclose(dense(scored.x)[0], dense(changed.x)[0], rtol=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(case=prepared_cases())
 def test_parts_are_finite_and_know_where_their_columns_come_from(case: tuple[Dataset, Split, str, bool]) -> None:
     dataset, split, policy, indicators = case
@@ -76,7 +74,6 @@ def test_parts_are_finite_and_know_where_their_columns_come_from(case: tuple[Dat
         assert (dense(validation.x)[:, origin == column].sum(axis=1) <= 1).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(case=prepared_cases())
 def test_a_sparse_table_is_prepared_as_its_dense_twin(case: tuple[Dataset, Split, str, bool]) -> None:
     dataset, split, policy, indicators = case

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dst.data import READERS, Table, read_table
@@ -268,7 +268,6 @@ column_names = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=column_names,
     values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=6),
@@ -295,7 +294,6 @@ def test_csv_and_parquet_agree_on_any_names_and_values(
 words = st.text(st.characters(codec="utf-8", categories=("L", "P", "S")), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(cells=st.lists(words | st.none(), min_size=4, max_size=12))
 def test_codes_lead_back_to_the_words(cells: list[str | None], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("words") / "t.parquet"

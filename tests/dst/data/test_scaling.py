@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,7 +49,6 @@ matrices = hnp.arrays(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(kind=st.sampled_from(KINDS), fit=matrices, others=st.lists(matrices, max_size=2))
 def test_tables_stay_finite_float32_c_order_and_apart(kind: Scaling, fit: np.ndarray, others: list[np.ndarray]) -> None:
     given_x = [np.asfortranarray(x) for x in (fit, *others)]

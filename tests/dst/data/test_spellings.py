@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
@@ -236,7 +236,6 @@ def test_groups_are_told_apart_as_they_are_written(tmp_path: Path) -> None:
     assert len(set(groups.tolist())) == 3
 
 
-@settings(max_examples=50, deadline=None)
 @given(numbers=st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=6, unique=True))
 def test_whole_numbers_stay_the_classes_that_they_are(
     numbers: list[int], tmp_path_factory: pytest.TempPathFactory
@@ -306,7 +305,6 @@ def test_parts_take_no_other_columns_name(tmp_path: Path) -> None:
         from_frame(frame, target="y", dates=["a"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(stamps=st.lists(st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2090, 1, 1)), min_size=2, max_size=8))
 def test_days_keep_differences_and_lie_about_nothing(stamps: list[dt.datetime]) -> None:
     frame = pd.DataFrame({"a": [stamp.isoformat() for stamp in stamps] * 2, "b": 1.5})
@@ -316,7 +314,6 @@ def test_days_keep_differences_and_lie_about_nothing(stamps: list[dt.datetime]) 
     np.testing.assert_allclose(x[: len(stamps), 0], expected, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.dates(dt.date(1600, 1, 1), dt.date(2400, 1, 1)))
 def test_layouts_of_dates(date: dt.date) -> None:
     assert layout(date.isoformat()) == "iso"
@@ -334,7 +331,6 @@ def test_words_that_are_no_dates(word: str) -> None:
 # numbers
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     number=st.decimals(-(10**9), 10**9, places=3, allow_nan=False, allow_infinity=False),
     convention=st.sampled_from(CONVENTIONS),

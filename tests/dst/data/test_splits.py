@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
@@ -79,7 +79,6 @@ def same(a: Split, b: Split) -> bool:
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=150, deadline=None)
 @given(case=cases(), seed=seeds, test_seed=seeds)
 def test_parts_are_disjoint_sorted_and_complete(case: tuple[Dataset, str, int], seed: int, test_seed: int) -> None:
     dataset, kind, count = case
@@ -94,7 +93,6 @@ def test_parts_are_disjoint_sorted_and_complete(case: tuple[Dataset, str, int], 
         assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(dataset.n_samples))
 
 
-@settings(max_examples=60, deadline=None)
 @given(case=cases(), seed=seeds, other=seeds, test_seed=seeds)
 def test_seeds_decide_everything_and_test_rows_know_only_their_own(
     case: tuple[Dataset, str, int], seed: int, other: int, test_seed: int
@@ -110,7 +108,6 @@ def test_seeds_decide_everything_and_test_rows_know_only_their_own(
         np.testing.assert_array_equal(split.test, splits[0].test)
 
 
-@settings(max_examples=60, deadline=None)
 @given(dataset=datasets(official=False), seed=seeds, other=seeds)
 def test_the_hash_of_splits_is_that_of_their_rows(dataset: Dataset, seed: int, other: int) -> None:
     ours, theirs = (make_splits(dataset, "paper", seed=s, test_seed=0, count=2) for s in (seed, other))
@@ -121,7 +118,6 @@ def test_the_hash_of_splits_is_that_of_their_rows(dataset: Dataset, seed: int, o
     assert split_sha256([moved]) != split_sha256([split])
 
 
-@settings(max_examples=100, deadline=None)
 @given(dataset=datasets(), seed=seeds, data=st.data())
 def test_each_row_outside_the_test_part_validates_in_one_fold(dataset: Dataset, seed: int, data: st.DataObject) -> None:
     n_others = dataset.n_samples - len(make_splits(dataset, "stratified", seed=0, test_seed=1, count=1)[0].test)
@@ -136,7 +132,6 @@ def test_each_row_outside_the_test_part_validates_in_one_fold(dataset: Dataset, 
         assert max(by_fold) - min(by_fold) <= 1
 
 
-@settings(max_examples=150, deadline=None)
 @given(sizes=st.lists(st.integers(1, 30), min_size=3, max_size=20), seed=seeds, test_seed=seeds)
 def test_rows_of_a_group_stay_in_one_part(sizes: list[int], seed: int, test_seed: int) -> None:
     groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)) * 7 - 3, sizes))
@@ -172,7 +167,6 @@ def test_groups_by_hand() -> None:
     assert (len(split.train), len(split.validation), len(split.test)) == (90, 5, 5)
 
 
-@settings(max_examples=150, deadline=None)
 @given(codes=st.lists(st.integers(0, 12), min_size=3, max_size=80))
 def test_time_goes_from_training_over_validation_to_test(codes: list[int]) -> None:
     times = np.array(codes) * 0.1
@@ -194,7 +188,6 @@ def test_times_by_hand() -> None:
     assert (split.train.tolist(), split.validation.tolist()) == (list(range(10)), list(range(10, 15)))
 
 
-@settings(max_examples=200, deadline=None)
 @given(dataset=datasets(), seed=seeds, test_seed=seeds)
 def test_stratified_keeps_a_training_row_of_each_class(dataset: Dataset, seed: int, test_seed: int) -> None:
     for split in make_splits(dataset, "stratified", seed=seed, test_seed=test_seed, count=2):
@@ -204,7 +197,6 @@ def test_stratified_keeps_a_training_row_of_each_class(dataset: Dataset, seed: i
             assert set(dataset.y[split.train]) == set(range(dataset.n_classes))
 
 
-@settings(max_examples=200, deadline=None)
 @given(dataset=datasets(official=False), seed=seeds, test_seed=seeds)
 def test_stratified_shares_hold_within_one_row_a_class(dataset: Dataset, seed: int, test_seed: int) -> None:
     (split,) = make_splits(dataset, "stratified", seed=seed, test_seed=test_seed, count=1)
@@ -215,7 +207,6 @@ def test_stratified_shares_hold_within_one_row_a_class(dataset: Dataset, seed: i
         assert (np.abs(given_rows - quota) < 1).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(counts=st.lists(st.integers(6, 60), min_size=2, max_size=8), seed=seeds)
 def test_stratified_totals_are_65_15_20_when_classes_are_large_enough(counts: list[int], seed: int) -> None:
     dataset = dataset_of(np.repeat(np.arange(len(counts)), counts))
@@ -272,7 +263,6 @@ def test_stratified_test_rows_depend_on_their_seed_and_paper_ones_on_nothing() -
     assert (len(drawn["paper"]), len(drawn["stratified"])) == (1, 5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(dataset=datasets(official=False), seed=seeds)
 def test_paper_is_scikit_learns_own_call(dataset: Dataset, seed: int) -> None:
     rows = np.arange(dataset.n_samples)
@@ -284,7 +274,6 @@ def test_paper_is_scikit_learns_own_call(dataset: Dataset, seed: int) -> None:
     np.testing.assert_array_equal(split.test, np.sort(as_in_the_papers_code))
 
 
-@settings(max_examples=40, deadline=None)
 @given(dataset=datasets(), seed=seeds)
 def test_labels_play_no_part_in_paper(dataset: Dataset, seed: int) -> None:
     relabelled = replace(dataset, y=(dataset.n_classes - 1 - dataset.y)[::-1].copy())
@@ -292,7 +281,6 @@ def test_labels_play_no_part_in_paper(dataset: Dataset, seed: int) -> None:
     assert all(same(a, b) for a, b in zip(*pairs, strict=True))
 
 
-@settings(max_examples=100, deadline=None)
 @given(dataset=datasets(), seed=seeds, test_seed=seeds)
 def test_labels_of_test_rows_play_no_part_once_these_are_chosen(dataset: Dataset, seed: int, test_seed: int) -> None:
     before = make_splits(dataset, "stratified", seed=seed, test_seed=test_seed, count=3)

@@ -324,7 +324,6 @@ def test_aligned_matrices_begin_a_cache_line(rows, vectors):
     assert matrix.flags.c_contiguous
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     n_samples=st.integers(1, 12),
     n_features=st.integers(1, 9),

@@ -7,7 +7,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -91,7 +91,6 @@ def test_shares_rise_where_probabilities_are_below_every_float() -> None:
     np.testing.assert_allclose(shares, (1 - 2 * np.array([0.30, 0.25, 0.2, 0.15, 0.1, 0.05])) ** 2, atol=0.03)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.floats(0.05, 0.95), st.floats(0.5, 100), st.floats(10, 3000))
 def test_the_logarithm_of_the_tail(x: float, a: float, b: float) -> None:
     expected = float(mpmath.log(mpmath.betainc(b, a, 0, 1 - x, regularized=True)))

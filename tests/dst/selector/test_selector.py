@@ -17,13 +17,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from dst import InputError, SparseFeatureSelector
 from dst.files.checkpoint import CheckpointError
 
-SMALL = {"hidden": (64, 32), "epochs": 30, "random_state": 0}
+SMALL = {"hidden": (64, 32), "epochs": 30, "n_repeats": 2, "random_state": 0}
 
 
 @parametrize_with_checks(
     [
-        SparseFeatureSelector(hidden=(16, 8), epochs=3),
-        SparseFeatureSelector(hidden=(16, 8), epochs=3, impute="median", indicators=True),
+        SparseFeatureSelector(hidden=(16, 8), epochs=2, n_repeats=2),
+        SparseFeatureSelector(hidden=(16, 8), epochs=2, n_repeats=2, impute="median", indicators=True),
         SparseFeatureSelector(method="random"),
     ]
 )
