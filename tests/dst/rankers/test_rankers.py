@@ -212,7 +212,7 @@ def test_one_decision_covers_all_encodings_of_a_column(method):
     train, validation = table()
     origin = np.array([0, 1, 2, 2, 2, *range(3, 22)])
     (scores,) = rank(
-        method, *(dataclasses.replace(part, origin=origin) for part in (train, validation))
+        method, *(dataclasses.replace(part, origin=origin) for part in (train, validation)), path_multiplier=1.6
     ).scores.values()
     assert scores[3] == scores[4] == 0
     assert np.count_nonzero(scores) >= 20

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dst.files.checkpoint import State, read_state, save_state
@@ -44,6 +44,7 @@ def comparable(scores):
     return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
 
 
+@settings(max_examples=max(8, settings().max_examples // 2))  # an example trains three times
 @given(
     st.sampled_from(sorted(METHODS)),
     st.sampled_from(OPTIMIZERS),
