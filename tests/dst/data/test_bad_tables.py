@@ -120,7 +120,7 @@ def lying_zip(path: Path) -> None:
 def gzip_bomb(path: Path) -> None:
     with gzip.open(path, "wb") as file:
         file.write(b"a,y\n")
-        for _ in range(600):
+        for _ in range(300):
             file.write(b"0" * 2**20)
 
 
