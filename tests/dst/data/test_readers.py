@@ -248,16 +248,16 @@ def test_names_in_an_archive_never_become_paths(tmp_path: Path) -> None:
 
 def test_a_wide_table_is_read_in_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(100, 12_000)).astype(np.float32)
-    wide = pd.DataFrame(x, columns=[f"gene {column}" for column in range(12_000)])
+    x = rng.normal(size=(100, 6_000)).astype(np.float32)
+    wide = pd.DataFrame(x, columns=[f"gene {column}" for column in range(6_000)])
     wide["word"] = ["a", "b"] * 50
     wide["y"] = ["u", "v"] * 50
     wide.to_csv(tmp_path / "wide.csv", index=False)
     started = time.process_time()
     table = read_table(tmp_path / "wide.csv", "y")
-    assert time.process_time() - started < 20  # some 2 s
+    assert time.process_time() - started < 10  # some 1 s
     np.testing.assert_array_equal(table.x[:, :-1], x)
-    assert table.categories == {12_000: ("a", "b")}
+    assert table.categories == {6_000: ("a", "b")}
 
 
 column_names = st.lists(
