@@ -7,7 +7,8 @@ VENV := .venv
 , := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# The quick tests in two processes, each with whole modules, so that what a module's tests share is made once.
+# Tests in two processes, each with whole modules, so that what a module's tests share is made once. CI=1 draws more
+# examples of what hypothesis tests.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
@@ -20,7 +21,7 @@ test: $(READY)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m "slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,9 +1,47 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from numba.core import event
+
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=150, deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")  # --hypothesis-profile goes before this
+
+
+_COMPILED = event.TimingListener()
+"""The time for which Numba has compiled in this process."""
+event.register("numba:compile", _COMPILED)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("quick_seconds", "processor seconds that a test without the mark slow may take", default="5")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that passes, is not marked ``slow`` and takes more than ``quick_seconds`` of processor time.
+
+    Processor time, so that other work on the machine fails no test; of this process, since how much a Ray, a server or
+    a command that a test starts takes depends on the machine. Fixtures are not counted, nor what Numba compiles, which
+    falls to whichever test is the first.
+    """
+    began = _processor_seconds()
+    result = yield
+    took, limit = _processor_seconds() - began, float(item.config.getini("quick_seconds"))
+    if took > limit and item.get_closest_marker("slow") is None:
+        pytest.fail(f"a test without the mark slow may take {limit:g} s of processor time, but it took {took:.1f} s")
+    return result
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process without compiling."""
+    return time.process_time() - (_COMPILED.duration if _COMPILED.done else 0.0)
 
 
 @pytest.fixture(scope="session")

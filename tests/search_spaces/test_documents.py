@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.documents import DocumentError, parse_yaml
@@ -62,7 +62,6 @@ def test_a_word_that_is_a_key_is_read_as_ever_where_it_is_a_value() -> None:
     assert values == [True, 1, dt.date(2024, 1, 15), None, "=", "<<", "on"]
 
 
-@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(0, 59), st.integers(1, 3))
 def test_zeros_in_front_and_colons_make_text(number: int, minutes: int, zeros: int) -> None:
     for written in (f"{'0' * zeros}{number}", f"{number}:{minutes:02d}", f"-{number}:{minutes}.5"):
@@ -70,7 +69,6 @@ def test_zeros_in_front_and_colons_make_text(number: int, minutes: int, zeros: i
     assert parse_yaml(f"[{number}, -{number}, {number}.0, 0x{number:x}]") == [number, -number, float(number), number]
 
 
-@settings(max_examples=50)
 @given(st.integers() | st.floats(allow_nan=False))
 def test_below_some_keys_numbers_are_the_text_that_was_written(number: float) -> None:
     written = yaml.safe_dump(number).split("\n")[0]
@@ -92,7 +90,6 @@ plain: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=50)
 @given(plain)
 def test_plain_data_comes_back_as_it_was_written(value: Any) -> None:
     assert parse_yaml(yaml.safe_dump(value)) == value
@@ -102,7 +99,6 @@ def quoted(name: str) -> str:
     return yaml.safe_dump(name, default_style='"', width=1000).strip()
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(names, st.integers(), min_size=1, max_size=5), st.data())
 def test_whichever_key_is_repeated_wherever_is_named(mapping: dict[str, int], data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(mapping)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from studies.report import drawing
 from studies.store.folder import StudyFolder
 from studies.store.record import write_record, write_test
+from tests.support.simulated_work import simulate
 
+TO_SVG, TO_PNG = drawing.to_svg, drawing.to_png
 METRICS = ("neuron_attribution", "neuron_strength")
 SEEDS = 3
 TRIALS = 16
@@ -46,6 +49,35 @@ class Study:
     best: list[dict[str, Any]]
     best_by_method: list[dict[str, Any]]
     feature_names: dict[str, list[str]]
+
+
+DRAWS = {"report", "compare", "analyses", "bench"}
+"""The rooms whose tests are about figures too."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lay out figures without drawing them, where tests are about something else: half of a small study's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name not in DRAWS or request.node.get_closest_marker("undrawn"):
+            patch.setattr(drawing, "to_svg", lambda figure, name: f'<svg viewBox="0 0 1 1"><g id="{name}-0"/></svg>')
+            patch.setattr(drawing, "to_png", lambda figure: b"no picture")
+        yield
+
+
+@pytest.fixture
+def drawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn in this test."""
+    monkeypatch.setattr(drawing, "to_svg", TO_SVG)
+    monkeypatch.setattr(drawing, "to_png", TO_PNG)
+
+
+@pytest.fixture(scope="module")
+def simulated_work() -> Iterator[None]:
+    """What trials of studies in this process compute is simulated (:mod:`tests.support.simulated_work`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        simulate(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

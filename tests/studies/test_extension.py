@@ -1,4 +1,7 @@
-"""A study that grows ends as one that was as large from the start; what would change its meaning is refused."""
+"""A study that grows ends as one that was as large from the start; what would change its meaning is refused.
+
+The work is simulated; ``test_study`` has a study of real trials that grows.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ from studies.spec.study import StudySpec, parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, storage_name
+from tests.support import simulated_work
+from tests.support.deaths import dies_at_record
 from tests.support.two_tables import Killed, document, spec_of, without_measurements
+
+pytestmark = pytest.mark.usefixtures("simulated_work")
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 10, "batch": 4}
 CONFIRM = {"top": 2, "seeds": 2}
@@ -121,10 +128,11 @@ def test_more_seeds_and_more_configurations_as_if_from_the_start(data: Path, sma
     assert all(row["seeds"] == 3 for row in result.rows)
 
 
-def test_test_rows_are_opened_for_present_winners_only(data: Path, small: Path, whole: StudyResult, tmp_path: Path):
+def test_test_rows_are_opened_for_present_winners_only(data, small, whole, tmp_path, monkeypatch) -> None:
     out = tmp_path / "out"
     shutil.copytree(small, out)
     before = {name: opened(out, name) for name in "ab"}
+    monkeypatch.setitem(simulated_work.LEVELS, "set", 0.97)  # later trials are better
     result = run_study(grown(data), out=out, in_process=True)
     shown = {
         name: {row["number"] for row in result.best_by_method.to_dict("records") if row["dataset"] == name}
@@ -143,18 +151,8 @@ def test_test_rows_are_opened_for_present_winners_only(data: Path, small: Path, 
 @pytest.mark.parametrize("jobs", [7, 14, 18])
 def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp_path: Path, monkeypatch, jobs) -> None:
     """It dies in the search, or while it confirms; nothing of the old plan is left waiting."""
-    import studies.plan.study
-
-    written = []
-    real = studies.plan.study.write_record
-
-    def dying(*arguments):
-        if len(written) == jobs:
-            raise Killed
-        written.append(real(*arguments))
-
     with monkeypatch.context() as patch:
-        patch.setattr(studies.plan.study, "write_record", dying)
+        dies_at_record(patch, jobs)
         with pytest.raises(Killed):
             run_study(grown(data, search={"trials": 6}), out=tmp_path / "out", in_process=True)
     result = run_study(grown(data), out=tmp_path / "out", in_process=True)

@@ -95,6 +95,7 @@ def kill_at_random_moments(spec: Path, out: Path, scratch: Path, *, whole: int, 
     assert changed(before, acknowledged(out)) == []
 
 
+@pytest.mark.slow
 def test_a_driver_killed_at_a_random_moment(spec: Path, reference: Path, tmp_path: Path, scratch: Path) -> None:
     kill_at_random_moments(spec, tmp_path / "out", scratch, whole=n_records(reference), kills=1, seed=1)
     assert_study_sound(tmp_path / "out", reference)
@@ -163,7 +164,8 @@ def test_a_worker_killed_every_two_seconds(spec: Path, reference: Path, tmp_path
     assert_study_sound(out, reference)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
     spec: Path, reference: Path, tmp_path: Path, blow: signal.Signals
 ) -> None:

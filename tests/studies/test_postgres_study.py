@@ -30,6 +30,7 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itself(
     server: PostgresServer,
     tmp_path: Path,

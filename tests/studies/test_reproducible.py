@@ -58,9 +58,8 @@ def check_equal(result: StudyResult, undisturbed: StudyResult) -> None:
     assert (result.folder / "best.csv").read_text() == (undisturbed.folder / "best.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    "workers", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, monkeypatch, workers: int) -> None:
     monkeypatch.setenv(study_work.DELAY, "0.3")
     monkeypatch.setattr(studies.run, "run_job", study_work.late)

@@ -30,6 +30,7 @@ from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
 from tests.support import soundness
+from tests.support.deaths import dies_at_record
 from tests.support.two_tables import Killed, digests, document, spec_of, table, without_measurements
 
 
@@ -158,36 +159,45 @@ def test_another_spec_is_refused_in_the_same_folder(finished, tmp_path):
         run_study(spec, out=tmp_path, in_process=True)
 
 
-@pytest.mark.parametrize("when", ["before the record", "between record and tell", "after the tell"])
-@pytest.mark.parametrize("jobs", [1, 6, 13, 19])
-def test_a_death_at_any_moment_loses_and_repeats_nothing(finished, tmp_path, monkeypatch, when, jobs):
-    """The run dies at a chosen write; the next one ends with the records and winners of an undisturbed run."""
-    spec, undisturbed = finished
-    import studies.plan.study
+@pytest.fixture(scope="module")
+def little(tmp_path_factory):
+    """A finished study of few trials on one table, and its spec."""
+    tmp_path = tmp_path_factory.mktemp("little")
+    datasets = [{"path": str(table(tmp_path / "a.csv", n=300)), "target": "label", "inner_splits": 1}]
+    training = {"epochs": 6, "patience": 4, "hidden": [10]}
+    search, confirm = {"trials": 4, "batch": 2}, {"top": 1, "seeds": 2}
+    methods = ["set", "l1_logistic"]
+    spec = spec_of(tmp_path, datasets=datasets, methods=methods, training=training, search=search, confirm=confirm)
+    return spec, run_study(spec, out=tmp_path / "out", in_process=True)
 
-    written = []
 
-    def dying(*arguments):
-        if len(written) == jobs:
-            if when == "between record and tell":
-                real(*arguments)
-            raise Killed
-        written.append(real(*arguments))
-        if len(written) == jobs and when == "after the tell":
-            monkeypatch.setattr(studies.plan.study.StudyPlan, "next_job", lambda self: (_ for _ in ()).throw(Killed()))
-
-    real = studies.plan.study.write_record
-    with monkeypatch.context() as patch:
-        patch.setattr(studies.plan.study, "write_record", dying)
-        with pytest.raises(Killed):
-            run_study(spec, out=tmp_path, in_process=True)
+def test_real_trials_that_die_are_neither_lost_nor_repeated(little, tmp_path, monkeypatch):
+    """The other moments of a death are those of simulated work, in ``test_deaths``."""
+    spec, undisturbed = little
+    dies_at_record(monkeypatch, 3, "between record and tell")
+    with pytest.raises(Killed):
+        run_study(spec, out=tmp_path, in_process=True)
     monkeypatch.undo()
     before = digests(tmp_path)
     result = run_study(spec, out=tmp_path, in_process=True)
-    after = digests(tmp_path)
-    assert {name: after[name] for name in before} == before
+    assert before.items() <= digests(tmp_path).items()
     assert without_measurements(tmp_path) == without_measurements(undisturbed.folder)
     assert result.rows == undisturbed.rows
+
+
+def test_a_study_of_real_trials_grows_as_if_from_the_start(little, tmp_path):
+    """The other ways to grow are those of simulated work, in ``test_extension``."""
+    spec, whole = little
+    half = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 2})})
+    assert run_study(half, out=tmp_path, in_process=True).ran
+    result = run_study(spec, out=tmp_path, in_process=True)
+    ours, theirs = (
+        [record for record in without_measurements(one, "number") if record["stage"] == "search"]
+        for one in (tmp_path, whole.folder)
+    )
+    assert ours == theirs
+    ours, theirs = ([{**row, "number": None} for row in one.rows] for one in (result, whole))
+    assert ours == theirs
 
 
 def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
@@ -220,6 +230,7 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
         assert plain.rows[0][key] > permuted.rows[0][key] + 0.1
 
 
+@pytest.mark.slow
 def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
     module = importlib.import_module("dst.data.trial_data")
     prepare, splits = module.prepare, []
@@ -568,7 +579,7 @@ def test_classes_that_training_rows_lack_are_reported(tmp_path):
     assert re.fullmatch(r"rare: the training rows of \d+ trials lack a class \(rare\)", warning)
 
 
-def test_records_and_tables_say_what_a_trial_had_not_what_the_space_varied(tmp_path):
+def test_records_and_tables_say_what_a_trial_had_not_what_the_space_varied(tmp_path, drawn_figures):
     """SET at its default sparsity is a network of density 0.1, in every table and figure."""
     methods = ["set", "dense", "l1_logistic"]
     spec = spec_of(tmp_path, methods=methods, space={"lr": {"values": [0.01, 0.02], "when": {"method": methods[:2]}}})

@@ -24,6 +24,7 @@ from cluster.ledger.entries import LedgerError, State
 from cluster.ledger.ledger import Ledger
 from cluster.ledger.options import OptionError
 from cluster.ledger.storage.connect import open_storage
+from tests.support.examples import FEW
 from tests.support.simulated_search import STEPS, curve, ledger_on, play
 
 PRUNERS = {
@@ -64,7 +65,7 @@ def reference() -> Callable[[str, str], list]:
 
 @pytest.mark.parametrize("pruner", PRUNERS)
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
-@settings(max_examples=max(3, settings().max_examples // 10))  # fifteen pairs, and an example is a whole search
+@settings(max_examples=FEW)
 @given(order=st.integers(0, 2**32), workers=st.integers(1, 9), crash=st.sampled_from([0.0, 0.03]))
 def test_neither_workers_nor_order_nor_restarts_change_a_search(
     reference: Any, sampler: str, pruner: str, order: int, workers: int, crash: float

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -45,7 +45,6 @@ def problems(draw):
     return weight, layer, bias, x, dy
 
 
-@settings(deadline=None)
 @given(problems(), st.data())
 def test_products_match_numpy(problem, data):
     """Two ranges of neurons at a time, as two threads would take them."""
@@ -107,7 +106,6 @@ def test_rows_need_whole_vectors():
         lanes(20)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 50), st.integers(0, 2**32 - 1))
 def test_gather_takes_samples_and_pads_with_zeros(n, count, seed):
     rng = np.random.default_rng(seed)
@@ -128,7 +126,6 @@ def panelled(draw):
     return taken, (tile, n_in, n_out)
 
 
-@settings(deadline=None)
 @given(panelled())
 def test_places_survive_the_round_trip(layer):
     taken, shape = layer
@@ -145,7 +142,6 @@ def test_places_by_hand():
     assert indices.tolist() == [1, 0, 2]
 
 
-@settings(deadline=None)
 @given(panelled(), st.integers(1, 15))
 def test_other_panels_hold_the_same_connections(layer, tile):
     taken, (old, n_in, n_out) = layer
@@ -165,7 +161,6 @@ def test_other_panels_hold_the_same_connections(layer, tile):
         np.testing.assert_array_equal(array, back)
 
 
-@settings(deadline=None)
 @given(panelled(), st.data())
 def test_ranks_reach_exactly_the_free_places(layer, data):
     taken, shape = layer
@@ -176,7 +171,6 @@ def test_ranks_reach_exactly_the_free_places(layer, data):
     np.testing.assert_array_equal(free_places(some, indptr, indices, *shape), free[some])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_sampled_ranks_are_distinct_and_ascending(population, data):
     count = data.draw(st.integers(0, population))
@@ -204,7 +198,6 @@ def test_sampling_is_uniform(count):
     assert np.abs(hits - expected).max() < 5 * np.sqrt(expected)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=30), st.data())
 def test_the_smallest_are_dropped_and_ties_from_the_front(scores, data):
     drop = data.draw(st.integers(0, len(scores)))
@@ -214,7 +207,6 @@ def test_the_smallest_are_dropped_and_ties_from_the_front(scores, data):
     np.testing.assert_array_equal(keep, expected)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 2.0**100, width=32), min_size=1, max_size=100), st.data())
 def test_selection_agrees_with_sorting_for_any_magnitudes(scores, data):
     drop = data.draw(st.integers(0, len(scores)))
@@ -237,7 +229,6 @@ def test_a_move_of_hand_written_connections(grown, are_ranks):
     assert second.tolist() == [100, 0, 0, 400]
 
 
-@settings(deadline=None)
 @given(panelled())
 def test_connections_are_found_by_bisection(layer):
     taken, (tile, n_in, n_out) = layer
@@ -248,7 +239,6 @@ def test_connections_are_found_by_bisection(layer):
     np.testing.assert_array_equal(exist(inputs, outputs, indptr, indices, tile, n_out), expected.ravel())
 
 
-@settings(deadline=None)
 @given(panelled(), st.booleans(), st.data())
 def test_a_move_keeps_what_is_kept_and_adds_what_grows(layer, are_ranks, data):
     """Whole rows may empty and others fill, so that rows are pushed far to the left and to the right."""
@@ -279,7 +269,6 @@ def test_scores_that_are_not_finite_are_refused(bad):
         keep_largest(np.array([1, bad, 2], np.float32), 1)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.data())
 def test_the_largest_free_entries_are_collected_over_blocks(n_in, n_out, block, ties, data):
     rng = np.random.default_rng(n_in * n_out)

@@ -13,9 +13,10 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.rankers import RANKERS, make_config
 from dst.rankers.sparse_mlp import NetworkRanking, rank_by_sparse_mlp
 from dst.topology.methods import METHODS
-from dst.training.engines.sparse import OPTIMIZERS
+from dst.training.config import OPTIMIZERS
 from dst.training.trainer import TrainingConfig
 from dst.trial.run import TrialSpec, run_trial
+from tests.support.examples import FEW
 from tests.support.informative_table import FAST, informative
 from tests.support.small_training import SMALL, parts
 
@@ -44,7 +45,7 @@ def comparable(scores):
     return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
 
 
-@settings(max_examples=max(8, settings().max_examples // 2))  # an example trains three times
+@settings(max_examples=FEW)
 @given(
     st.sampled_from(sorted(METHODS)),
     st.sampled_from(OPTIMIZERS),

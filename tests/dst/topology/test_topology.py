@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dst.errors import DivergedError
@@ -43,7 +43,6 @@ def grown_positions(update: Update, growth):
     return np.sort(outputs * layer.in_features + inputs)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 12),
     st.integers(1, 12),

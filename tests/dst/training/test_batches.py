@@ -8,7 +8,8 @@ import torch
 
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.training.batches import LOSSES, Batches, output_width
+from dst.training.batches import Batches, output_width
+from dst.training.config import LOSSES
 from dst.training.trainer import Trainer, TrainingConfig, fit
 from tests.support.small_training import SMALL, parts
 

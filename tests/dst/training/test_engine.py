@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dst.kernels import linear
@@ -18,7 +18,8 @@ from dst.kernels.team import Team
 from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
-from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
+from dst.training.config import OPTIMIZERS
+from dst.training.engines.sparse import SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
 from tests.support.engine_batches import batch
 
@@ -75,7 +76,6 @@ def test_training_goes_on_over_topology_updates_as_the_oracle_would(method):
         np.testing.assert_allclose(layer.values.detach().numpy(), expected, rtol=1e-3, atol=2e-5)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(0, 40), st.integers(1, 20))
 def test_adam_matches_torch_on_any_run(count, start, steps):
     rng = np.random.default_rng(count)
@@ -117,7 +117,6 @@ def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
     np.testing.assert_array_equal(moments[:2], moments[2:])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 40), st.floats(0.1, 100))
 def test_cross_entropy_matches_torch(n_classes, n, spread):
     rng = np.random.default_rng(n)
@@ -203,7 +202,6 @@ def test_reconstruction_matches_torch():
     assert engine.evaluate(x, targets)[1] == pytest.approx(explained, abs=0.1)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(0, 40), st.integers(1, 20))
 def test_sgd_matches_torch_on_any_run(count, start, steps):
     rng = np.random.default_rng(count)

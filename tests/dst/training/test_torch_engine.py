@@ -10,7 +10,8 @@ from dst.importance.metrics import METRICS
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
-from dst.training.engines.sparse import OPTIMIZERS, SparseEngine, StepConfig
+from dst.training.config import OPTIMIZERS
+from dst.training.engines.sparse import SparseEngine, StepConfig
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer, TrainingConfig, fit
 from tests.support.engine_batches import batch

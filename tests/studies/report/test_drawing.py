@@ -25,6 +25,7 @@ from studies.report.write import write_results
 from studies.run import run_study
 from studies.spec.study import parse_spec
 from studies.store.study_file import read_study
+from tests.support.examples import FEW
 
 NAMES = (
     "price $",
@@ -78,7 +79,7 @@ def test_names_are_drawn_as_they_are_written() -> None:
     assert "$\\mathdefault" not in document
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=FEW)
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
 def test_any_name_can_be_drawn(name: str) -> None:
     figure = bars(ranking((name,)), 1, name)

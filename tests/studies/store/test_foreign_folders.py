@@ -369,7 +369,7 @@ SAME = "DST_FUZZ" not in os.environ
 BUSY = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
-@settings(max_examples=300, deadline=None, derandomize=SAME, suppress_health_check=BUSY)
+@settings(derandomize=SAME, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_spec_is_taken_or_refused_in_one_line(finished: Path, data: st.DataObject) -> None:
     document = yaml.safe_load((finished.parent / "spec.yaml").read_text())
@@ -391,7 +391,7 @@ def test_any_spec_is_taken_or_refused_in_one_line(finished: Path, data: st.DataO
     assert len(refusal) < 5000
 
 
-@settings(max_examples=200, deadline=None, derandomize=SAME, suppress_health_check=BUSY)
+@settings(derandomize=SAME, suppress_health_check=BUSY)
 @given(text=st.one_of(st.text(max_size=200), st.text("&*![]{}:-?<|>#%@ab \n\t'\"", max_size=60)))
 def test_any_text_is_yaml_or_is_not(text: str) -> None:
     refusal = ""
@@ -460,14 +460,14 @@ def look_at_mutated(finished: Path, data: st.DataObject, commands: tuple[str, ..
     assert outside(folder) == before, what
 
 
-@settings(max_examples=60, deadline=None, derandomize=SAME, suppress_health_check=BUSY)
+@settings(derandomize=SAME, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_folder_is_read_or_refused_in_one_line(finished: Path, data: st.DataObject, capsys: Any) -> None:
     look_at_mutated(finished, data, ("status", "best"), capsys)
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=SAME, suppress_health_check=BUSY)
+@settings(derandomize=SAME, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_folder_is_read_or_refused_in_one_line_by_every_command(
     finished: Path, data: st.DataObject, capsys: Any

@@ -191,6 +191,7 @@ def test_runs_reach_the_server_that_the_user_names(small, tmp_path: Path, server
     assert call(small, tmp_path / "home", "offline", **online).stdout == "0\n"
 
 
+@pytest.mark.slow
 def test_sending_again_replaces_and_never_doubles(small, tmp_path: Path, server: Server) -> None:
     online = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
     name = run_id("three", "madelon", 0)
