@@ -45,7 +45,7 @@ def comparable(scores):
     return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
 
 
-@settings(max_examples=max(8, FEW))  # of 100 pairs of method, optimizer, dropout and engine
+@settings(max_examples=max(4, FEW))  # of 100 pairs of method, optimizer, dropout and engine
 @given(
     st.sampled_from(sorted(METHODS)),
     st.sampled_from(OPTIMIZERS),
