@@ -6,6 +6,7 @@ from typing import Any, Literal, NoReturn
 
 import pytest
 
+import studies.plan.running
 import studies.plan.study
 from tests.support.two_tables import Killed
 
@@ -21,7 +22,7 @@ def dies_at_record(patch: pytest.MonkeyPatch, records: int, when: When = "before
         when: of the record that follows, or after the last of them.
     """
     written = 0
-    write_record = studies.plan.study.write_record
+    write_record = studies.plan.running.write_record
 
     def dying(*arguments: Any) -> None:
         nonlocal written
@@ -37,4 +38,4 @@ def dies_at_record(patch: pytest.MonkeyPatch, records: int, when: When = "before
     def die(plan: studies.plan.study.StudyPlan) -> NoReturn:
         raise Killed
 
-    patch.setattr(studies.plan.study, "write_record", dying)
+    patch.setattr(studies.plan.running, "write_record", dying)

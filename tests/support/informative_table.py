@@ -15,9 +15,9 @@ FAST = {
     "trees": 50,
     "dae_epochs": 10,
     "lambda_start": 20.0,
-    "path_multiplier": 1.3,
-    "dense_iterations": 200,
-    "path_iterations": 20,
+    "path_multiplier": 1.6,
+    "dense_iterations": 100,
+    "path_iterations": 10,
 }
 
 

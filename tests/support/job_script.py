@@ -18,7 +18,7 @@ class Script:
     Args:
         payloads: what the jobs do, see :func:`tests.support.job_work.act`; ``shared`` names their shared object.
         batch: hand out so many, then await all answers.
-        stop: given a payload and a step, whether to stop; by default at the payload's ``stop_at``.
+        batch_from: the number of the first job of a batch; those before it are handed out as they are asked for.
         before: called with each job that is about to be handed out.
     """
 
@@ -27,12 +27,14 @@ class Script:
         payloads: Iterable[Mapping[str, Any]],
         *,
         batch: int | None = None,
+        batch_from: int = 0,
         before: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self._left = deque(
             Job(f"job/{i}", payload.get("shared", "ones"), payload) for i, payload in enumerate(payloads)
         )
         self._batch = batch
+        self._batch_from = batch_from
         self._before = before
         self._handed_out = 0
         self._open: set[str] = set()
@@ -47,7 +49,8 @@ class Script:
         raise TypeError("a source must not be pickled")
 
     def next_job(self) -> Job | None:
-        barrier = self._batch is not None and self._handed_out % self._batch == 0
+        in_batches = self._handed_out - self._batch_from
+        barrier = self._batch is not None and in_batches >= 0 and in_batches % self._batch == 0
         if not self._left or (barrier and self._open):
             return None
         job = self._left.popleft()

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.study import StudyDirection
 
@@ -74,7 +74,7 @@ def test_a_file_lies_where_its_path_says_whatever_characters_that_has(name: str,
     made_and_read(tmp_path / name)
 
 
-@settings(max_examples=FEW, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20))
 def test_any_name_names_its_own_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     made_and_read(tmp_path_factory.mktemp("any") / f"-{name}")

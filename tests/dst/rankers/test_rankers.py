@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import warnings
@@ -67,6 +68,12 @@ def best(scores, k=3):
     return set(np.argsort(-scores, kind="stable")[:k].tolist())
 
 
+@functools.cache
+def quick_scores(method):
+    """The scores of the table that several tests look at."""
+    return rank(method, *table())
+
+
 every_ranker = pytest.mark.parametrize("method", sorted(RANKERS))
 
 
@@ -74,7 +81,7 @@ every_ranker = pytest.mark.parametrize("method", sorted(RANKERS))
 def test_scores_are_finite_and_repeat(method):
     train, validation = table()
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - that nobody touches it is the point
-    first, again = rank(method, train, validation), rank(method, train, validation)
+    first, again = quick_scores(method), rank(method, train, validation)
     assert first.scores
     for name, scores in first.scores.items():
         assert scores.shape == (24,)
@@ -88,11 +95,15 @@ def test_scores_are_finite_and_repeat(method):
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+@functools.cache
+def larger_scores(method):
+    """The scores of 600 rows of the table."""
+    return rank(method, *table(n=600))
+
+
 @pytest.mark.parametrize("method", sorted(set(RANKERS) - {"random", "quickselection"}))
 def test_planted_columns_come_first(method):
-    train, validation = table(n=600)
-    found = rank(method, train, validation)
-    assert any(best(scores) == set(PLANTED) for scores in found.scores.values())
+    assert any(best(scores) == set(PLANTED) for scores in larger_scores(method).scores.values())
 
 
 def test_quickselection_finds_the_relevant_columns_of_a_noisy_table():
@@ -108,7 +119,7 @@ def test_quickselection_finds_the_relevant_columns_of_a_noisy_table():
 def test_quickselection_reads_no_labels():
     train, validation = table()
     blind = [dataclasses.replace(part, y=np.zeros_like(part.y)) for part in (train, validation)]
-    (seen,) = rank("quickselection", train, validation).scores.values()
+    (seen,) = quick_scores("quickselection").scores.values()
     (unseen,) = rank("quickselection", *blind).scores.values()
     np.testing.assert_array_equal(seen, unseen)
 
@@ -117,13 +128,12 @@ def test_quickselection_reads_no_labels():
 def test_a_constant_column_is_not_among_the_best(method):
     if method == "random":
         pytest.skip("a random order knows no column")
-    found = rank(method, *table(n=600))
-    assert any(5 not in best(scores) for scores in found.scores.values())
+    assert any(5 not in best(scores) for scores in larger_scores(method).scores.values())
 
 
 @pytest.mark.parametrize("method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees"])
 def test_a_constant_column_scores_zero(method):
-    (scores,) = rank(method, *table()).scores.values()
+    (scores,) = quick_scores(method).scores.values()
     assert scores[5] == 0
 
 
@@ -149,7 +159,7 @@ STOPS_BY_VALIDATION = {*METHODS, "quickselection", "lassonet"}
 def test_validation_rows_change_no_score(method):
     train, validation = table()
     other = Part(-validation.x, validation.y[::-1].copy(), 3)
-    ours, theirs = rank(method, train, validation), rank(method, train, other)
+    ours, theirs = quick_scores(method), rank(method, train, other)
     for name, scores in ours.scores.items():
         np.testing.assert_array_equal(scores, theirs.scores[name])
 
@@ -197,12 +207,16 @@ def test_columns_of_several_encodings_are_counted_once():
     assert at_first_encoding(np.array([4.0, 5.0, 6.0]), numbers).tolist() == [4, 5, 0, 6, 0]
 
 
+SHORT_PATH = {"path_multiplier": 2.0, "dense_iterations": 30, "path_iterations": 5}
+"""Of LassoNet, which takes seconds for an epoch on columns of several encodings."""
+
+
 @pytest.mark.parametrize("method", ["stg", "lassonet"])
 def test_one_decision_covers_all_encodings_of_a_column(method):
     train, validation = table()
     origin = np.array([0, 1, 2, 2, 2, *range(3, 22)])
     (scores,) = rank(
-        method, *(dataclasses.replace(part, origin=origin) for part in (train, validation))
+        method, *(dataclasses.replace(part, origin=origin) for part in (train, validation)), **SHORT_PATH
     ).scores.values()
     assert scores[3] == scores[4] == 0
     assert np.count_nonzero(scores) >= 20
@@ -366,9 +380,9 @@ def test_lassonet_scores_are_the_penalties_at_which_columns_leave_in_the_order_o
     found = RANKERS["lassonet"].rank(train, validation, config, np.random.default_rng(1), seen.append)
     theirs = LassoNetClassifier(
         hidden_dims=(20,),
-        lambda_start=20.0,
-        path_multiplier=1.3,
-        n_iters=(200, 20),
+        lambda_start=QUICK["lambda_start"],
+        path_multiplier=QUICK["path_multiplier"],
+        n_iters=(QUICK["dense_iterations"], QUICK["path_iterations"]),
         verbose=0,
         device=torch.device("cpu"),
         torch_seed=int(np.random.default_rng(1).integers(2**63)),
@@ -377,7 +391,7 @@ def test_lassonet_scores_are_the_penalties_at_which_columns_leave_in_the_order_o
         path = theirs.path(train.x, train.y, X_val=validation.x, y_val=validation.y, return_state_dicts=True)
     scores, left_at = found.scores["path_lambda"], theirs.feature_importances_.numpy()
     assert (scores >= left_at * (1 - 1e-6)).all()
-    assert (scores < left_at * 1.3).all()
+    assert (scores < left_at * QUICK["path_multiplier"]).all()
     assert len(np.unique(scores)) == len(scores) > len(np.unique(left_at))
     for before, point in itertools.pairwise(path):  # those that leave together, in the order of their skip connections
         together = np.flatnonzero(before.selected.numpy() & ~point.selected.numpy())

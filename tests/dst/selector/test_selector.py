@@ -17,13 +17,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from dst import InputError, SparseFeatureSelector
 from dst.files.checkpoint import CheckpointError
 
-SMALL = {"hidden": (64, 32), "epochs": 30, "random_state": 0}
+SMALL = {"hidden": (64, 32), "epochs": 30, "n_repeats": 2, "random_state": 0}
 
 
 @parametrize_with_checks(
     [
-        SparseFeatureSelector(hidden=(16, 8), epochs=3),
-        SparseFeatureSelector(hidden=(16, 8), epochs=3, impute="median", indicators=True),
+        SparseFeatureSelector(hidden=(16, 8), epochs=2, n_repeats=2),
+        SparseFeatureSelector(hidden=(16, 8), epochs=2, n_repeats=2, impute="median", indicators=True),
         SparseFeatureSelector(method="random"),
     ]
 )
@@ -67,7 +67,7 @@ def test_several_outputs_and_whole_numbers_as_numbers():
     both = np.stack([x[:, 2], x[:, 5]], axis=1)
     assert set(SparseFeatureSelector(2, **SMALL).fit(x, both).get_support(indices=True)) == {2, 5}
     counts = np.round(10 * x[:, 4]).astype(int)
-    assert SparseFeatureSelector(1, task="regression", **SMALL).fit(x, counts).order_[0] == 4
+    assert SparseFeatureSelector(1, task="regression", **{**SMALL, "n_repeats": 5}).fit(x, counts).order_[0] == 4
 
 
 def test_a_sparse_table_stays_sparse():

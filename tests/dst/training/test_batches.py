@@ -29,7 +29,7 @@ def linear_targets(n_outputs: int | None):
     return with_targets(*made)
 
 
-LEARN = {"hidden": (60, 30), "epochs": 150, "patience": 150, "batch_size": 16, "sparsity": 0.5, "lr": 3e-3}
+LEARN = {"hidden": (60, 30), "epochs": 80, "patience": 80, "batch_size": 16, "sparsity": 0.5, "lr": 3e-3}
 
 
 @pytest.mark.parametrize("engine", ["sparse", "dense"])
@@ -52,7 +52,7 @@ def test_an_autoencoder_finds_what_columns_have_in_common(engine, method):
     x = (rng.normal(size=(300, 3)) @ rng.normal(size=(3, 30))).astype(np.float32)
     x /= x.std()
     train, validation = (Part(rows, np.zeros(len(rows), np.int64), 1) for rows in (x[:200], x[200:]))
-    settings = {**LEARN, "hidden": (40, 20, 40), "epochs": 60}
+    settings = {**LEARN, "hidden": (40, 20, 40), "epochs": 30}
     noisy, plain = (
         fit(
             train,

@@ -69,7 +69,9 @@ def in_a_process(*, rows: int, features: int, **settings):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("method", ["static", "set", "rigl"])
+@pytest.mark.parametrize(
+    "method", ["rigl", *(pytest.param(name, marks=pytest.mark.slow) for name in ("static", "set"))]
+)
 def test_training_a_wide_table_adds_less_than_60_megabytes(method):
     """SMK's shape at sparsity 0.95, minibatch tables and the copy of the best network included; dense needs 320 MB."""
     took = in_a_process(rows=187, features=19_993, method=method, sparsity=0.95)
