@@ -1,4 +1,4 @@
-"""What goes wrong: a call that cannot be right, or a training that leaves the numbers."""
+"""Errors: a call that cannot be right, a file that is not there, a training that diverges; and the words for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ranking is worth: how well a classifier does that sees the top K columns only."""
+"""Scoring of a ranking: the accuracy of a classifier that sees the top K columns only."""
 
 from __future__ import annotations
 

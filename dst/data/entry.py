@@ -1,4 +1,4 @@
-"""What is known of a dataset that has a name, and what holds for tables that have none."""
+"""Facts of a dataset that has a name, and the defaults of tables that have none."""
 
 from __future__ import annotations
 

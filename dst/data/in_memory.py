@@ -1,4 +1,4 @@
-"""Datasets out of what a program already holds: a pandas DataFrame, or arrays."""
+"""Datasets from what a program already holds: a pandas DataFrame, or arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a name or a path to a checked dataset."""
+"""Loading a checked dataset by its name or its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which floats hold a table: float32 where it loses nothing that scaling could show, else float64.
+"""The float type of a table: float32 where it loses nothing that scaling could show, else float64.
 
 Tables are read as float64 and rankers see scaled float32. A table in between may be rounded to float32, x -> f(x), for
 half of the memory, but only while that is lost in what scaling does anyway. Three things can go wrong:

@@ -1,4 +1,4 @@
-"""From rows of a table to parts that a ranker takes: imputed, scaled, encoded by what the fitted rows hold alone.
+"""Preparation of rows for a ranker: imputed, scaled and encoded by what the fitted rows hold alone.
 
 Numbers are imputed, then scaled. Columns of zeros and ones follow them and stay as they are: the indicators of missing
 numbers, then the encodings of categories. ``Part.origin`` says which of the table's columns each comes from.

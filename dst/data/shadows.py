@@ -1,4 +1,4 @@
-"""From scores of encoded columns to one score for each column of the table, less what no effect would give.
+"""Scores of a table's columns from the scores of their encodings, less what no effect would give.
 
 A column of categories reaches a ranker as a column of zeros and ones for each of its categories; a column of numbers
 with missing values may bring an indicator. Their scores cannot be summed (a random column of 200 categories would beat

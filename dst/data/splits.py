@@ -1,4 +1,4 @@
-"""Which rows train, which choose and which are only opened at the end.
+"""Splits of a table: rows that train, rows that validate, and test rows that are opened at the end.
 
 A split's test rows depend on the table and ``test_seed`` alone, so every trial of a study has the same; its validation
 rows are drawn from the others by ``(seed, number of the split)``. Once the test rows are fixed, their labels influence

@@ -1,4 +1,4 @@
-"""What one trial reads: the parts of its splits, and the hashes by which a record names them."""
+"""The data of one trial: the parts of its splits, and the hashes by which a record names them."""
 
 from __future__ import annotations
 

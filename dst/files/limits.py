@@ -1,4 +1,4 @@
-"""How large a table may become in memory, known before any of it is allocated.
+"""Limits of a table's size in memory, checked before any of it is allocated.
 
 A few bytes can claim terabytes: a header that states a shape, an archive that unpacks to a thousand times its size. So
 readers compare what a file claims with these limits before they believe it, and count what they unpack.

@@ -1,4 +1,4 @@
-"""How much a trained network uses each input feature: one function a metric.
+"""Importance metrics: measures of how much a trained network uses each input feature, one function a metric.
 
 Scores are float64 ``(n_features,)``, larger is more important; ``rows`` are float32 ``(n_rows, n_features)``. z_c is
 the logit (or output) c, b runs over rows. :mod:`dst.training.importance_history` follows them through a training.

@@ -1,4 +1,4 @@
-"""The seam of the science: what a ranker takes and returns."""
+"""The contract of a ranker, the seam of the science: its arguments and its result."""
 
 from __future__ import annotations
 

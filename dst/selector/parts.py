@@ -1,4 +1,4 @@
-"""What a selector trains on: targets as a loss takes them, and rows held out to decide when to stop."""
+"""Training data of a selector: targets as a loss takes them, and rows held out to decide when to stop."""
 
 from __future__ import annotations
 

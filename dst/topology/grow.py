@@ -1,4 +1,4 @@
-"""Grow rules: where as many connections come as went."""
+"""Grow rules: free places for as many connections as dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rules of a topology update see of a layer."""
+"""The state of a layer that the rules of a topology update see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list of columns is worth that is given, rather than ranked by the trial under whose design it is judged."""
+"""Scores of a given list of columns, on the splits of a trial that did not rank it."""
 
 from __future__ import annotations
 

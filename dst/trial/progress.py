@@ -1,4 +1,4 @@
-"""How far a trial has come: what its finished inner splits gave, and the state of the one that runs."""
+"""Progress of a trial: the results of its finished inner splits, and the state of the one that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How steady neuron attribution is, over sparsity and depth: ``python -m studies.analyses.attribution_stability``.
+"""Stability of neuron attribution over sparsity and depth: ``python -m studies.analyses.attribution_stability``.
 
 Networks are trained by SET (dense ones at sparsity 0) and neuron attribution is taken after each epoch on the same
 rows. A row of the table is a dataset, a depth and a sparsity; it says how much attribution changes between neighbouring

@@ -1,4 +1,4 @@
-"""What the machinery costs beside the trials: a study of trials that only pass the time, on real workers.
+"""The cost of the machinery beside the trials: a study of trials that only pass the time, on real workers.
 
 Everything but the trials is what a study runs: the plan, the ledger on SQLite, sampler and pruner, records on disk, Ray
 Tune.

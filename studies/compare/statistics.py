@@ -1,4 +1,4 @@
-"""What accuracies over datasets say: mean ranks, and the paper's claims as paired differences."""
+"""Statistics of accuracies over datasets: mean ranks, and the paper's claims as paired differences."""
 
 from __future__ import annotations
 

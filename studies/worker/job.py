@@ -1,4 +1,4 @@
-"""What a worker does with a job: one trial, or an opening of test rows. Plain data in, plain data out."""
+"""The work function of a study: one trial, or an opening of test rows. Plain data in, plain data out."""
 
 from __future__ import annotations
 

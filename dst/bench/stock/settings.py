@@ -1,4 +1,4 @@
-"""What decides a stock trial: the settings of ours that it has, as plain values."""
+"""Settings of a stock trial: those of ours that it has, as plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From named columns to a table: labels, groups and times apart, words as categories, numbers as they are."""
+"""Tables from named columns: labels, groups and times apart, words as categories, numbers as they are."""
 
 from __future__ import annotations
 

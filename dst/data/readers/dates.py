@@ -1,4 +1,4 @@
-"""Dates: how they are told from words, and the numbers that stand for them."""
+"""Dates: telling them from words, and the numbers that stand for them."""
 
 from __future__ import annotations
 

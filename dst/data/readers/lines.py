@@ -1,4 +1,4 @@
-"""The lines of a text file: what separates fields, which of them make the table, and what stands around it."""
+"""The lines of a text file: the separator of fields, the lines of the table, and the lines around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words mean that there is no value.
+"""Words that mean that there is no value.
 
 | words | among numbers or dates | among words |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""What a reader noticed about a table: what it refuses, and what it read though it may mean something else."""
+"""A reader's notes on a table: columns that are refused, and columns that may mean something else than was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From columns as a file holds them to plain numbers and plain words, and what cannot be either as it is."""
+"""Columns of a file as plain numbers or plain words, and notes on those that cannot be either as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the named variables of an archive to a table: a matrix, and a vector of labels."""
+"""Tables from the named variables of an archive: a matrix, and a vector of labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes training steps, and the engine whose compiled kernels take them on sparse layers.
+"""The contract of an engine, and the engine whose compiled kernels take training steps on sparse layers.
 
 An engine is given a model and its optimizer settings, takes steps on feature-major minibatches and evaluates. The one
 for dense and masked layers is :class:`dst.training.engines.torch.TorchEngine`; :mod:`dst.training.engines.choice`
