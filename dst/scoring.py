@@ -16,7 +16,7 @@ from dst.errors import InputError, unknown_name
 
 @dataclass(frozen=True)
 class ScorerResult:
-    """How well a classifier does.
+    """Results of a classifier on judged rows.
 
     Attributes:
         accuracy: share of rows whose class is predicted.

@@ -87,7 +87,7 @@ class TorchCSR:
     slower, and allocate each gradient anew. Indices are int32, as MKL has them, and activations feature-major.
 
     Attributes:
-        layers: see :class:`CSRLayer`.
+        layers: values of connections and biases with their gradients, layer by layer.
     """
 
     def __init__(self, work: Workload) -> None:

@@ -62,7 +62,8 @@ def lost_by_division(x: TableMatrix) -> list[int]:
     That is all that the scaling ``maxabs``, which keeps zeros, does: values far from zero stay far from it.
 
     Args:
-        x: see :func:`narrowed`; a float32 table has lost nothing, and a dense one is shifted when it is scaled.
+        x: float32 or float64 ``(n_rows, n_columns)``, an array or a sparse CSR array. A float32 table has lost nothing,
+            and a dense one is shifted when it is scaled: for both the list is empty.
     """
     if isinstance(x, np.ndarray) or x.dtype == np.float32:
         return []

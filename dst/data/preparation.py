@@ -127,8 +127,9 @@ def encode(
         judged_x: other rows of the same columns.
         categorical: columns that hold category codes, rising.
         scaling: how numbers are scaled, a name in :data:`dst.data.scaling.SCALINGS`.
-        policy: see :func:`prepare`.
-        indicators: likewise.
+        policy: what stands in for a missing number, a name in :data:`dst.data.imputing.POLICIES`; None: none may miss.
+        indicators: whether a column of zeros and ones is added for each column of numbers that ``fit_x`` does not hold
+            completely: 1 where the value is missing.
 
     Returns:
         Both tables, float32 and finite, the column that each encoded one comes from, int64, and how many of the first

@@ -55,7 +55,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which encoded column belongs to which column of the table, or to which shadow.
+    """The column of the table, or the shadow, that each encoded column belongs to.
 
     Attributes:
         n_features: columns of the table.

@@ -18,7 +18,7 @@ from dst.files.plain import make_plain
 
 @dataclass(frozen=True)
 class Design:
-    """How rows are split and prepared.
+    """Splits and preparation of a table's rows.
 
     Attributes:
         split: a name in :data:`dst.data.splits.SPLITS`.

@@ -68,7 +68,7 @@ def integrated_gradients(
 
     Args:
         model: the network.
-        rows: see above.
+        rows: float32 ``(n_rows, n_features)``, over which the mean is taken.
         steps: how many points the rule has.
         at: the points in [0, 1] themselves, instead.
     """

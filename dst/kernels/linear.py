@@ -236,7 +236,7 @@ def both_gradients(
         scale: ``dx`` is multiplied by it: what dropout multiplied the values with that it kept, else 1.
         from_input: the first of the inputs.
         to_input: the one behind the last.
-        lanes: see :mod:`dst.kernels.rows`.
+        lanes: the type of a row of activations (:func:`dst.kernels.rows.lanes`).
     """
     batch = np.intp(x.shape[1])
     factor = np.float32(scale)

@@ -100,11 +100,11 @@ class Ranker(Protocol):
 
 
 class Epochs(Protocol):
-    """What goes epoch by epoch and can be saved between any two."""
+    """A ranking that goes epoch by epoch and can be saved between any two."""
 
     @property
     def done(self) -> bool:
-        """Whether it is over."""
+        """Whether no epoch is left."""
 
     def run_epoch(self) -> EpochReport:
         """Go on by an epoch."""

@@ -74,10 +74,10 @@ class LassoNetPath:
     """A path of penalties that is walked point by point and can be saved between any two.
 
     Args:
-        train: see :class:`dst.rankers.base.Ranker`, also for the others.
-        validation: -
-        config: -
-        rng: -
+        train: rows to fit on.
+        validation: rows that decide when to stop.
+        config: the ranker's settings.
+        rng: draws.
         state: where to go on from; None: from the network without a penalty.
 
     Raises:

@@ -65,10 +65,10 @@ class StgRanking:
     equation 6; a gate of several inputs counts as the root of their number), one draw of the gates a step, by Adam.
 
     Args:
-        train: see :class:`dst.rankers.base.Ranker`, also for the others.
-        validation: -
-        config: -
-        rng: -
+        train: rows to fit on.
+        validation: rows that decide when to stop.
+        config: the ranker's settings.
+        rng: draws.
 
     Attributes:
         gates: one for each column of the table, whatever its encodings.

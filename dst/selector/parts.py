@@ -91,7 +91,7 @@ def make_parts(
 
     Args:
         x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
-        target: of the same rows.
+        target: what the loss compares the network's outputs with, for the same rows.
         rng: draws.
         repeats: how many draws.
         categorical: columns of category codes, rising.

@@ -17,7 +17,7 @@ from dst.topology.update import Update
 
 @dataclass(frozen=True)
 class Growth:
-    """Where connections grow.
+    """The places at which connections grow.
 
     Attributes:
         places: ascending free places of the layer (:mod:`dst.kernels.connections`), int64 ``(count,)``.

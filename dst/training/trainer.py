@@ -30,7 +30,7 @@ __all__ = ["Curves", "EpochEnd", "EpochReport", "FitResult", "Trainer", "Trainin
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an ``on_epoch`` callback of any ranker that goes epoch by epoch sees.
+    """The argument of an ``on_epoch`` callback, of any ranker that goes epoch by epoch.
 
     Attributes:
         epoch: 1 for the first.
@@ -375,12 +375,13 @@ def fit(
     """Train a network and return it as it was at its lowest validation loss.
 
     Args:
-        train: see :class:`Trainer`, also for the next three and the last.
-        validation: -
-        config: -
-        rng: -
+        train: rows to train on.
+        validation: rows that decide when to stop.
+        config: the network and its training.
+        rng: draws the network, the order of rows, grown connections and noise.
         on_epoch: called at the end of every epoch; what it raises ends the training.
-        input_importance: -
+        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
+            importance; None while it is not known.
 
     Raises:
         DivergedError: a loss or a weight is not finite.

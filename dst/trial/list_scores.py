@@ -14,7 +14,7 @@ from dst.trial.run import TrialSpec
 
 @dataclass(frozen=True)
 class ListResult:
-    """How well the scorer does on the first columns of a list, by K.
+    """Results of the scorer on the first columns of a list, by K.
 
     Attributes:
         validation: fitted on training rows, judged on validation rows; the mean over inner splits.

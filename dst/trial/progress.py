@@ -15,7 +15,7 @@ from dst.scoring import ScorerResult
 
 
 class TrialProgress:
-    """What a trial gathers, inner split after inner split.
+    """Results that a trial gathers, inner split after inner split.
 
     Args:
         identity: plain data that decides the trial's result; a state of any other is refused.

@@ -73,7 +73,7 @@ class TrialSpec:
 
     @property
     def design(self) -> Design:
-        """How the trial's rows are split and prepared."""
+        """Splits and preparation of the trial's rows."""
         return Design(
             split=self.split,
             seed=self.seed if self.split_seed is None else self.split_seed,
@@ -99,7 +99,7 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class Importance:
-    """What one importance metric came to.
+    """The results of one importance metric.
 
     Attributes:
         scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
@@ -141,7 +141,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial came to; lists run over inner splits.
+    """The results of a trial; lists run over inner splits.
 
     Attributes:
         importances: by metric.

@@ -72,7 +72,7 @@ _SPACE = {
 
 @dataclass(frozen=True)
 class SchedulerRow:
-    """What came out. A worker's time goes on from the end of its first trial to the end of the search.
+    """The result of a measurement. A worker's time goes on from the end of its first trial to the end of the search.
 
     Attributes:
         trial_seconds: of the case.

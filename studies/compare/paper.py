@@ -36,10 +36,11 @@ class PaperComparison:
         ranks: a row per method and importance metric: ``rank``, the mean over ``datasets`` of its rank by mean accuracy
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
-        pairs: see :func:`studies.compare.statistics.paired_differences`.
+        pairs: the paper's claims as paired differences over datasets
+            (:func:`studies.compare.statistics.paired_differences`).
         pairs_few: the same at the least K that was scored, over the paper's datasets but Madelon, which has one K only;
             empty where that is the paper's K.
-        rivals: see :func:`studies.compare.statistics.beside_rivals`.
+        rivals: SET beside each rival over datasets (:func:`studies.compare.statistics.beside_rivals`).
         over_k: a row per method, importance metric and K on the paper's datasets but Madelon that all networks have:
             ``datasets`` and the ``mean`` of their mean accuracies, of the entries that have them all too.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,

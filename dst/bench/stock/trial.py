@@ -29,7 +29,7 @@ Scores = dict[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class StockEpoch:
-    """What the end of an epoch, or of the trial, has to say.
+    """Report at the end of an epoch, or of the trial.
 
     Attributes:
         epoch: of all inner splits, from 1; at the end how many there were.

@@ -33,7 +33,7 @@ class FetchError(OSError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server.
+    """Bounds of the time to wait for a server.
 
     Attributes:
         connect: seconds until it answers the first time.
@@ -193,7 +193,7 @@ def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progres
 
 @dataclass(frozen=True)
 class _Download:
-    """What pooch calls to download a file, within the bounds of a patience."""
+    """The downloader that pooch calls for a file, within the bounds of a patience."""
 
     patience: Patience
     on_progress: OnProgress

@@ -29,7 +29,7 @@ _SIGNS = np.frombuffer(b"+-", dtype=np.uint8)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the table lies in a text file.
+    """The place of the table in a text file.
 
     Attributes:
         separator: what stands between fields.

@@ -95,7 +95,7 @@ class _Cursor:
 
 @dataclass(frozen=True)
 class _Variable:
-    """What a variable's header says, and a cursor on what follows it."""
+    """The header of a variable, and a cursor on what follows it."""
 
     name: str
     kind: int

@@ -44,7 +44,7 @@ class Table:
 
 
 class ReadOptions(TypedDict, total=False):
-    """How the columns and cells of a table are read, as keywords of what reads one; all may be left out.
+    """Keywords that say how the columns and cells of a table are read; all may be left out.
 
     Attributes:
         drop: columns that are left out.
@@ -72,7 +72,7 @@ SEPARATORS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Roles:
-    """How a file is read: which columns are no plain features, and how cells are written.
+    """The reading of a file: columns that are no plain features, and how cells are written.
 
     Attributes:
         target: holds the labels; None: the format's own rule finds them.

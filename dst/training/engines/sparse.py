@@ -42,7 +42,7 @@ _WORTH_SHARING = 2**20
 
 @dataclass(frozen=True)
 class StepConfig:
-    """How an optimizer step is taken.
+    """Settings of an optimizer step.
 
     Attributes:
         lr: learning rate.
