@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from dst.network.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
     from dst.selector.selector import SparseFeatureSelector
-    from dst.training.trainer import TrainingConfig, fit
+    from dst.training.config import TrainingConfig
+    from dst.training.trainer import fit
     from dst.trial.run import TrialSpec, run_trial, score_on_test
 
 __all__ = [

@@ -8,8 +8,8 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -22,9 +22,9 @@ from studies.store.folder import StudyFolder
 CONTRACT = json.loads((Path(__file__).parent / "contract.json").read_text(encoding="utf-8"))
 
 
-def options(command: click.Command, name: str = "") -> dict[str, set[str]]:
+def options(command: Any, name: str = "") -> dict[str, set[str]]:
     """Options and arguments of each command below ``command``, by its name."""
-    if isinstance(command, click.Group) or hasattr(command, "commands"):
+    if hasattr(command, "commands"):
         return {
             whole: found
             for part, below in command.commands.items()

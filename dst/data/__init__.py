@@ -8,8 +8,9 @@ from dst.data.entry import Entry
 from dst.data.imputing import POLICIES, check_policy
 from dst.data.in_memory import from_arrays, from_frame
 from dst.data.known.fetch import FetchError, fetch_dataset
+from dst.data.known.files import DATA_DIR_VARIABLE
 from dst.data.known.registry import DATASETS
-from dst.data.loading import DATA_DIR_VARIABLE, list_datasets, load_dataset
+from dst.data.loading import list_datasets, load_dataset
 from dst.data.missing import MECHANISMS, Removal, remove_values
 from dst.data.preparation import prepare, prepare_test
 from dst.data.readers import READERS, ReadOptions, Table, read_table

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from dst.data.assembling import class_problems
 from dst.data.dataset import TableMatrix
+from dst.data.known.files import file_sha256
 from dst.data.known.registry import find_sha256
-from dst.data.loading import file_sha256, path_name
+from dst.data.loading import path_name
 from dst.data.readers import ReadOptions, Table, shorten, survey_table
 from dst.data.readers.notes import note_lines
 from dst.data.readers.table import missing_counts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,12 +9,10 @@ from typing import Any, Unpack
 from dst.data.assembling import assemble, check_numbers, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.entry import Entry
+from dst.data.known.files import DATA_DIR_VARIABLE, data_folder, file_sha256, read_entry
 from dst.data.known.registry import DATASETS, find_name, find_sha256
 from dst.data.readers import READERS, ReadOptions, Table, read_table, table_suffix
 from dst.errors import AbsentDataError, InputError, unknown_name
-
-DATA_DIR_VARIABLE = "DST_DATA_DIR"
-"""The environment variable that names the folder with the registry's files."""
 
 _SPELLING = ("decimal", "thousands", "missing_values", "separator")
 
@@ -98,52 +94,9 @@ def list_datasets(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def data_folder(data_dir: str | Path | None = None) -> Path:
-    """The folder of the registry's files: the argument, else ``DST_DATA_DIR``, else the user's cache folder."""
-    given = str(data_dir) if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE, "")
-    if given:
-        return Path(given).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("dst"))
-
-
-def read_entry(entry: Entry, path: Path) -> tuple[Table, str]:
-    """The table in an entry's file, and the file's SHA-256.
-
-    Raises:
-        InputError: the file has another SHA-256 than the registry knows, or is no table.
-    """
-    sha256 = file_sha256(path)
-    if entry.sha256 is not None and sha256 != entry.sha256:
-        raise InputError(
-            f"{path} is not the registry's {entry.name}: its SHA-256 must be {entry.sha256}, but is {sha256}; "
-            f"to use it as a table of your own, give its path under another name"
-        )
-    return read_table(path), sha256
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def path_name(path: Path) -> str:
     """What a file's table is called: its name without its suffix, made safe to name folders."""
     return safe_name(path.name[: -len(table_suffix(path) or "")])
-
-
-def find_entry(name: str) -> Entry:
-    """The registry's entry of that name.
-
-    Raises:
-        InputError: there is none.
-    """
-    entry = find_name(name)
-    if entry is None:
-        raise InputError(unknown_name("dataset", name, DATASETS))
-    return entry
 
 
 def _is_path(ref: str | Path) -> bool:

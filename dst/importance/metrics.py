@@ -2,20 +2,22 @@
 
 Scores are float64 ``(n_features,)``, larger is more important; ``rows`` are float32 ``(n_rows, n_features)``. z_c is
 the logit (or output) c, b runs over rows. :mod:`dst.training.importance_history` follows them through a training.
+What computes them is imported where they are: their names are read by who trains nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers
-from dst.importance.gradients import backward, blocks
-from dst.importance.permutation import permutation
-from dst.network.model import SparseMLP
+
+if TYPE_CHECKING:
+    from dst.network.model import SparseMLP
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
@@ -39,6 +41,8 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
     ``a_i = sum_c mean_b |d z_c(x_b) / d x_i|`` (Atashgahi et al., ECAI 2024, section 3.2), exactly
     (:mod:`dst.importance.gradients`). The gradient of a linear network is its weight.
     """
+    from dst.importance.gradients import backward, blocks
+
     if len(model.linears) == 1:
         return model.linears[0].input_strength()
     sums = np.zeros(rows.shape[1])
@@ -72,6 +76,8 @@ def integrated_gradients(
         steps: how many points the rule has.
         at: the points in [0, 1] themselves, instead.
     """
+    from dst.importance.gradients import backward, blocks
+
     points = tuple((np.arange(steps) + 0.5) / steps) if at is None else at
     sums = np.zeros(rows.shape[1])
     n_outputs = model.linears[-1].out_features
@@ -102,6 +108,8 @@ def permutation_importance(model: SparseMLP, part: Part, rng: np.random.Generato
 
     A column's stands at the first of its encodings. Unlike all other metrics it has seen the labels of these rows.
     """
+    from dst.importance.permutation import permutation
+
     columns = column_numbers(part)
     return at_first_encoding(permutation(model, part.x, part.y, columns, rng), columns)
 

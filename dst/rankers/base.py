@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dst.data.dataset import Part
 from dst.files.checkpoint import State
-from dst.training.trainer import Curves, EpochReport
+from dst.training.epochs import Curves, EpochReport
 
 OnEpoch = Callable[[EpochReport], None]
 

@@ -13,8 +13,6 @@ from dst.data.dataset import Matrix, Part, as_array
 from dst.errors import InputError
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.rankers.column_tests import encoded_blocks, information, share_of_variance
-from dst.rankers.mutual_information import mutual_information
 
 _COLUMNS = 256
 """Columns of a sparse table that are made dense at a time."""
@@ -42,6 +40,8 @@ def rank_by_f_score(
     (:func:`dst.rankers.column_tests.share_of_variance`).
     """
     from sklearn.feature_selection import f_classif
+
+    from dst.rankers.column_tests import encoded_blocks, share_of_variance
 
     started = time.perf_counter()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -88,6 +88,9 @@ def rank_by_mutual_info(
     (:mod:`dst.rankers.mutual_information`), for which ``rng`` draws the noise that parts equal values. A column of
     categories is counted as a whole, less what no effect would give (:func:`dst.rankers.column_tests.information`).
     """
+    from dst.rankers.column_tests import encoded_blocks, information
+    from dst.rankers.mutual_information import mutual_information
+
     started = time.perf_counter()
     scores = np.zeros(train.x.shape[1])
     n_numbers = len(scores) if train.n_numbers is None else train.n_numbers

@@ -7,12 +7,10 @@ package ``lassonet``, which the extra ``dst-studies[lassonet]`` installs.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,52 +20,13 @@ from scipy.stats import rankdata
 
 from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers, encodings_of
-from dst.errors import DivergedError, InputError, check_rules, unknown_name
+from dst.errors import DivergedError, InputError
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, same_settings
-from dst.training.engines.choice import DEVICES, check_device, torch_defaults
-from dst.training.trainer import Curves, EpochReport, training_flops
-
-
-@dataclass(frozen=True)
-class LassoNetConfig:
-    """Settings of :func:`rank_by_lassonet`; the defaults are the package's, but for the path's start and step.
-
-    Attributes:
-        M: hierarchy: how large a weight of the network may be over the skip connection of its input.
-        units: units of the hidden layer.
-        lambda_start: first penalty of the path. The package's own choice (``auto``) searches for longer than the path
-            takes; columns of variance 1 leave from 10 to 1000 on.
-        path_multiplier: factor from one penalty to the next, above 1.
-        dense_iterations: the most passes over the rows before the path, without a penalty.
-        path_iterations: the most passes at each penalty.
-        device: ``cpu``, or ``cuda``: a GPU.
-    """
-
-    M: float = 10.0
-    units: int = 100
-    lambda_start: float = 5.0
-    path_multiplier: float = 1.05
-    dense_iterations: int = 1000
-    path_iterations: int = 100
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise InputError(unknown_name("device", self.device, DEVICES))
-        check_rules(
-            ("0 < M < inf", 0 < self.M < math.inf, f"M={self.M}"),
-            ("units >= 1", self.units >= 1, f"units={self.units}"),
-            ("0 < lambda_start < inf", 0 < self.lambda_start < math.inf, f"lambda_start={self.lambda_start}"),
-            ("1 < path_multiplier", 1 < self.path_multiplier < math.inf, f"path_multiplier={self.path_multiplier}"),
-            ("dense_iterations >= 1", self.dense_iterations >= 1, f"dense_iterations={self.dense_iterations}"),
-            ("path_iterations >= 1", self.path_iterations >= 1, f"path_iterations={self.path_iterations}"),
-        )
-        if importlib.util.find_spec("lassonet") is None:
-            raise InputError(
-                "method lassonet needs the package lassonet, which is not installed: "
-                "pip install 'dst-studies[lassonet]'"
-            )
+from dst.rankers.settings import LassoNetConfig
+from dst.training.engines.choice import check_device, torch_defaults
+from dst.training.epochs import Curves, EpochReport
+from dst.training.trainer import training_flops
 
 
 class LassoNetPath:

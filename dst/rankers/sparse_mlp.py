@@ -12,9 +12,10 @@ from dst.files.checkpoint import State
 from dst.importance.metrics import HELD_OUT_METRICS, Scores
 from dst.network.model import SparseMLP
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
+from dst.training.config import TrainingConfig
 from dst.training.engines.choice import torch_threads
 from dst.training.importance_history import ImportanceHistory
-from dst.training.trainer import EpochEnd, StepStart, Trainer, TrainingConfig, training_flops
+from dst.training.trainer import EpochEnd, StepStart, Trainer, training_flops
 
 
 class NetworkRanking:

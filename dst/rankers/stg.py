@@ -7,7 +7,6 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,46 +15,17 @@ from torch import nn
 
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import at_first_encoding, column_numbers
-from dst.errors import DivergedError, check_rules
+from dst.errors import DivergedError
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end, same_settings
+from dst.rankers.settings import StgConfig
 from dst.rankers.stochastic_gates import StochasticGates
 from dst.training.engines.choice import with_gradients
-from dst.training.trainer import Curves, EpochReport, training_flops
+from dst.training.epochs import Curves, EpochReport
+from dst.training.trainer import training_flops
 
 _EVALUATED = 4096
 """Validation rows in one forward pass."""
-
-
-@dataclass(frozen=True)
-class StgConfig:
-    """Settings of :func:`rank_by_stg`; the authors tune ``lam`` and the learning rate.
-
-    Attributes:
-        lam: strength of the penalty on the expected number of open gates.
-        sigma: standard deviation of the gates' noise; the authors fix 0.5.
-        lr: learning rate of Adam.
-        hidden: sizes of the hidden layers.
-        epochs: how many are trained, all of them.
-        batch_size: rows in a minibatch.
-    """
-
-    lam: float = 1e-3
-    sigma: float = 0.5
-    lr: float = 1e-3
-    hidden: tuple[int, ...] = (1000, 100)
-    epochs: int = 200
-    batch_size: int = 100
-
-    def __post_init__(self) -> None:
-        check_rules(
-            ("0 <= lam < inf", 0 <= self.lam < math.inf, f"lam={self.lam}"),
-            ("0 < sigma < inf", 0 < self.sigma < math.inf, f"sigma={self.sigma}"),
-            ("0 < lr < inf", 0 < self.lr < math.inf, f"lr={self.lr}"),
-            ("every hidden size >= 1", all(width >= 1 for width in self.hidden), f"hidden={self.hidden}"),
-            ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
-            ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
-        )
 
 
 class StgRanking:

@@ -14,8 +14,9 @@ from dst.kernels import linear
 from dst.kernels.simd import WIDTH
 from dst.network.layers import SparseLinear
 from dst.topology.methods import METHODS
+from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine
-from dst.training.trainer import Trainer, TrainingConfig
+from dst.training.trainer import Trainer
 
 _FEATURES = 64
 

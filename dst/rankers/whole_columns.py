@@ -18,9 +18,10 @@ from scipy.special import ndtri
 from dst.data.dataset import Part
 from dst.data.shadows import Columns, columns_of, with_shadows
 from dst.files.checkpoint import State
-from dst.rankers import RANKERS
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.training.trainer import EpochEnd, EpochReport
+from dst.rankers.registry import RANKERS
+from dst.training.epochs import EpochReport
+from dst.training.trainer import EpochEnd
 
 Scores = npt.NDArray[np.float64]
 

@@ -35,7 +35,7 @@ class Target:
 
     @property
     def loss(self) -> str:
-        """The loss that takes it, a name in :data:`dst.training.batches.LOSSES`."""
+        """The loss that takes it, a name in :data:`dst.training.config.LOSSES`."""
         return "squared_error" if self.classes is None else "cross_entropy"
 
 

@@ -32,7 +32,7 @@ from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
 from dst.selector.parts import Target, make_parts, make_target
 from dst.topology.methods import METHODS
-from dst.training.trainer import EpochReport
+from dst.training.epochs import EpochReport
 
 _FORMAT = 1  # of a saved selector
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing

@@ -14,9 +14,6 @@ from dst.errors import InputError
 from dst.kernels import linear
 from dst.training.engines.sparse import Engine, Floats, Targets
 
-LOSSES = ("cross_entropy", "squared_error", "reconstruction")
-"""Losses by name: cross-entropy on class codes; mean squared error on float targets, or on the inputs themselves."""
-
 _SPARSE_CHUNK = 128
 """Validation rows of a sparse table that are made dense at a time."""
 
@@ -47,7 +44,7 @@ class Batches:
 
     Args:
         part: rows; its ``y`` holds class codes, or float32 targets for ``squared_error``.
-        loss: a name in :data:`LOSSES`.
+        loss: a name in :data:`dst.training.config.LOSSES`.
         width: minibatches get zero columns up to a multiple of this.
 
     Raises:

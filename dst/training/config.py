@@ -11,9 +11,18 @@ from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.network.sparsity import DISTRIBUTIONS
 from dst.topology.methods import METHODS
 from dst.topology.schedules import SCHEDULES
-from dst.training.batches import LOSSES
-from dst.training.engines.choice import DEVICES, ENGINES
-from dst.training.engines.sparse import OPTIMIZERS
+
+LOSSES = ("cross_entropy", "squared_error", "reconstruction")
+"""Losses by name: cross-entropy on class codes; mean squared error on float targets, or on the inputs themselves."""
+
+OPTIMIZERS = ("adam", "sgd")
+"""Optimizers by name."""
+
+ENGINES = ("auto", "sparse", "dense")
+"""What computes layers with a sparsity: :mod:`dst.training.engines.choice` decides where it is ``auto``."""
+
+DEVICES = ("cpu", "cuda")
+"""Where a network can be trained."""
 
 HISTORIES = ("best", "all", "best_epoch", "last")
 """What of a training counts for the importance of inputs."""

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -24,31 +24,7 @@ from dst.training.batches import Batches, HeldOut, output_width
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
 from dst.training.engines.sparse import StepConfig
-
-__all__ = ["Curves", "EpochEnd", "EpochReport", "FitResult", "Trainer", "TrainingConfig", "fit", "training_flops"]
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """The argument of an ``on_epoch`` callback, of any ranker that goes epoch by epoch.
-
-    Attributes:
-        epoch: 1 for the first.
-        train_loss: mean loss over the epoch's minibatches, before each step.
-        val_loss: mean loss on the validation rows.
-        val_accuracy: the model's accuracy on the validation rows; for losses on floats the share of variance that it
-            explains (R squared).
-        improved: whether this is the lowest validation loss so far.
-        state: returns all that the rest of the training depends on, to be saved or not; in a ranker's or a trial's
-            callback, all that the rest of the ranking or trial depends on.
-    """
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    improved: bool
-    state: Callable[[], State]
+from dst.training.epochs import Curves, EpochReport
 
 
 @dataclass(frozen=True)
@@ -63,15 +39,6 @@ class EpochEnd(EpochReport):
 
     model: SparseMLP
     strength: Callable[[], npt.NDArray[np.float64]]
-
-
-@dataclass
-class Curves:
-    """One value an epoch."""
-
-    train_loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

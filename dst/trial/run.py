@@ -28,7 +28,7 @@ from dst.scoring import (
     score_columns,
     tie_order,
 )
-from dst.training.trainer import EpochReport
+from dst.training.epochs import EpochReport
 from dst.trial.progress import TrialProgress, identity
 
 

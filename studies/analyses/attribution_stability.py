@@ -24,7 +24,8 @@ from dst.errors import InputError
 from dst.importance.metrics import neuron_attribution
 from dst.scoring import rank_columns, tie_order
 from dst.stability import as_selected, nogueira
-from dst.training.trainer import EpochEnd, TrainingConfig, fit
+from dst.training.config import TrainingConfig
+from dst.training.trainer import EpochEnd, fit
 from studies.compare.small_tables import print_and_keep
 
 Scores = npt.NDArray[np.float64]

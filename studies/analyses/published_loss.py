@@ -29,7 +29,7 @@ from dst.data import Dataset, Design, load_dataset, trial_data
 from dst.data.dataset import Part, as_array
 from dst.errors import InputError
 from dst.scoring import rank_columns, score_columns
-from dst.training.trainer import TrainingConfig
+from dst.training.config import TrainingConfig
 from studies.compare.reference import paper_k, paper_sparsity
 from studies.compare.small_tables import print_and_keep
 

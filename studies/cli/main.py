@@ -209,8 +209,8 @@ def trial(
     import torch
 
     from dst.data import Removal, load_dataset, remove_values
+    from dst.training.config import TrainingConfig
     from dst.training.engines.choice import check_device
-    from dst.training.trainer import TrainingConfig
     from dst.trial.run import TrialSpec, run_trial, score_on_test
 
     torch.set_num_threads(1)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from dst.errors import InputError
 from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
-from dst.training.trainer import EpochReport
+from dst.training.epochs import EpochReport
 from studies.report.drawing import drawn, shown_name, to_png
 from studies.report.figures import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text

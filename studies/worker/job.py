@@ -13,7 +13,7 @@ import torch
 
 from cluster.jobs import Output, Report, Stopped
 from dst.data import Dataset, Removal, TrialData, remove_values
-from dst.training.trainer import EpochReport
+from dst.training.epochs import EpochReport
 from dst.trial.list_scores import score_list
 from dst.trial.run import TrialResult, TrialSpec, run_trial, score_every_k_on_test
 from studies.spec.objective import DIRECTIONS, ObjectiveSpec, best_importance

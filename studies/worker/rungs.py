@@ -11,7 +11,8 @@ import numpy as np
 from cluster.jobs import Report
 from dst.data import TrialData
 from dst.scoring import capped, rank_columns, score_columns
-from dst.training.trainer import EpochEnd, EpochReport
+from dst.training.epochs import EpochReport
+from dst.training.trainer import EpochEnd
 from dst.trial.run import TrialSpec
 from studies.store.checkpoints import Kept
 

@@ -13,8 +13,8 @@ import pytest
 
 from cluster.jobs import Job, Output, Report
 from cluster.local import run_here
-from tests.cluster.script import Script
-from tests.cluster.works import act, ignore_stops
+from tests.support.job_script import Script
+from tests.support.job_work import act, ignore_stops
 
 SHARED = {"ones": np.ones(4)}
 

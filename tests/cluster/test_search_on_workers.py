@@ -13,8 +13,8 @@ from cluster.ledger.ledger import Ledger
 from cluster.ledger.storage.connect import open_storage
 from cluster.local import run_here
 from cluster.tune.run import run_jobs
-from tests.cluster.search import LedgerSource, simulate
-from tests.cluster.simulation import ledger_on, summary
+from tests.support.ledger_source import LedgerSource, simulate
+from tests.support.simulated_search import ledger_on, summary
 
 
 def ledger(path: Path) -> Ledger:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from studies.store.folder import StudyFolder
@@ -57,6 +58,17 @@ def make_study() -> Callable[..., Study]:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """One study for all tests that leave its records as they are."""
     return _make_study(tmp_path_factory.mktemp("study") / "three-tables")
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of the small studies with several objectives: two classes that the columns f3 and f8 decide."""
+    path = tmp_path_factory.mktemp("data") / "a.csv"
+    x = np.random.default_rng(0).normal(size=(500, 12))
+    frame = pd.DataFrame(x, columns=[f"f{i}" for i in range(12)])
+    frame["label"] = np.where(x[:, 3] - x[:, 8] > 0, "yes", "no")
+    frame.to_csv(path, index=False)
+    return path
 
 
 def _make_study(path: Path, tables: Sequence[str] = ("madelon", "wine", "yale")) -> Study:

@@ -15,8 +15,8 @@ from cluster.tune.run import run_jobs
 from studies import run
 from studies.run import run_study
 from studies.spec.study import parse_spec
-from tests.cluster.script import Script
-from tests.cluster.works import act
+from tests.support.job_script import Script
+from tests.support.job_work import act
 
 
 class AskedError(Exception):

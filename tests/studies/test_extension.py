@@ -21,7 +21,7 @@ from studies.spec.study import StudySpec, parse_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, storage_name
-from tests.studies.test_study import Killed, document, spec_of, without_measurements
+from tests.support.two_tables import Killed, document, spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 10, "batch": 4}
 CONFIRM = {"top": 2, "seeds": 2}

@@ -27,7 +27,7 @@ from studies.spec.study import load_spec
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.worker.job import run_job
-from tests.studies.soundness import assert_study_sound, n_records, small_spec, small_table
+from tests.support.soundness import assert_study_sound, n_records, small_spec, small_table
 
 
 @pytest.fixture

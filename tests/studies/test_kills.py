@@ -22,8 +22,8 @@ from cluster.tune.scratch import remove_left_behind
 from studies.run import run_study
 from studies.spec.study import load_spec
 from studies.store.folder import StudyFolder
-from tests.ray_nodes import Wire, start_node, wire
-from tests.studies.soundness import (
+from tests.support.ray_nodes import Wire, start_node, wire
+from tests.support.soundness import (
     assert_study_sound,
     dst,
     n_records,

@@ -13,8 +13,8 @@ from studies.report.status import study_status
 from studies.run import run_study
 from studies.spec.study import load_spec
 from studies.store.record import write_record
-from tests.postgres import PostgresServer, running_postgres
-from tests.studies.soundness import (
+from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.soundness import (
     assert_study_sound,
     dst,
     n_records,

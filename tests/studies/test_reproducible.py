@@ -18,9 +18,9 @@ from studies.run import StudyResult, run_study
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores
-from tests.studies import works
-from tests.studies.soundness import default_signals
-from tests.studies.test_study import spec_of, without_measurements
+from tests.support import study_work
+from tests.support.soundness import default_signals
+from tests.support.two_tables import spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 12, "batch": 4}
 PRUNER = {"pruner": {"name": "median", "n_startup_trials": 2}}
@@ -62,8 +62,8 @@ def check_equal(result: StudyResult, undisturbed: StudyResult) -> None:
     "workers", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
 )
 def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, monkeypatch, workers: int) -> None:
-    monkeypatch.setenv(works.DELAY, "0.3")
-    monkeypatch.setattr(studies.run, "run_job", works.late)
+    monkeypatch.setenv(study_work.DELAY, "0.3")
+    monkeypatch.setattr(studies.run, "run_job", study_work.late)
     check_equal(run_study(study(data), out=tmp_path / "out", workers=workers), undisturbed)
 
 
@@ -71,7 +71,7 @@ SCRIPT = """
 import pathlib, sys
 import studies.run
 from studies.spec.study import load_spec
-from tests.studies.works import late
+from tests.support.study_work import late
 if __name__ == "__main__":
     studies.run.run_job = late
     studies.run.run_study(load_spec(sys.argv[1]), out=pathlib.Path(sys.argv[2]), workers=int(sys.argv[3]))
@@ -94,9 +94,9 @@ def test_a_driver_that_is_killed_and_other_numbers_of_workers(data, undisturbed,
     """Four workers with random delays, SIGKILL in the search; two, SIGKILL while it confirms; then one to the end."""
     path, out = tmp_path / "spec.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(study(data).model_dump(mode="json")))
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), works.DELAY: "0.3"}
+    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), study_work.DELAY: "0.3"}
     for records, workers in ((9, 4), (28, 2)):
         kill_after(records, [sys.executable, "-c", SCRIPT, str(path), str(out), str(workers)], out, environment)
-    monkeypatch.setenv(works.DELAY, "0.1")
-    monkeypatch.setattr(studies.run, "run_job", works.late)
+    monkeypatch.setenv(study_work.DELAY, "0.1")
+    monkeypatch.setattr(studies.run, "run_job", study_work.late)
     check_equal(run_study(study(data), out=out, workers=1), undisturbed)

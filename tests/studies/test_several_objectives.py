@@ -15,46 +15,13 @@ from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS
 from studies.run import run_study
 from studies.spec.objective import ObjectiveSpec
-from studies.spec.study import SearchSpec, StudySpec, load_spec, parse_spec
+from studies.spec.study import SearchSpec, StudySpec, load_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
 from studies.tracking.runs import trial_run
-from tests.studies.soundness import without_measurements
-
-METRICS = ["val_svm_accuracy", "flops", "k"]
-SPACE = {
-    "sparsity": {"values": [0.3, 0.6, 0.9], "when": {"method": ["set", "static"]}},
-    "k": {"values": [2, 4, 8]},
-}
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """Two classes that the columns f3 and f8 decide."""
-    path = tmp_path_factory.mktemp("data") / "a.csv"
-    x = np.random.default_rng(0).normal(size=(500, 12))
-    frame = pd.DataFrame(x, columns=[f"f{i}" for i in range(12)])
-    frame["label"] = np.where(x[:, 3] - x[:, 8] > 0, "yes", "no")
-    frame.to_csv(path, index=False)
-    return path
-
-
-def spec_of(table, **changes) -> StudySpec:
-    document = {
-        "name": "several",
-        "seed": 3,
-        "datasets": [{"path": str(table), "target": "label"}],
-        "methods": ["set", "static"],
-        "training": {"epochs": 10, "patience": 5, "hidden": [16, 8]},
-        "space": SPACE,
-        "objective": {"metric": METRICS},
-        "search": {"trials": 12, "batch": 4, "sampler": {"name": "nsga2", "population_size": 4}},
-        "confirm": {"top": 3, "seeds": 2},
-        "tracking": {"wandb": {"mode": "disabled"}},
-        **changes,
-    }
-    return parse_spec(document)
+from tests.support.several_objectives import METRICS, spec_of
+from tests.support.soundness import without_measurements
 
 
 @pytest.fixture(scope="module")

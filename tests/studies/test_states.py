@@ -14,12 +14,12 @@ from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 from studies.store.study_file import read_resolved, storage_name
 from studies.tracking.runs import study_run, trial_run
-from tests.studies import scripted
-from tests.studies.scripted import FINISHES, HANGS, NAN, RAISES, STOPS
-from tests.studies.test_several_objectives import spec_of, table  # noqa: F401
+from tests.support import scripted_trials
+from tests.support.scripted_trials import FINISHES, HANGS, NAN, RAISES, STOPS
+from tests.support.several_objectives import spec_of
 
 
-def scripted_spec(table, rates, **changes):  # noqa: F811
+def scripted_spec(table, rates, **changes):
     """A grid whose points end as their learning rate says, in batches of two."""
     return spec_of(
         table,
@@ -42,10 +42,10 @@ ENDINGS = ["finished", "finished", "failed", "failed", "stopped", "finished"]
 
 
 @pytest.fixture(scope="module")
-def ended(table, tmp_path_factory):  # noqa: F811
+def ended(table, tmp_path_factory):
     spec = scripted_spec(table, RATES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studies.run, "run_job", scripted.act)
+        patch.setattr(studies.run, "run_job", scripted_trials.act)
         return spec, run_study(spec, out=tmp_path_factory.mktemp("states") / "out", in_process=True)
 
 
@@ -97,7 +97,7 @@ def test_a_trials_ending_is_its_state_in_record_storage_and_tables(ended, search
 def test_a_failed_trials_record_has_the_traceback(ended, search, number, last):
     error = search[number]["error"]
     assert error.startswith("Traceback (most recent call last):\n")
-    assert "scripted.py" in error
+    assert "scripted_trials.py" in error
     assert error.splitlines()[-1] == last
     assert last.split(": ")[-1] in StudyFolder(ended[1].folder).report.read_text()
 
@@ -130,8 +130,8 @@ def test_a_study_of_ended_trials_has_nothing_to_do(ended):
 
 
 @pytest.mark.slow
-def test_a_trial_that_runs_past_its_limit_has_failed_and_is_not_tried_again(table, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(studies.run, "run_job", scripted.act)
+def test_a_trial_that_runs_past_its_limit_has_failed_and_is_not_tried_again(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(studies.run, "run_job", scripted_trials.act)
     resources = {"trial_seconds": 10.0, "retries": 1}
     spec = scripted_spec(table, [FINISHES, HANGS], resources=resources)
     result = run_study(spec, out=tmp_path / "out", workers=2)
@@ -147,6 +147,6 @@ def test_a_trial_that_runs_past_its_limit_has_failed_and_is_not_tried_again(tabl
     assert result.rows[0]["params"]["lr"] == FINISHES
 
 
-def test_the_objective_of_a_ranker_without_a_loss_is_refused_before_it_could_be_a_nan(table):  # noqa: F811
+def test_the_objective_of_a_ranker_without_a_loss_is_refused_before_it_could_be_a_nan(table):
     with pytest.raises(InputError, match=r"val_loss compares .* random has none"):
         spec_of(table, objective={"metric": "val_loss"}, methods=["random"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -26,49 +25,12 @@ from studies.report.status import study_status
 from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from studies.report.write import write_results
 from studies.run import run_study
-from studies.spec.study import StudySpec, load_spec, parse_spec
+from studies.spec.study import load_spec
 from studies.store.folder import StudyFolder
 from studies.store.record import RecordError, iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
-from tests.studies import soundness
-from tests.studies.two_classes import write_two_classes
-
-
-def table(path: Path, seed: int = 0, n: int = 600) -> Path:
-    """Two classes that the columns f3 and f8 decide."""
-    return write_two_classes(path, seed, rows=n, columns=24, decided_by=(3, 8))
-
-
-def document(tmp_path: Path, **changes) -> dict:
-    """A spec of a study that takes seconds."""
-    datasets = [
-        {"path": str(table(tmp_path / f"{name}.csv", seed)), "target": "label"} for seed, name in enumerate("ab")
-    ]
-    return {
-        "name": "small",
-        "seed": 3,
-        "datasets": datasets,
-        "methods": ["set", "l1_logistic", "random"],
-        "training": {"epochs": 12, "patience": 4, "hidden": [20, 10]},
-        "search": {"trials": 8, "batch": 4},
-        "confirm": {"top": 2, "seeds": 2},
-        "tracking": {"wandb": {"mode": "disabled"}},
-        **changes,
-    }
-
-
-def spec_of(tmp_path: Path, **changes) -> StudySpec:
-    return parse_spec(document(tmp_path, **changes))
-
-
-def digests(folder: Path) -> dict[str, str]:
-    paths = sorted((folder / "records").rglob("*.json")) + sorted((folder / "records").rglob("*.npz"))
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-
-
-def without_measurements(folder: Path, *also: str) -> list[dict]:
-    """All records but for what no two runs have in common: what is measured, where it went on, and the keys named."""
-    return soundness.without_measurements(folder, "resumption", *also)
+from tests.support import soundness
+from tests.support.two_tables import Killed, digests, document, spec_of, table, without_measurements
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +156,6 @@ def test_another_spec_is_refused_in_the_same_folder(finished, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="neither empty nor a study's folder"):
         run_study(spec, out=tmp_path, in_process=True)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing in the project catches it."""
 
 
 @pytest.mark.parametrize("when", ["before the record", "between record and tell", "after the tell"])

@@ -20,7 +20,7 @@ import numpy as np
 
 from dst.data.assembling import assemble
 from dst.data.entry import Entry
-from dst.data.loading import data_folder, file_sha256, find_entry, read_entry
+from dst.data.known.files import data_folder, file_sha256, find_entry, read_entry
 from dst.errors import InputError
 
 OnProgress = Callable[[int, int], None]

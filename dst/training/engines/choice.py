@@ -18,9 +18,6 @@ from dst.training.engines.torch import TorchEngine
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ENGINES = ("auto", "sparse", "dense")
-DEVICES = ("cpu", "cuda")
-
 DENSE_FROM_DENSITY = 0.9
 """Density from which a dense step is the faster one, given the next two.
 
@@ -46,8 +43,8 @@ def choose_engine(engine: str, device: str, *, connections: int, weights: int, b
     :data:`DENSE_FROM_WEIGHTS` weights exist and minibatches have :data:`DENSE_FROM_BATCH` rows or more.
 
     Args:
-        engine: a name in :data:`ENGINES`.
-        device: a name in :data:`DEVICES`.
+        engine: a name in :data:`dst.training.config.ENGINES`.
+        device: a name in :data:`dst.training.config.DEVICES`.
         connections: of the network.
         weights: that the dense network of its shape has.
         batch_size: rows in a minibatch.

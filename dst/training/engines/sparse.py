@@ -70,10 +70,6 @@ class StepConfig:
                 raise InputError(f"{name} >= 1 must hold, but got {name}={value}")
 
 
-OPTIMIZERS = ("adam", "sgd")
-"""Optimizers by name."""
-
-
 class Engine(Protocol):
     """Takes training steps on a model, whose parameters it changes in place.
 

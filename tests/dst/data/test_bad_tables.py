@@ -24,7 +24,7 @@ import scipy.sparse
 from dst.data import check_file, load_dataset
 from dst.errors import InputError
 from studies.cli.main import main
-from tests.dst.data.files import (
+from tests.support.table_files import (
     LABELS,
     Writer,
     X,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from dst.data import READERS, read_table
 from dst.errors import InputError
-from tests.dst.data import mutate
-from tests.dst.data.files import DENSE, SPARSE
+from tests.support import broken_files
+from tests.support.table_files import DENSE, SPARSE
 
 CORPUS = {**DENSE, **SPARSE}
 _GB = 2**30
@@ -65,7 +65,7 @@ def test_broken_copies_of_good_files(seed: int, count: int, tmp_path: Path) -> N
     for name, write in CORPUS.items():
         if name == name.lower():
             write(tmp_path / name)
-    command = [sys.executable, mutate.__file__, str(tmp_path), str(seed), str(count), str(8 * _GB)]
+    command = [sys.executable, broken_files.__file__, str(tmp_path), str(seed), str(count), str(8 * _GB)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     *defects, last = done.stdout.splitlines()

@@ -11,7 +11,7 @@ import scipy.sparse
 import dst
 from dst.data import from_arrays, from_frame, load_dataset
 from dst.errors import InputError
-from tests.dst.data.files import LABELS, X, frame
+from tests.support.table_files import LABELS, X, frame
 
 
 def typed() -> pd.DataFrame:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from dst.data import MECHANISMS, Removal, remove_values
 from dst.errors import InputError
-from tests.dst.data.tables import table
+from tests.support.prepared_tables import table
 
 
 def correlated(n: int, rng: np.random.Generator) -> np.ndarray:

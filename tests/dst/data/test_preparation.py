@@ -16,7 +16,7 @@ from dst.data.imputing import POLICIES, check_policy, impute
 from dst.data.preparation import encoded_columns
 from dst.data.readers.table import missing_counts
 from dst.errors import InputError
-from tests.dst.data.tables import dense, prepared_cases, table, values
+from tests.support.prepared_tables import dense, prepared_cases, table, values
 
 NAN = np.nan
 

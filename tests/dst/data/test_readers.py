@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 from dst.data import READERS, Table, read_table
 from dst.data.readers.table import to_labels
 from dst.errors import InputError
-from tests.dst.data.files import DENSE, LABELS, NAMES, SPARSE, X, frame, mat73, put, put_cells, put_sparse, target_of
+from tests.support.table_files import (
+    DENSE,
+    LABELS,
+    NAMES,
+    SPARSE,
+    X,
+    frame,
+    mat73,
+    put,
+    put_cells,
+    put_sparse,
+    target_of,
+)
 
 
 @pytest.mark.parametrize("name", DENSE)

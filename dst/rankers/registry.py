@@ -1,0 +1,183 @@
+"""Rankers by name, and how their settings are made from named parameters.
+
+Specs are checked and results shown by this table alone, so that it loads neither torch nor Numba: a ranker whose module
+needs them is named by its path, its settings stand in :mod:`dst.rankers.settings`; other rankers import scikit-learn
+where they fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dst.errors import InputError, unknown_name
+from dst.files.plain import plain
+from dst.importance.metrics import HELD_OUT_METRICS
+from dst.importance.metrics import METRICS as MODEL_METRICS
+from dst.rankers.base import Ranker
+from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
+from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
+from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
+from dst.rankers.lasso import LassoConfig, rank_by_lasso
+from dst.rankers.random_order import RandomConfig, rank_randomly
+from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
+from dst.topology.methods import METHODS
+from dst.training.config import TrainingConfig
+
+NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
+"""What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
+
+
+def imported_when_called(path: str) -> Callable[..., Any]:
+    """Return a function that stands for another, whose module is imported by the first call.
+
+    Args:
+        path: ``package.module:function``.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return pkgutil.resolve_name(path)(*args, **kwargs)
+
+    return call
+
+
+@dataclass(frozen=True)
+class RankerEntry:
+    """A ranker and the dataclass of its settings.
+
+    Attributes:
+        rank: the ranker.
+        config: frozen dataclass; a field named ``method`` receives the name that the ranker was asked for by.
+        warm_up: takes the settings and the number of training rows; does what only the first ranking in a process waits
+            for.
+        classifies: whether its ``val_loss`` is a classifier's cross-entropy, by which it can be compared with others.
+        by_epoch: whether it trains a classifier and reports its loss epoch by epoch, so that a pruner can compare it
+            with others on its way.
+        metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
+        counts_flops: whether it says how many FLOPs its training took.
+        reads_labels: whether its scores depend on the labels.
+    """
+
+    rank: Ranker
+    config: type[Any]
+    warm_up: Callable[[Any, int], None] = lambda config, n_rows: None
+    classifies: bool = True
+    by_epoch: bool = False
+    metrics: tuple[str, ...] = ()
+    counts_flops: bool = False
+    reads_labels: bool = True
+
+
+RANKERS: dict[str, RankerEntry] = {
+    **{
+        name: RankerEntry(
+            imported_when_called("dst.rankers.sparse_mlp:rank_by_sparse_mlp"),
+            TrainingConfig,
+            imported_when_called("dst.rankers.warm_up:warm_up"),
+            by_epoch=True,
+            metrics=NETWORK_METRICS,
+            counts_flops=True,
+        )
+        for name in METHODS
+    },
+    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
+    "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
+    "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
+    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",)),
+    "lassonet": RankerEntry(
+        imported_when_called("dst.rankers.lasso_net:rank_by_lassonet"),
+        LassoNetConfig,
+        metrics=("path_lambda",),
+        counts_flops=True,
+    ),
+    "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
+    "quickselection": RankerEntry(
+        imported_when_called("dst.rankers.quickselection:rank_by_quickselection"),
+        QuickSelectionConfig,
+        imported_when_called("dst.rankers.quickselection:warm_up_quickselection"),
+        classifies=False,
+        metrics=("neuron_strength",),
+        counts_flops=True,
+        reads_labels=False,
+    ),
+    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False),
+    "stg": RankerEntry(
+        imported_when_called("dst.rankers.stg:rank_by_stg"),
+        StgConfig,
+        by_epoch=True,
+        metrics=("gate_probability",),
+        counts_flops=True,
+    ),
+}
+
+
+def parameters(method: str) -> frozenset[str]:
+    """Return the names of the settings that a method takes.
+
+    Raises:
+        InputError: no such method.
+    """
+    if method not in RANKERS:
+        raise InputError(unknown_name("method", method, RANKERS))
+    return frozenset(f.name for f in dataclasses.fields(RANKERS[method].config)) - {"method"}
+
+
+def used_settings(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every setting that a ranker works with, defaults included, as plain data by name.
+
+    A method that stores all connections has sparsity 0, whatever is given. Values are not checked: a record also says
+    what a trial was given that failed by them.
+
+    Args:
+        method: a name in :data:`RANKERS`.
+        given: settings by name; what the ranker does not take is left out.
+
+    Raises:
+        InputError: no such method.
+    """
+    taken = parameters(method)
+    defaults = {one.name: one.default for one in dataclasses.fields(RANKERS[method].config) if one.name in taken}
+    used = {name: given.get(name, default) for name, default in defaults.items()}
+    if method in METHODS and not METHODS[method].sparse:
+        used["sparsity"] = 0.0
+    return {name: list(value) if isinstance(value, tuple) else plain(value) for name, value in used.items()}
+
+
+def make_config(method: str, settings: Mapping[str, Any]) -> Any:
+    """Return a ranker's settings from named values; what the ranker does not take is left out.
+
+    Settings are shared by all methods of a study (epochs, hidden sizes, ...), so a ranker picks its own; names that no
+    ranker takes are refused where the study's spec is read.
+
+    Raises:
+        InputError: no such method, or a value of a wrong type or that breaks a rule.
+    """
+    taken = {name: plain(value) for name, value in settings.items() if name in parameters(method)}
+    config = RANKERS[method].config
+    kinds = typing.get_type_hints(config)
+    for name, value in taken.items():
+        _check_type(name, value, kinds[name])
+    taken = {name: tuple(value) if isinstance(value, list) else value for name, value in taken.items()}
+    if "method" in {f.name for f in dataclasses.fields(config)}:
+        taken["method"] = method
+    return config(**taken)
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value that its setting cannot hold; what YAML, JSON and :func:`dst.files.plain.plain` give passes."""
+    expected = {int: "a whole number", float: "a number", str: "a name", tuple[str, ...]: "a list of names"}.get(
+        kind, "a list of whole numbers"
+    )
+    if kind in (int, float):
+        holds = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    elif kind is str:
+        holds = isinstance(value, str)
+    else:
+        item_kind = str if kind == tuple[str, ...] else int
+        holds = isinstance(value, list | tuple) and all(isinstance(item, item_kind) for item in value)
+    if not holds:
+        raise InputError(f"{name} must be {expected}, but got {value!r}")

@@ -1,0 +1,155 @@
+"""Settings of the rankers that train networks of their own, apart from these: they are checked without torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+
+from dst.errors import InputError, check_rules, unknown_name
+from dst.training.config import DEVICES, TrainingConfig
+
+WARM_UP_FEATURES = 64
+"""Columns of the table that the settings of an autoencoder are checked, and its kernels warmed up, with."""
+
+
+@dataclass(frozen=True)
+class LassoNetConfig:
+    """Settings of :func:`dst.rankers.lasso_net.rank_by_lassonet`.
+
+    The defaults are the package's, but for the path's start and step.
+
+    Attributes:
+        M: hierarchy: how large a weight of the network may be over the skip connection of its input.
+        units: units of the hidden layer.
+        lambda_start: first penalty of the path. The package's own choice (``auto``) searches for longer than the path
+            takes; columns of variance 1 leave from 10 to 1000 on.
+        path_multiplier: factor from one penalty to the next, above 1.
+        dense_iterations: the most passes over the rows before the path, without a penalty.
+        path_iterations: the most passes at each penalty.
+        device: ``cpu``, or ``cuda``: a GPU.
+    """
+
+    M: float = 10.0
+    units: int = 100
+    lambda_start: float = 5.0
+    path_multiplier: float = 1.05
+    dense_iterations: int = 1000
+    path_iterations: int = 100
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(unknown_name("device", self.device, DEVICES))
+        check_rules(
+            ("0 < M < inf", 0 < self.M < math.inf, f"M={self.M}"),
+            ("units >= 1", self.units >= 1, f"units={self.units}"),
+            ("0 < lambda_start < inf", 0 < self.lambda_start < math.inf, f"lambda_start={self.lambda_start}"),
+            ("1 < path_multiplier", 1 < self.path_multiplier < math.inf, f"path_multiplier={self.path_multiplier}"),
+            ("dense_iterations >= 1", self.dense_iterations >= 1, f"dense_iterations={self.dense_iterations}"),
+            ("path_iterations >= 1", self.path_iterations >= 1, f"path_iterations={self.path_iterations}"),
+        )
+        if importlib.util.find_spec("lassonet") is None:
+            raise InputError(
+                "method lassonet needs the package lassonet, which is not installed: "
+                "pip install 'dst-studies[lassonet]'"
+            )
+
+
+@dataclass(frozen=True)
+class QuickSelectionConfig:
+    """Settings of :func:`dst.rankers.quickselection.rank_by_quickselection`.
+
+    The defaults are the authors', but for the optimizer. Their gradient descent (learning rate 0.01, momentum 0.9)
+    diverges on wide tables where hidden units are ReLU: here it is Adam. Of their two numbers of epochs, 10 and 100,
+    the smaller was as good or better on the tables at hand.
+
+    Attributes:
+        epsilon: connections of a layer over its neurons, ``epsilon (n_in + n_out)`` of them.
+        zeta: share of the connections that moves after each epoch but the last.
+        units: hidden units.
+        input_noise: standard deviation of the noise on the inputs.
+        dae_epochs: the most epochs that are trained.
+        patience: epochs without a new lowest reconstruction error of validation rows after which training stops.
+        dae_lr: learning rate of Adam.
+        l2: coefficient of the L2 penalty.
+        batch_size: rows in a minibatch.
+        threads: cores that training may use.
+    """
+
+    epsilon: float = 13.0
+    zeta: float = 0.2
+    units: int = 1000
+    input_noise: float = 0.2
+    dae_epochs: int = 10
+    patience: int = 50
+    dae_lr: float = 1e-3
+    l2: float = 1e-5
+    batch_size: int = 100
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_rules(
+            ("0 < epsilon < inf", 0 < self.epsilon < math.inf, f"epsilon={self.epsilon}"),
+            ("0 < zeta < 1", 0 < self.zeta < 1, f"zeta={self.zeta}"),
+            ("units >= 1", self.units >= 1, f"units={self.units}"),
+            ("dae_epochs >= 1", self.dae_epochs >= 1, f"dae_epochs={self.dae_epochs}"),
+        )
+        self.training(WARM_UP_FEATURES, 1)  # checks the rest
+
+    def training(self, n_features: int, n_rows: int) -> TrainingConfig:
+        """Return the training of the autoencoder on a table of this size.
+
+        Both layers have ``epsilon (n_features + units)`` of ``n_features * units`` connections, all where that is more;
+        connections move after each epoch but the last.
+        """
+        density = min(1.0, self.epsilon * (n_features + self.units) / (n_features * self.units))
+        return TrainingConfig(
+            method="set",
+            sparsity=1.0 - density,
+            l2=self.l2,
+            lr=self.dae_lr,
+            drop_fraction=self.zeta,
+            schedule="constant",
+            stop_fraction=1.0 - 0.5 / self.dae_epochs,
+            hidden=(self.units,),
+            epochs=self.dae_epochs,
+            patience=self.patience,
+            batch_size=self.batch_size,
+            update_interval=-(-n_rows // self.batch_size),
+            loss="reconstruction",
+            input_noise=self.input_noise,
+            engine="sparse",
+            threads=self.threads,
+        )
+
+
+@dataclass(frozen=True)
+class StgConfig:
+    """Settings of :func:`dst.rankers.stg.rank_by_stg`; the authors tune ``lam`` and the learning rate.
+
+    Attributes:
+        lam: strength of the penalty on the expected number of open gates.
+        sigma: standard deviation of the gates' noise; the authors fix 0.5.
+        lr: learning rate of Adam.
+        hidden: sizes of the hidden layers.
+        epochs: how many are trained, all of them.
+        batch_size: rows in a minibatch.
+    """
+
+    lam: float = 1e-3
+    sigma: float = 0.5
+    lr: float = 1e-3
+    hidden: tuple[int, ...] = (1000, 100)
+    epochs: int = 200
+    batch_size: int = 100
+
+    def __post_init__(self) -> None:
+        check_rules(
+            ("0 <= lam < inf", 0 <= self.lam < math.inf, f"lam={self.lam}"),
+            ("0 < sigma < inf", 0 < self.sigma < math.inf, f"sigma={self.sigma}"),
+            ("0 < lr < inf", 0 < self.lr < math.inf, f"lr={self.lr}"),
+            ("every hidden size >= 1", all(width >= 1 for width in self.hidden), f"hidden={self.hidden}"),
+            ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
+            ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
+        )
