@@ -25,7 +25,9 @@ def shortened(text: str, longest: int, gap: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text on one line, with line breaks and other control characters as escapes."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 class InputError(ValueError):

@@ -255,9 +255,11 @@ class Trainer:
         """
         progress = state.progress
         # Through JSON, so that a state that was saved (tuples become lists) compares equal.
-        mine, theirs = (json.loads(json.dumps(one)) for one in (dataclasses.asdict(self._config), progress["config"]))
-        if mine != theirs:
-            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+        own, saved = (
+            json.loads(json.dumps(settings)) for settings in (dataclasses.asdict(self._config), progress["config"])
+        )
+        if own != saved:
+            changed = sorted(key for key in own.keys() | saved.keys() if own.get(key) != saved.get(key))
             raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
 
         def tensors(prefix: str) -> dict[str, torch.Tensor]:

@@ -71,7 +71,7 @@ def accuracies(
         raise ValueError("at least one value of L2 must be given")
     found: dict[str, list[float]] = {}
     for spec, result in best[2]:
-        selected = {name: one.selected for name, one in result.importances.items()}
+        selected = {name: importance.selected for name, importance in result.importances.items()}
         for name, accuracy in score_on_test(data, spec, selected).items():
             found.setdefault(name, []).append(accuracy)
     return best[1], found

@@ -149,9 +149,9 @@ def row_of(case: SchedulerCase, trials: Sequence[Ended], *, began: float, worker
     counted = [trial for trial in trials if trial.told > ready]
     end = counted[-1].told
     used = sum(
-        case.trial_seconds * max(0.0, min(one.ended, end) - max(one.began, ready)) / (one.ended - one.began)
-        for one in trials
-        if one.ended > ready and case.trial_seconds > 0
+        case.trial_seconds * max(0.0, min(trial.ended, end) - max(trial.began, ready)) / (trial.ended - trial.began)
+        for trial in trials
+        if trial.ended > ready and case.trial_seconds > 0
     )
     time_there = workers * (end - ready)
     several = min(HUNDRED, len(counted) // 2)

@@ -97,7 +97,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     accuracy["within"] = within.astype("boolean").where(known & accuracy["low"].notna())
     reached = accuracy["mean"] >= bound(accuracy["paper_mean"], accuracy["paper_std"])
     accuracy["reached"] = reached.astype("boolean").where(known)
-    there = set(accuracy["dataset"])
+    studied = set(accuracy["dataset"])
     others = scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]
     few = others[(others["k"] == others["k"].min()) & (others["k"] < others["dataset"].map(paper_k).astype(float))]
     return PaperComparison(
@@ -109,7 +109,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
         rivals=beside_rivals(at_k),
         over_k=_over_k(others),
         coverage=_coverage(scores),
-        missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
+        missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in studied),
     )
 
 

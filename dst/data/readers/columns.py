@@ -214,7 +214,7 @@ def _features(
     plain = _plain(frame, categorical)
     numeric = frame.loc[:, plain]
     kind = max(
-        (float_type(dtype) for dtype in numeric.dtypes), key=lambda one: np.dtype(one).itemsize, default=np.float32
+        (float_type(dtype) for dtype in numeric.dtypes), key=lambda dtype: np.dtype(dtype).itemsize, default=np.float32
     )
     x = numeric.to_numpy(dtype=kind, na_value=np.nan)
     if all(plain):

@@ -92,7 +92,7 @@ def _shape(body: str) -> str:
 @lru_cache(maxsize=4096)
 def _conventions(shape: str, given: Convention) -> frozenset[Convention]:
     """The conventions in which a shape is a number."""
-    return frozenset(one for one in (given, *CONVENTIONS) if _pattern(one).fullmatch(shape))
+    return frozenset(convention for convention in (given, *CONVENTIONS) if _pattern(convention).fullmatch(shape))
 
 
 def common_conventions(numerals: Sequence[Numeral]) -> list[Convention]:
