@@ -133,7 +133,7 @@ def make_splits(dataset: Dataset, kind: str, *, seed: int, test_seed: int, count
 
 
 def default_count(dataset: Dataset, kind: str) -> int:
-    """How many splits a trial's objective is the mean of: 5 below 500 rows, else 1.
+    """The number of splits that a trial's objective is the mean of: 5 below 500 rows, else 1.
 
     But ``kfold`` always has 5, and ``paper`` and ``time`` have 1.
 

@@ -23,7 +23,7 @@ MAX_COLUMNS = 5_000_000
 
 
 def allowed_bytes(file_bytes: int) -> int:
-    """What a file of that size may take in memory: by its size, and at most half of what is free here."""
+    """The bytes that a file of that size may take in memory: by its size, and at most half of what is free here."""
     return min(max(ALWAYS_ALLOWED, LARGEST_RATIO * file_bytes), free_memory() // 2)
 
 

@@ -120,7 +120,7 @@ def _by_hand(entry: Entry, path: Path) -> str:
 
 
 def _fetched(entry: Entry, path: Path, status: Literal["fetched", "present"], url: str | None = None) -> Fetched:
-    """What is in place, checked; a FetchError if it is not the registry's, or cannot be read."""
+    """The file that is in place, checked; a FetchError if it is not the registry's, or cannot be read."""
     try:
         if entry.sha256 is None:
             _check_table(entry, path)
@@ -250,7 +250,7 @@ def _late(seconds: float) -> _TryAgainError:
 
 
 def _within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """What ``ask`` returns or raises, if it does so in time.
+    """Return or raise what ``ask`` does, if it does so in time.
 
     requests bounds each wait for a byte, not how many bytes of headers and redirections there are. A thread that is
     late is left behind: it holds a connection until the server ends it, and nothing else.

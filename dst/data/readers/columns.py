@@ -154,7 +154,7 @@ def to_groups(name: str, values: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
-    """When each row was taken: numbers as they are, dates (ISO 8601 where they are text) as seconds since 1970 UTC.
+    """The time of each row: numbers as they are, dates (ISO 8601 where they are text) as seconds since 1970 UTC.
 
     Raises:
         InputError: a row has no time, or one that is neither.
@@ -182,7 +182,7 @@ def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
 
 
 def _plain(frame: pd.DataFrame, categorical: frozenset[str]) -> list[bool]:
-    """Whether each column holds numbers and no categories."""
+    """Return whether each column holds numbers and no categories."""
     return [
         dtype.kind in "biuf" and not hasattr(dtype, "categories") and name not in categorical
         for name, dtype in frame.dtypes.items()

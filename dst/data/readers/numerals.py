@@ -106,12 +106,12 @@ def common_conventions(numerals: Sequence[Numeral]) -> list[Convention]:
 
 
 def is_padded(cell: str) -> bool:
-    """Whether a number begins with a 0 that it does not need, as codes do."""
+    """Return whether a number begins with a 0 that it does not need, as codes do."""
     return _PADDED.fullmatch(cell) is not None
 
 
 def is_canonical(cell: str) -> bool:
-    """Whether a number is written as programs write it, so that another spelling of it is not to be expected."""
+    """Return whether a number is written as programs write it, so that no other spelling is to be expected."""
     return _CANONICAL.fullmatch(cell) is not None
 
 

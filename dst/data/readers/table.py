@@ -139,7 +139,7 @@ class Roles:
 
     @property
     def convention(self) -> Convention:
-        """How numbers in text are written."""
+        """The convention of numbers in text."""
         return self.decimal, self.thousands
 
     @property
@@ -149,7 +149,7 @@ class Roles:
 
     @property
     def of_columns(self) -> tuple[str, ...]:
-        """What was named that is there in tables of named columns only, ``drop`` apart."""
+        """Options that were named and exist for tables of named columns only, ``drop`` apart."""
         given = {key: getattr(self, key) for key in ReadOptions.__annotations__ if key != "drop"}
         plain = Roles()
         return tuple(key for key, value in given.items() if value != getattr(plain, key))
@@ -236,7 +236,7 @@ def infinite_columns(x: TableMatrix) -> npt.NDArray[np.int64]:
 
 
 def missing_counts(x: TableMatrix) -> npt.NDArray[np.int64]:
-    """How many values of each column are missing, int64 ``(n_features,)``."""
+    """The number of missing values of each column, int64 ``(n_features,)``."""
     if isinstance(x, np.ndarray):
         with np.errstate(invalid="ignore"):
             suspects = np.flatnonzero(np.isnan(x.sum(axis=0, dtype=np.float64)))

@@ -276,7 +276,7 @@ def _what_is_written(decimal: str, thousands: str | None) -> str:
 
 
 def _may_be_thousands(words: Sequence[str]) -> bool:
-    """Whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
+    """Return whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
     if not any("." in word for word in words):
         return False
     with_points = (",", ".")
