@@ -1,4 +1,4 @@
-"""What goes wrong: a call that cannot be right, or a training that leaves the numbers."""
+"""Errors: a call that cannot be right, a file that is not there, a training that diverges; and the words for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def shortened(text: str, longest: int, gap: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text on one line, with line breaks and other control characters as escapes."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 class InputError(ValueError):

@@ -1,4 +1,4 @@
-"""What of a machine this process may use, and what a trial takes of it.
+"""Resources: what this process may use of a machine, and what a trial takes of it.
 
 ``taskset``, Slurm, ``docker run --cpuset-cpus`` bind a process to some cores; ``docker run --cpus``, Kubernetes and
 systemd bound the time that a control group gets, and its memory. The machine itself has more of all that.

@@ -1,4 +1,4 @@
-"""What a ranking is worth: how well a classifier does that sees the top K columns only."""
+"""Scoring of a ranking: the accuracy of a classifier that sees the top K columns only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dst.errors import InputError, unknown_name
 
 @dataclass(frozen=True)
 class ScorerResult:
-    """How well a classifier does.
+    """Results of a classifier on judged rows.
 
     Attributes:
         accuracy: share of rows whose class is predicted.
@@ -32,10 +32,10 @@ class ScorerResult:
 
 def mean_result(results: Sequence[ScorerResult]) -> ScorerResult:
     """Return the mean of several results; of ``macro_auc`` where all have one, else None."""
-    areas = [one.macro_auc for one in results if one.macro_auc is not None]
+    areas = [result.macro_auc for result in results if result.macro_auc is not None]
     return ScorerResult(
-        accuracy=float(np.mean([one.accuracy for one in results])),
-        balanced_accuracy=float(np.mean([one.balanced_accuracy for one in results])),
+        accuracy=float(np.mean([result.accuracy for result in results])),
+        balanced_accuracy=float(np.mean([result.balanced_accuracy for result in results])),
         macro_auc=float(np.mean(areas)) if len(areas) == len(results) else None,
     )
 
@@ -76,8 +76,8 @@ def mean_scores(scores: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.flo
     Args:
         scores: each float64 ``(n_features,)``.
     """
-    totals = [float(np.abs(one).sum()) for one in scores]
-    shares = [one / total if total > 0 else one for one, total in zip(scores, totals, strict=True)]
+    totals = [float(np.abs(values).sum()) for values in scores]
+    shares = [values / total if total > 0 else values for values, total in zip(scores, totals, strict=True)]
     return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
 

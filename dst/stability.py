@@ -1,4 +1,4 @@
-"""How much selections of several trainings agree: one number for a list of subsets of the columns.
+"""Agreement of the selections of several trainings: one number for a list of subsets of the columns.
 
 Each takes ``selected``, bool ``(n_selections, n_features)``: which columns each training selected. All are 1 where
 every selection is the same; :func:`nogueira` and :func:`kuncheva` are 0 on average for random selections,

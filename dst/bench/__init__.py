@@ -1,4 +1,4 @@
-"""How long training steps, topology updates and attribution take, beside what else one could use, on this machine."""
+"""Measurements on this machine: training steps, topology updates and attribution, beside other ways to compute them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a measurement was made."""
+"""The machine that a measurement was made on, and the versions of its libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes the measured training step: the sparse engine and its peers, from the same network and minibatch.
+"""The ways to take the measured training step: the sparse engine and its peers, from the same network and minibatch.
 
 Each holds the parameters and the minibatch in the layout that suits it best; bringing them there is not timed.
 """

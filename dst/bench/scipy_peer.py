@@ -29,7 +29,7 @@ class ScipySparse:
     connections, or, in denser layers, read from dense products of blocks of rows; memory stays bounded either way.
 
     Attributes:
-        layers: see :class:`ScipyLayer`.
+        layers: weights and biases, layer by layer.
     """
 
     def __init__(self, work: Workload) -> None:

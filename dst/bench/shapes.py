@@ -1,4 +1,4 @@
-"""What is measured: networks and minibatches of the sizes of four of the paper's datasets, with drawn numbers."""
+"""The measured networks and minibatches: sizes of four of the paper's datasets, with drawn numbers."""
 
 from __future__ import annotations
 

@@ -87,12 +87,14 @@ class TorchCSR:
     slower, and allocate each gradient anew. Indices are int32, as MKL has them, and activations feature-major.
 
     Attributes:
-        layers: see :class:`CSRLayer`.
+        layers: values of connections and biases with their gradients, layer by layer.
     """
 
     def __init__(self, work: Workload) -> None:
         self.layers = [CSRLayer(layer, inner=index > 0) for index, layer in enumerate(work.layers)]
-        self._optimizer = _fused_adam(itertools.chain.from_iterable((one.values, one.bias) for one in self.layers))
+        self._optimizer = _fused_adam(
+            itertools.chain.from_iterable((layer.values, layer.bias) for layer in self.layers)
+        )
         self._x, self._y = torch.from_numpy(work.x).T.contiguous(), torch.from_numpy(work.y)
         self._samples = torch.arange(len(work.y))
 

@@ -1,4 +1,4 @@
-"""From a table and what is known about it to a checked dataset."""
+"""Assembly of a checked dataset from a table and what is known about it."""
 
 from __future__ import annotations
 

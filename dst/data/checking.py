@@ -80,7 +80,7 @@ def _small_classes(labels: npt.NDArray[Any]) -> list[str]:
 
 
 def _feature_problems(table: Table) -> list[str]:
-    """What is odd about the features, though a study can run on them."""
+    """Oddities of the features with which a study can run."""
     if not table.feature_names:
         return []
     problems = []
@@ -99,7 +99,7 @@ def _feature_problems(table: Table) -> list[str]:
 
 
 def _constant(x: TableMatrix) -> npt.NDArray[np.bool_]:
-    """Whether the values that a column has are all the same."""
+    """Return whether the values that a column has are all the same."""
     if isinstance(x, np.ndarray):
         return np.asarray(np.nanmin(x, axis=0) == np.nanmax(x, axis=0))
     low, high = (np.asarray(side(axis=0, explicit=False).todense()).ravel() for side in (x.nanmin, x.nanmax))
@@ -107,7 +107,7 @@ def _constant(x: TableMatrix) -> npt.NDArray[np.bool_]:
 
 
 def _rows(x: TableMatrix) -> set[bytes]:
-    """What tells the rows apart."""
+    """Return a hash of each row, so that equal rows count once."""
     if isinstance(x, np.ndarray):
         return {hashlib.sha256(row + 0).digest() for row in x}  # + 0: -0.0 becomes 0.0
     x = x.copy()

@@ -1,4 +1,4 @@
-"""What is known of a dataset that has a name, and what holds for tables that have none."""
+"""Facts of a dataset that has a name, and the defaults of tables that have none."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Entry:
 
 
 def default_k(n_features: int) -> int:
-    """How many features to judge a ranking on where nobody named it: 100, or a quarter of the columns, rounded up."""
+    """The K of a table where none is named: 100, or a quarter of the columns, rounded up, where that is less."""
     return min(100, math.ceil(n_features / 4))
 
 
@@ -84,5 +84,5 @@ def default_batch_size(n_samples: int) -> int:
 
 
 def default_scaling(x: TableMatrix) -> Scaling:
-    """How columns are scaled where nobody says it: ``standard``, but ``maxabs`` where the table is to stay sparse."""
+    """The scaling of columns where none is named: ``standard``, but ``maxabs`` where the table is to stay sparse."""
     return "standard" if isinstance(x, np.ndarray) else "maxabs"

@@ -1,4 +1,4 @@
-"""What stands in for a missing number: policies that are fitted on some rows and applied to these and others."""
+"""Imputation of missing numbers: policies that are fitted on some rows and applied to these and others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets out of what a program already holds: a pandas DataFrame, or arrays."""
+"""Datasets from what a program already holds: a pandas DataFrame, or arrays."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_frame(
         frame: one column a feature and one with the labels; columns of words or pandas categories are categorical.
         target: the label column.
         name: what the dataset is called; letters, digits, ``_``, ``-`` and ``.`` only.
-        k: see ``load_dataset``, as the others.
+        k: how many columns a ranking is judged on; None: 100, at most a quarter of the columns.
         batch_size: rows in a training batch.
         group: the column that says which rows belong together; no feature.
         time: the column that says when each row was taken; no feature.
@@ -83,7 +83,7 @@ def from_arrays(
         y: one label a row, words or whole numbers; none may be masked.
         feature_names: one name a column; None: ``f0``, ``f1``, ... .
         name: what the dataset is called; letters, digits, ``_``, ``-`` and ``.`` only.
-        k: see ``load_dataset``, as ``batch_size``.
+        k: how many columns a ranking is judged on; None: 100, at most a quarter of the columns.
         batch_size: rows in a training batch.
         groups: one a row: which rows belong together.
         times: one a row: when it was taken, a number or a date.

@@ -1,4 +1,4 @@
-"""From a name or a path to a checked dataset."""
+"""Loading a checked dataset by its name or its path."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def load_dataset(
 
 
 def list_datasets(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
-    """What the registry knows, one dict a dataset, in the registry's order; no data is read.
+    """The registry, one dict a dataset, in the registry's order; no data is read.
 
     Args:
         data_dir: the folder of the registry's files; None: see ``data_folder``.
@@ -95,7 +95,7 @@ def list_datasets(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
 
 
 def path_name(path: Path) -> str:
-    """What a file's table is called: its name without its suffix, made safe to name folders."""
+    """The name of a file's table: the file's name without its suffix, made safe to name folders."""
     return safe_name(path.name[: -len(table_suffix(path) or "")])
 
 

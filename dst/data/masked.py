@@ -1,4 +1,4 @@
-"""NumPy's masked arrays: what is masked is missing, whatever lies under the mask."""
+"""NumPy's masked arrays: masked values are missing, whatever lies under the mask."""
 
 from __future__ import annotations
 

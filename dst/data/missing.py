@@ -43,7 +43,7 @@ Score = Callable[[Floats, Floats], Floats]
 
 @dataclass(frozen=True)
 class Removal:
-    """Which values are removed.
+    """The values that are removed.
 
     Attributes:
         rate: the share of the values that are there, in [0, 1).

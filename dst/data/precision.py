@@ -1,4 +1,4 @@
-"""Which floats hold a table: float32 where it loses nothing that scaling could show, else float64.
+"""The float type of a table: float32 where it loses nothing that scaling could show, else float64.
 
 Tables are read as float64 and rankers see scaled float32. A table in between may be rounded to float32, x -> f(x), for
 half of the memory, but only while that is lost in what scaling does anyway. Three things can go wrong:
@@ -62,7 +62,8 @@ def lost_by_division(x: TableMatrix) -> list[int]:
     That is all that the scaling ``maxabs``, which keeps zeros, does: values far from zero stay far from it.
 
     Args:
-        x: see :func:`narrowed`; a float32 table has lost nothing, and a dense one is shifted when it is scaled.
+        x: float32 or float64 ``(n_rows, n_columns)``, an array or a sparse CSR array. A float32 table has lost nothing,
+            and a dense one is shifted when it is scaled: for both the list is empty.
     """
     if isinstance(x, np.ndarray) or x.dtype == np.float32:
         return []

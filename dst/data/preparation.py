@@ -1,4 +1,4 @@
-"""From rows of a table to parts that a ranker takes: imputed, scaled, encoded by what the fitted rows hold alone.
+"""Preparation of rows for a ranker: imputed, scaled and encoded by what the fitted rows hold alone.
 
 Numbers are imputed, then scaled. Columns of zeros and ones follow them and stay as they are: the indicators of missing
 numbers, then the encodings of categories. ``Part.origin`` says which of the table's columns each comes from.
@@ -127,8 +127,9 @@ def encode(
         judged_x: other rows of the same columns.
         categorical: columns that hold category codes, rising.
         scaling: how numbers are scaled, a name in :data:`dst.data.scaling.SCALINGS`.
-        policy: see :func:`prepare`.
-        indicators: likewise.
+        policy: what stands in for a missing number, a name in :data:`dst.data.imputing.POLICIES`; None: none may miss.
+        indicators: whether a column of zeros and ones is added for each column of numbers that ``fit_x`` does not hold
+            completely: 1 where the value is missing.
 
     Returns:
         Both tables, float32 and finite, the column that each encoded one comes from, int64, and how many of the first

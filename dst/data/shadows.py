@@ -1,4 +1,4 @@
-"""From scores of encoded columns to one score for each column of the table, less what no effect would give.
+"""Scores of a table's columns from the scores of their encodings, less what no effect would give.
 
 A column of categories reaches a ranker as a column of zeros and ones for each of its categories; a column of numbers
 with missing values may bring an indicator. Their scores cannot be summed (a random column of 200 categories would beat
@@ -55,7 +55,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which encoded column belongs to which column of the table, or to which shadow.
+    """The column of the table, or the shadow, that each encoded column belongs to.
 
     Attributes:
         n_features: columns of the table.
@@ -149,9 +149,9 @@ def with_shadows(
     shadowed = dataclasses.replace(
         columns,
         origin=np.concatenate(
-            [columns.origin, *(np.full(len(one), n_features + number) for number, one in enumerate(encoded))]
+            [columns.origin, *(np.full(len(encoding), n_features + number) for number, encoding in enumerate(encoded))]
         ),
-        share=np.concatenate([columns.share, *(columns.share[one] for one in encoded)]),
+        share=np.concatenate([columns.share, *(columns.share[encoding] for encoding in encoded)]),
         copied=copied,
     )
     return (
@@ -164,5 +164,5 @@ def with_shadows(
 def _with_copies(part: Part, encoded: list[Ints], origin: Ints, rng: np.random.Generator) -> Part:
     """Append the encoded columns of each column that is copied, in an order of rows of its own."""
     n_rows = len(part.y)
-    copies = [as_array(part.x[:, one])[rng.permutation(n_rows)] for one in encoded]
+    copies = [as_array(part.x[:, encoding])[rng.permutation(n_rows)] for encoding in encoded]
     return dataclasses.replace(part, x=beside([part.x, *copies]), origin=origin)

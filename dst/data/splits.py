@@ -1,4 +1,4 @@
-"""Which rows train, which choose and which are only opened at the end.
+"""Splits of a table: rows that train, rows that validate, and test rows that are opened at the end.
 
 A split's test rows depend on the table and ``test_seed`` alone, so every trial of a study has the same; its validation
 rows are drawn from the others by ``(seed, number of the split)``. Once the test rows are fixed, their labels influence
@@ -133,7 +133,7 @@ def make_splits(dataset: Dataset, kind: str, *, seed: int, test_seed: int, count
 
 
 def default_count(dataset: Dataset, kind: str) -> int:
-    """How many splits a trial's objective is the mean of: 5 below 500 rows, else 1.
+    """The number of splits that a trial's objective is the mean of: 5 below 500 rows, else 1.
 
     But ``kfold`` always has 5, and ``paper`` and ``time`` have 1.
 

@@ -1,4 +1,4 @@
-"""What one trial reads: the parts of its splits, and the hashes by which a record names them."""
+"""The data of one trial: the parts of its splits, and the hashes by which a record names them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dst.files.plain import make_plain
 
 @dataclass(frozen=True)
 class Design:
-    """How rows are split and prepared.
+    """Splits and preparation of a table's rows.
 
     Attributes:
         split: a name in :data:`dst.data.splits.SPLITS`.

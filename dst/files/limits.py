@@ -1,4 +1,4 @@
-"""How large a table may become in memory, known before any of it is allocated.
+"""Limits of a table's size in memory, checked before any of it is allocated.
 
 A few bytes can claim terabytes: a header that states a shape, an archive that unpacks to a thousand times its size. So
 readers compare what a file claims with these limits before they believe it, and count what they unpack.
@@ -23,7 +23,7 @@ MAX_COLUMNS = 5_000_000
 
 
 def allowed_bytes(file_bytes: int) -> int:
-    """What a file of that size may take in memory: by its size, and at most half of what is free here."""
+    """The bytes that a file of that size may take in memory: by its size, and at most half of what is free here."""
     return min(max(ALWAYS_ALLOWED, LARGEST_RATIO * file_bytes), free_memory() // 2)
 
 

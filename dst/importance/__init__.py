@@ -1,1 +1,1 @@
-"""How much a trained network uses each input."""
+"""Importance: measures of how much a trained network uses each input."""

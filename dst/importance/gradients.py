@@ -62,7 +62,7 @@ class SparseBackward:
             self._activations.append(y)
             x = y
         x[:, n_rows:] = 0  # so that nothing comes back through the padding
-        self._deltas = [linear.aligned(one.shape) for one in self._activations]
+        self._deltas = [linear.aligned(activation.shape) for activation in self._activations]
         live = [np.ones(n_features, np.bool_), *map(attribution.live_rows, self._activations)]
         self._lists = [
             attribution.live_by_input(*_arrays(layer), live[index], live[index + 1])

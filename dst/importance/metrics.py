@@ -1,4 +1,4 @@
-"""How much a trained network uses each input feature: one function a metric.
+"""Importance metrics: measures of how much a trained network uses each input feature, one function a metric.
 
 Scores are float64 ``(n_features,)``, larger is more important; ``rows`` are float32 ``(n_rows, n_features)``. z_c is
 the logit (or output) c, b runs over rows. :mod:`dst.training.importance_history` follows them through a training.
@@ -72,7 +72,7 @@ def integrated_gradients(
 
     Args:
         model: the network.
-        rows: see above.
+        rows: float32 ``(n_rows, n_features)``, over which the mean is taken.
         steps: how many points the rule has.
         at: the points in [0, 1] themselves, instead.
     """

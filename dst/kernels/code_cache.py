@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept for the next process, also where an installation may not be written to."""
+"""The folder of compiled kernels for the next process, also where an installation may not be written to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every kernel of this package is compiled."""
+"""The compiler of every kernel of this package, and its settings."""
 
 from __future__ import annotations
 

@@ -196,9 +196,9 @@ def weight_gradient(
                     dvalues[at + 2] += before2
                     dvalues[at + 3] += before3
             for k in range(fours, last):
-                one = vsum(row_dot(gradient, row_load(x, np.intp(indices[k]) * batch + column, lanes)))
+                dot = vsum(row_dot(gradient, row_load(x, np.intp(indices[k]) * batch + column, lanes)))
                 at = np.intp(k) - offset
-                dvalues[at] = one if column == 0 else dvalues[at] + one
+                dvalues[at] = dot if column == 0 else dvalues[at] + dot
 
 
 @kernel
@@ -236,7 +236,7 @@ def both_gradients(
         scale: ``dx`` is multiplied by it: what dropout multiplied the values with that it kept, else 1.
         from_input: the first of the inputs.
         to_input: the one behind the last.
-        lanes: see :mod:`dst.kernels.rows`.
+        lanes: the type of a row of activations (:func:`dst.kernels.rows.lanes`).
     """
     batch = np.intp(x.shape[1])
     factor = np.float32(scale)
@@ -274,8 +274,8 @@ def both_gradients(
                 slot0 = np.uintp(slots[k])
                 gradient = row_load(dy, np.intp(outputs[k]) * batch + column, lanes)
                 total = row_fma(values[slot0], gradient, total)
-                one = vsum(row_dot(activation, gradient))
-                dvalues[slot0] = one if column == 0 else dvalues[slot0] + one
+                dot = vsum(row_dot(activation, gradient))
+                dvalues[slot0] = dot if column == 0 else dvalues[slot0] + dot
             total = row_fma(factor, total, row_splat(_ZERO, lanes))
             row_store(dx, at, row_where_positive(activation, total))
 

@@ -50,8 +50,8 @@ def _first(builder: Any, count: Any) -> Any:
 
 def splatted(builder: Any, value: Any) -> Any:
     """Emit a vector whose values all equal ``value``."""
-    one = builder.insert_element(ir.Constant(VECTOR_IR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    return _shuffled(builder, one, ir.Constant(VECTOR_IR, ir.Undefined), [0] * WIDTH)
+    first = builder.insert_element(ir.Constant(VECTOR_IR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return _shuffled(builder, first, ir.Constant(VECTOR_IR, ir.Undefined), [0] * WIDTH)
 
 
 def called(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -199,9 +199,9 @@ def vstore_sums(typingctx: Any, array: Any, offset: Any, a: Any, b: Any, c: Any,
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def folded(one: Any, other: Any, low: list[int], high: list[int]) -> Any:
+        def folded(first: Any, second: Any, low: list[int], high: list[int]) -> Any:
             both = [[*lanes, *(WIDTH + lane for lane in lanes)] for lanes in (low, high)]
-            return builder.fadd(_shuffled(builder, one, other, both[0]), _shuffled(builder, one, other, both[1]))
+            return builder.fadd(_shuffled(builder, first, second, both[0]), _shuffled(builder, first, second, both[1]))
 
         low, high = list(range(8)), list(range(8, 16))
         ab, cd = folded(args[2], args[3], low, high), folded(args[4], args[5], low, high)

@@ -49,7 +49,7 @@ def update_by_output(
         hyper: settings of the optimizer.
         from_output: the first of the outputs.
         to_output: the one behind the last.
-        lanes: see :mod:`dst.kernels.rows`.
+        lanes: the type of a row of activations (:func:`dst.kernels.rows.lanes`).
     """
     n_out = dy.shape[0]
     for panel_row in range(0, indptr.shape[0] - 1, n_out):

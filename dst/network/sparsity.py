@@ -1,4 +1,4 @@
-"""How a network's connections are shared out among its layers."""
+"""Distributions of a network's connections among its layers."""
 
 from __future__ import annotations
 

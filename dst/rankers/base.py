@@ -1,4 +1,4 @@
-"""The seam of the science: what a ranker takes and returns."""
+"""The contract of a ranker, the seam of the science: its arguments and its result."""
 
 from __future__ import annotations
 
@@ -58,7 +58,11 @@ class FeatureScores:
 
     def to_state(self) -> State:
         """Return what a checkpoint can hold."""
-        progress = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.name != "scores"}
+        progress = {
+            attribute.name: getattr(self, attribute.name)
+            for attribute in dataclasses.fields(self)
+            if attribute.name != "scores"
+        }
         return State(dict(self.scores), progress | {"curves": dataclasses.asdict(self.curves)})
 
     @classmethod
@@ -100,11 +104,11 @@ class Ranker(Protocol):
 
 
 class Epochs(Protocol):
-    """What goes epoch by epoch and can be saved between any two."""
+    """A ranking that goes epoch by epoch and can be saved between any two."""
 
     @property
     def done(self) -> bool:
-        """Whether it is over."""
+        """Whether no epoch is left."""
 
     def run_epoch(self) -> EpochReport:
         """Go on by an epoch."""
@@ -127,17 +131,17 @@ def run_to_the_end(epochs: Epochs, state: State | None, on_epoch: OnEpoch) -> No
         on_epoch(epochs.run_epoch())
 
 
-def same_settings(mine: Any, theirs: Mapping[str, Any]) -> None:
+def same_settings(settings: Any, saved: Mapping[str, Any]) -> None:
     """Refuse a state whose settings are others.
 
     Args:
-        mine: the ranker's settings, a dataclass.
-        theirs: as :func:`dataclasses.asdict` gave them when the state was taken; lists may stand for tuples.
+        settings: the ranker's settings, a dataclass.
+        saved: as :func:`dataclasses.asdict` gave them when the state was taken; lists may stand for tuples.
 
     Raises:
         ValueError: they differ.
     """
-    plain = [json.loads(json.dumps(one)) for one in (dataclasses.asdict(mine), theirs)]
+    plain = [json.loads(json.dumps(given)) for given in (dataclasses.asdict(settings), saved)]
     changed = sorted(key for key in plain[0].keys() | plain[1].keys() if plain[0].get(key) != plain[1].get(key))
     if changed:
         raise ValueError(f"the state is of a ranking with other settings: {', '.join(changed)} differ")

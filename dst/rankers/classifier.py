@@ -1,4 +1,4 @@
-"""How well a scikit-learn classifier that a ranker fitted does on the validation rows."""
+"""Loss and accuracy, on the validation rows, of a scikit-learn classifier that a ranker fitted."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def share_of_variance(numbers: Floats | None, ones: Floats, labels: Ints) -> flo
         basis = basis[:, sizes > sizes[0] * n * np.finfo(np.float64).eps] if sizes[0] > 0 else basis[:, :0]
         r = basis.shape[1]
         sums = (basis[labels == label].sum(axis=0) / math.sqrt((labels == label).sum()) for label in np.unique(labels))
-        trace = float(sum((one**2).sum() for one in sums))
+        trace = float(sum((block**2).sum() for block in sums))
     wide, s = max(r, c - 1), min(r, c - 1)
     if s == 0 or wide >= n - 1:  # constant, or no degree of freedom is left
         return 0.0

@@ -33,10 +33,10 @@ class LassoNetPath:
     """A path of penalties that is walked point by point and can be saved between any two.
 
     Args:
-        train: see :class:`dst.rankers.base.Ranker`, also for the others.
-        validation: -
-        config: -
-        rng: -
+        train: rows to fit on.
+        validation: rows that decide when to stop.
+        config: the ranker's settings.
+        rng: draws.
         state: where to go on from; None: from the network without a penalty.
 
     Raises:
@@ -149,7 +149,9 @@ class LassoNetPath:
                 super()._init_model(X, y)
                 if state is not None:
                     arrays = {key: value for key, value in state.arrays.items() if key.startswith("model.")}
-                    tensors = {key.removeprefix("model."): torch.from_numpy(one.copy()) for key, one in arrays.items()}
+                    tensors = {
+                        key.removeprefix("model."): torch.from_numpy(array.copy()) for key, array in arrays.items()
+                    }
                     self.model.load_state_dict(tensors)
 
         config = self._config
@@ -211,15 +213,15 @@ class LassoNetPath:
     def _load(self, state: State) -> None:
         progress = state.progress
         same_settings(self._config, {"device": "cpu", **progress["config"]})  # before there was a device
-        for name, mine in (
+        for name, array in (
             ("selected", self._selected),
             ("left_at", self._left_at),
             ("strength", self._strength),
         ):
-            theirs = state.arrays[name]
-            if theirs.shape != mine.shape:
-                raise ValueError(f"the state is of {theirs.size} columns, but there are {mine.size}")
-            mine[:] = theirs
+            saved = state.arrays[name]
+            if saved.shape != array.shape:
+                raise ValueError(f"the state is of {saved.size} columns, but there are {array.size}")
+            array[:] = saved
         self._passes = progress["passes"]
         self._started -= progress["seconds"]
         self._curves = Curves(**{name: list(values) for name, values in progress["curves"].items()})

@@ -45,8 +45,8 @@ def counted_information(values: Ints, labels: Ints) -> float:
     joint = np.zeros((values.max() + 1, labels.max() + 1))
     np.add.at(joint, (values, labels), 1 / len(labels))
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    there = joint > 0
-    return max(0.0, float((joint[there] * np.log(joint[there] / expected[there])).sum()))
+    present = joint > 0
+    return max(0.0, float((joint[present] * np.log(joint[present] / expected[present])).sum()))
 
 
 def corrected_information(values: Ints, labels: Ints) -> float:

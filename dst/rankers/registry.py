@@ -172,7 +172,9 @@ def used_settings(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         InputError: no such method.
     """
     taken = parameters(method)
-    defaults = {one.name: one.default for one in dataclasses.fields(RANKERS[method].config) if one.name in taken}
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(RANKERS[method].config) if field.name in taken
+    }
     used = {name: given.get(name, default) for name, default in defaults.items()}
     if RANKERS[method].is_network and not RANKERS[method].sparse:
         used["sparsity"] = 0.0

@@ -22,10 +22,10 @@ class NetworkRanking:
     """A ranking by a network that goes epoch by epoch and can be saved between any two.
 
     Args:
-        train: see :class:`dst.rankers.base.Ranker`, also for the others.
-        validation: -
-        config: -
-        rng: -
+        train: rows to fit on.
+        validation: rows that decide when to stop.
+        config: the ranker's settings.
+        rng: draws.
     """
 
     def __init__(self, train: Part, validation: Part, config: TrainingConfig, rng: np.random.Generator) -> None:

@@ -35,10 +35,10 @@ class StgRanking:
     equation 6; a gate of several inputs counts as the root of their number), one draw of the gates a step, by Adam.
 
     Args:
-        train: see :class:`dst.rankers.base.Ranker`, also for the others.
-        validation: -
-        config: -
-        rng: -
+        train: rows to fit on.
+        validation: rows that decide when to stop.
+        config: the ranker's settings.
+        rng: draws.
 
     Attributes:
         gates: one for each column of the table, whatever its encodings.
@@ -135,13 +135,13 @@ class StgRanking:
         """
         same_settings(self._config, state.progress["config"])
         for name, parameter in self._parameters.items():
-            theirs = state.arrays[f"parameter.{name}"]
-            if theirs.shape != tuple(parameter.shape):
+            saved = state.arrays[f"parameter.{name}"]
+            if saved.shape != tuple(parameter.shape):
                 raise ValueError(
-                    f"the state is of another shape: {name} is {theirs.shape}, not {tuple(parameter.shape)}"
+                    f"the state is of another shape: {name} is {saved.shape}, not {tuple(parameter.shape)}"
                 )
             with torch.no_grad():
-                parameter.copy_(torch.from_numpy(theirs))
+                parameter.copy_(torch.from_numpy(saved))
             self._optimizer.state[parameter] = {
                 key: torch.from_numpy(np.array(state.arrays[f"adam.{key}.{name}"]))
                 for key in ("step", "exp_avg", "exp_avg_sq")

@@ -28,7 +28,7 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ColumnRule:
-    """How a metric's scores of encoded columns become scores of columns.
+    """The way from a metric's scores of encoded columns to scores of columns.
 
     Attributes:
         pooling: a name in :data:`dst.data.shadows.POOLINGS`.
@@ -82,7 +82,7 @@ def rank_whole_columns(
 
     Args:
         method: a name in :data:`dst.rankers.RANKERS`.
-        train: see :class:`dst.rankers.base.Ranker`, as ``validation``, ``config``, ``rng`` and ``state``.
+        train: rows to fit on.
         validation: rows that decide when to stop.
         config: the ranker's settings.
         rng: draws; on a table without encodings the ranker alone draws from it.

@@ -1,4 +1,4 @@
-"""What a selector trains on: targets as a loss takes them, and rows held out to decide when to stop."""
+"""Training data of a selector: targets as a loss takes them, and rows held out to decide when to stop."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def make_parts(
 
     Args:
         x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
-        target: of the same rows.
+        target: what the loss compares the network's outputs with, for the same rows.
         rng: draws.
         repeats: how many draws.
         categorical: columns of category codes, rising.

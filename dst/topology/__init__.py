@@ -1,1 +1,1 @@
-"""Moving connections: which are dropped, which grow, how many, when."""
+"""Topology updates: connections that drop, connections that grow, how many, and when."""

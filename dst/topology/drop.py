@@ -1,4 +1,4 @@
-"""Drop rules: which connections go."""
+"""Drop rules: scores of connections, of which the smallest drop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grow rules: where as many connections come as went."""
+"""Grow rules: free places for as many connections as dropped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dst.topology.update import Update
 
 @dataclass(frozen=True)
 class Growth:
-    """Where connections grow.
+    """The places at which connections grow.
 
     Attributes:
         places: ascending free places of the layer (:mod:`dst.kernels.connections`), int64 ``(count,)``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Method:
-    """How a network's connections are chosen and moved.
+    """The rules by which a network's connections are chosen and moved.
 
     Attributes:
         sparse: whether layers store connections only; a method that is not sparse is an ordinary dense network.

@@ -1,4 +1,4 @@
-"""How large a share of a layer's connections moves in a topology update, over the course of training."""
+"""Schedules: the share of a layer's connections that moves in a topology update, over the course of training."""
 
 from __future__ import annotations
 

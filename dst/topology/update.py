@@ -1,4 +1,4 @@
-"""What the rules of a topology update see of a layer."""
+"""The state of a layer that the rules of a topology update see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dst.network.layers import SparseLinear
 
 @dataclass(frozen=True)
 class Update:
-    """What the rules of a topology update see of a layer, before anything moves.
+    """A layer as the rules of a topology update see it, before anything moves.
 
     Attributes:
         layer: the layer.

@@ -87,9 +87,9 @@ class HeldOut:
     """The validation rows: gathered once, or a chunk at a time where the table is sparse and dense rows would not fit.
 
     Args:
-        part: see :class:`Batches`.
-        loss: likewise.
-        engine: evaluates.
+        part: validation rows; their ``y`` holds class codes, or float32 targets for ``squared_error``.
+        loss: a name in :data:`LOSSES`.
+        engine: computes the loss and the accuracy.
     """
 
     def __init__(self, part: Part, loss: str, engine: Engine) -> None:

@@ -33,7 +33,7 @@ SAMPLINGS = ("per_epoch", "per_step")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is built and trained; the defaults are the paper's.
+    """Settings of a network and its training; the defaults are the paper's.
 
     Attributes:
         method: a name in :data:`dst.topology.methods.METHODS`.

@@ -10,7 +10,7 @@ from dst.files.checkpoint import State
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an ``on_epoch`` callback of any ranker that goes epoch by epoch sees.
+    """The argument of an ``on_epoch`` callback, of any ranker that goes epoch by epoch.
 
     Attributes:
         epoch: 1 for the first.

@@ -77,7 +77,7 @@ class ImportanceHistory:
     def state_dict(self) -> State:
         """Return the sums, and where the generator of rows is."""
         kinds = self._kinds().items()
-        arrays = {f"{kind}.{name}": one.copy() for kind, sums in kinds for name, one in sums.items()}
+        arrays = {f"{kind}.{name}": total.copy() for kind, sums in kinds for name, total in sums.items()}
         return State(
             arrays, {"to_rows": self._to_rows.bit_generator.state, "to_metrics": self._to_metrics.bit_generator.state}
         )
@@ -88,16 +88,16 @@ class ImportanceHistory:
         Raises:
             ValueError: the state is of other metrics or another number of features.
         """
-        mine = {f"{kind}.{name}" for kind, sums in self._kinds().items() for name in sums}
-        if state.arrays.keys() != mine:
-            rule = f"the state must hold {', '.join(sorted(mine))}"
+        names = {f"{kind}.{name}" for kind, sums in self._kinds().items() for name in sums}
+        if state.arrays.keys() != names:
+            rule = f"the state must hold {', '.join(sorted(names))}"
             raise ValueError(f"{rule}, it holds {', '.join(sorted(state.arrays))}")
         for kind, sums in self._kinds().items():
-            for name, one in sums.items():
-                theirs = state.arrays[f"{kind}.{name}"]
-                if theirs.shape != one.shape:
-                    raise ValueError(f"the state is of {theirs.size} features, but there are {one.size}")
-                one[:] = theirs
+            for name, total in sums.items():
+                saved = state.arrays[f"{kind}.{name}"]
+                if saved.shape != total.shape:
+                    raise ValueError(f"the state is of {saved.size} features, but there are {total.size}")
+                total[:] = saved
         self._to_rows.bit_generator.state = state.progress["to_rows"]
         self._to_metrics.bit_generator.state = state.progress["to_metrics"]
 

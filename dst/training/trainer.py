@@ -255,9 +255,11 @@ class Trainer:
         """
         progress = state.progress
         # Through JSON, so that a state that was saved (tuples become lists) compares equal.
-        mine, theirs = (json.loads(json.dumps(one)) for one in (dataclasses.asdict(self._config), progress["config"]))
-        if mine != theirs:
-            changed = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+        own, saved = (
+            json.loads(json.dumps(settings)) for settings in (dataclasses.asdict(self._config), progress["config"])
+        )
+        if own != saved:
+            changed = sorted(key for key in own.keys() | saved.keys() if own.get(key) != saved.get(key))
             raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
 
         def tensors(prefix: str) -> dict[str, torch.Tensor]:
@@ -342,12 +344,13 @@ def fit(
     """Train a network and return it as it was at its lowest validation loss.
 
     Args:
-        train: see :class:`Trainer`, also for the next three and the last.
-        validation: -
-        config: -
-        rng: -
+        train: rows to train on.
+        validation: rows that decide when to stop.
+        config: the network and its training.
+        rng: draws the network, the order of rows, grown connections and noise.
         on_epoch: called at the end of every epoch; what it raises ends the training.
-        input_importance: -
+        input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
+            importance; None while it is not known.
 
     Raises:
         DivergedError: a loss or a weight is not finite.

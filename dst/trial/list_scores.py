@@ -1,4 +1,4 @@
-"""What a list of columns is worth that is given, rather than ranked by the trial under whose design it is judged."""
+"""Scores of a given list of columns, on the splits of a trial that did not rank it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dst.trial.spec import TrialSpec
 
 @dataclass(frozen=True)
 class ListResult:
-    """How well the scorer does on the first columns of a list, by K.
+    """Results of the scorer on the first columns of a list, by K.
 
     Attributes:
         validation: fitted on training rows, judged on validation rows; the mean over inner splits.

@@ -1,4 +1,4 @@
-"""How far a trial has come: what its finished inner splits gave, and the state of the one that runs."""
+"""Progress of a trial: the results of its finished inner splits, and the state of the one that runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dst.trial.spec import TrialSpec
 
 
 class TrialProgress:
-    """What a trial gathers, inner split after inner split.
+    """Results that a trial gathers, inner split after inner split.
 
     Args:
         identity: plain data that decides the trial's result; a state of any other is refused.

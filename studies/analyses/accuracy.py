@@ -9,7 +9,7 @@ loss over the seeds is lowest; test rows are opened for that one only.
 The reference is the better of the paper's two SET means. The bound that the better of ours is held to is that mean less
 one of its standard deviations, as ``reached`` has it on the results page. Both come from the packaged copy of table 6
 (:func:`studies.compare.reference.paper_accuracy`). What a run gave is committed as ``results/accuracy/accuracy.csv``
-(``--out`` writes it); the README's table is :func:`readme_table` of it.
+(``--out`` writes it); the table of ``dst/README.md`` is :func:`readme_table` of it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def accuracies(
         raise ValueError("at least one value of L2 must be given")
     found: dict[str, list[float]] = {}
     for spec, result in best[2]:
-        selected = {name: one.selected for name, one in result.importances.items()}
+        selected = {name: importance.selected for name, importance in result.importances.items()}
         for name, accuracy in score_on_test(data, spec, selected).items():
             found.setdefault(name, []).append(accuracy)
     return best[1], found
@@ -101,13 +101,13 @@ def measured(dataset: str, seeds: int, l2_values: Sequence[float]) -> dict[str, 
 
 
 def committed() -> pd.DataFrame:
-    """Return what the README shows: the rows of :func:`measured` of the run that is committed."""
+    """Return what ``dst/README.md`` shows: the rows of :func:`measured` of the run that is committed."""
     with resources.files("studies").joinpath("results", "accuracy", "accuracy.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
 def readme_table(table: pd.DataFrame) -> str:
-    """Return rows of :func:`measured` as the README has them, in Markdown."""
+    """Return rows of :func:`measured` as ``dst/README.md`` has them, in Markdown."""
     head = ["dataset", "sparsity", "neuron strength", "neuron attribution", "paper, better of the two", "at least", ""]
     lines = [head, ["---"] * len(head)]
     for row in table.to_dict("records"):

@@ -1,4 +1,4 @@
-"""How steady neuron attribution is, over sparsity and depth: ``python -m studies.analyses.attribution_stability``.
+"""Stability of neuron attribution over sparsity and depth: ``python -m studies.analyses.attribution_stability``.
 
 Networks are trained by SET (dense ones at sparsity 0) and neuron attribution is taken after each epoch on the same
 rows. A row of the table is a dataset, a depth and a sparsity; it says how much attribution changes between neighbouring
@@ -51,7 +51,7 @@ def between_epochs(attributions: Sequence[Scores], k: int, seed: int = 0) -> dic
         ``epoch_overlap``, the share of the first k columns that both have.
     """
     pairs = list(itertools.pairwise(attributions))
-    tops = [_top(one, k, seed) for one in attributions]
+    tops = [_top(scores, k, seed) for scores in attributions]
     return {
         "epoch_change": float(np.mean([np.abs(after - before).sum() / before.sum() for before, after in pairs])),
         "epoch_spearman": float(np.mean([_spearman(*pair) for pair in pairs])),
@@ -72,9 +72,9 @@ def between_seeds(sums: Sequence[Scores], k: int) -> dict[str, float]:
         deviation over mean, each training's values divided by their sum; ``seed_stability``, Nogueira's, of the first k
         columns.
     """
-    shares = np.stack([one / one.sum() for one in sums])
+    shares = np.stack([scores / scores.sum() for scores in sums])
     means = shares.mean(axis=0)
-    tops = [_top(one, k, seed) for seed, one in enumerate(sums)]
+    tops = [_top(scores, k, seed) for seed, scores in enumerate(sums)]
     return {
         "seed_spearman": float(np.mean([_spearman(*pair) for pair in itertools.combinations(sums, 2)])),
         "seed_variation": float((shares.std(axis=0, ddof=1)[means > 0] / means[means > 0]).mean()),
@@ -112,9 +112,9 @@ def measure(name: str, sparsity: float, depth: int, *, seeds: int, epochs: int) 
         "sparsity": sparsity,
         "k": data.k,
         "seeds": seeds,
-        "epochs": float(np.mean([len(one) for one in by_seed])),
-        **{key: float(np.mean([one[key] for one in steps])) for key in steps[0]},
-        **between_seeds([np.sum(one, axis=0) for one in by_seed], data.k),
+        "epochs": float(np.mean([len(epochs_of) for epochs_of in by_seed])),
+        **{key: float(np.mean([changes[key] for changes in steps])) for key in steps[0]},
+        **between_seeds([np.sum(epochs_of, axis=0) for epochs_of in by_seed], data.k),
     }
 
 
@@ -130,10 +130,10 @@ def _attributions(train: Part, validation: Part, config: TrainingConfig, seed: i
     return found[: max(2, result.best_epoch)]  # neighbours need two
 
 
-def _spearman(one: Scores, other: Scores) -> float:
+def _spearman(first: Scores, second: Scores) -> float:
     from scipy.stats import spearmanr
 
-    return float(spearmanr(one, other).statistic)
+    return float(spearmanr(first, second).statistic)
 
 
 def _top(scores: Scores, k: int, seed: int) -> set[int]:

@@ -1,4 +1,4 @@
-"""How well importances taken once an epoch agree with the paper's, taken at every step.
+"""Agreement of importances taken once an epoch with the paper's, taken at every step.
 
 ``python -m studies.analyses.importance_sampling`` trains SET on five real datasets, takes ``neuron_attribution`` and
 ``neuron_strength`` in both ways of one and the same training (``sampling: per_epoch`` and ``per_step``), sums both up

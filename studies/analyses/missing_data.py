@@ -1,4 +1,4 @@
-"""What the study ``missing_data`` found: its tables and its figure (``python -m studies.analyses.missing_data``).
+"""Tables and figure of the study ``missing_data``: ``python -m studies.analyses.missing_data``.
 
 With ``--study DIR`` the confirming trials of a finished study are gathered into ``trials.csv`` first. From that file
 alone come ``summary.csv`` (mean and standard deviation over seeds) and ``accuracy.png`` and ``.svg``.

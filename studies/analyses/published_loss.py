@@ -1,4 +1,4 @@
-"""What the loss of the paper's published code is worth: ``python -m studies.analyses.published_loss``.
+"""Accuracy under the loss of the paper's published code: ``python -m studies.analyses.published_loss``.
 
 That code (github.com/zahraatashgahi/Neuron-Attribution) takes a softmax over the rows of a minibatch before PyTorch's
 cross-entropy, which takes another over the classes. A row's outputs then depend on which rows share its batch, so that

@@ -220,14 +220,14 @@ def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     ours = accuracy[accuracy["method"] == "set"]
     rows = []
     for dataset, here in rivals.groupby("dataset", sort=False):
-        mine = ours[ours["dataset"] == dataset].sort_values("importance").to_dict("records")
-        means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['mean'])}" for row in mine)
+        set_rows = ours[ours["dataset"] == dataset].sort_values("importance").to_dict("records")
+        means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['mean'])}" for row in set_rows)
         ahead = here.groupby("rival").filter(lambda pairs: (pairs["high"] < 0).all()).drop_duplicates("rival")
         names = [
             f"{_short(row['rival'])} {_percent(row['rival_mean'])} ({_seconds(row['rival_seconds'])})"
             for row in ahead.sort_values("rival_mean", ascending=False, kind="stable").to_dict("records")
         ]
-        rows.append([str(dataset), f"{means} ({_seconds(mine[0]['seconds'])})", ", ".join(names) or "none"])
+        rows.append([str(dataset), f"{means} ({_seconds(set_rows[0]['seconds'])})", ", ".join(names) or "none"])
     return _markdown(["", "SET", "ahead of both"], rows)
 
 

@@ -1,4 +1,4 @@
-"""What weight decay is worth: ``python -m studies.analyses.weight_decay``.
+"""Accuracy over the strength of weight decay: ``python -m studies.analyses.weight_decay``.
 
 The paper's published code takes a softmax over the rows of a minibatch before the cross-entropy (see
 :mod:`studies.analyses.published_loss`). At initialisation that divides gradients by about the rows of a batch, so that

@@ -1,1 +1,1 @@
-"""A study beside stock tools, and what its machinery costs."""
+"""Measurements of whole studies: beside stock tools, and the cost of the machinery alone."""

@@ -41,8 +41,8 @@ def plan_of(kind: type[Plan], spec: StudySpec, data: StudyData) -> Iterator[Plan
     """
     space = search_space(spec)
     points = grid_points(spec, space)
-    with tempfile.TemporaryDirectory(prefix="dst-bench-") as there, quiet_optuna():
-        folder = StudyFolder(Path(there)).create()
+    with tempfile.TemporaryDirectory(prefix="dst-bench-") as directory, quiet_optuna():
+        folder = StudyFolder(Path(directory)).create()
         storage = open_storage(folder.storage)
 
         try:

@@ -1,4 +1,4 @@
-"""What the machinery costs beside the trials: a study of trials that only pass the time, on real workers.
+"""The cost of the machinery beside the trials: a study of trials that only pass the time, on real workers.
 
 Everything but the trials is what a study runs: the plan, the ledger on SQLite, sampler and pruner, records on disk, Ray
 Tune.
@@ -73,7 +73,7 @@ _SPACE = {
 
 @dataclass(frozen=True)
 class SchedulerRow:
-    """What came out. A worker's time goes on from the end of its first trial to the end of the search.
+    """The result of a measurement. A worker's time goes on from the end of its first trial to the end of the search.
 
     Attributes:
         trial_seconds: of the case.
@@ -150,9 +150,9 @@ def row_of(case: SchedulerCase, trials: Sequence[Ended], *, began: float, worker
     counted = [trial for trial in trials if trial.told > ready]
     end = counted[-1].told
     used = sum(
-        case.trial_seconds * max(0.0, min(one.ended, end) - max(one.began, ready)) / (one.ended - one.began)
-        for one in trials
-        if one.ended > ready and case.trial_seconds > 0
+        case.trial_seconds * max(0.0, min(trial.ended, end) - max(trial.began, ready)) / (trial.ended - trial.began)
+        for trial in trials
+        if trial.ended > ready and case.trial_seconds > 0
     )
     time_there = workers * (end - ready)
     several = min(HUNDRED, len(counted) // 2)

@@ -1,4 +1,4 @@
-"""What a worker does with a job of a study the stock way; a module of its own, so that it imports little."""
+"""The work function of a study the stock way; a module of its own, so that it imports little."""
 
 from __future__ import annotations
 

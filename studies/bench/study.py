@@ -122,7 +122,7 @@ def study_rows(
             raise InputError(unknown_name("study", name, STUDIES))
     for name in names:
         spec = _without_stops(STUDIES[name](), trials)
-        available = {one["name"] for one in list_datasets() if one["available"]}
+        available = {dataset["name"] for dataset in list_datasets() if dataset["available"]}
         if missing := [use.path for use in spec.datasets if use.path not in available]:
             left_out(f"{name} is left out: {', '.join(missing)} is not there (see dst datasets fetch)")
         else:
@@ -168,7 +168,7 @@ def _measured(name: str, spec: StudySpec, data: StudyData, workers: int) -> Stud
     with plan_of(_Noted, spec, data) as plan:
         run_jobs(plan, run_job, data, shared_bytes=data.n_bytes, workers=workers, on_tick=look_at(plan))
         ours_s = time.monotonic() - began
-        failed = sum(one.failed for one in plan.progress())
+        failed = sum(dataset.failed for dataset in plan.progress())
     if failed:
         raise RuntimeError(f"{failed} trials of {name} failed: a study without failures is what is compared")
     jobs = [stock_job(job) for job in plan.trials]

@@ -29,11 +29,13 @@ def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[floa
     if min(len(ours), len(theirs)) < 2:
         return math.nan, math.nan
     difference = float(np.mean(ours) - np.mean(theirs))
-    parts = [float(np.var(one, ddof=1)) / len(one) for one in (ours, theirs)]
+    parts = [float(np.var(sample, ddof=1)) / len(sample) for sample in (ours, theirs)]
     total = sum(parts)
     if total == 0:
         return difference, difference
     # Welch-Satterthwaite by shares of the total, whose squares do not underflow where variances are tiny.
-    freedom = 1 / sum((part / total) ** 2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
+    freedom = 1 / sum(
+        (part / total) ** 2 / (len(sample) - 1) for part, sample in zip(parts, (ours, theirs), strict=True)
+    )
     half = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
     return difference - half, difference + half

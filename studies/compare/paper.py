@@ -36,10 +36,11 @@ class PaperComparison:
         ranks: a row per method and importance metric: ``rank``, the mean over ``datasets`` of its rank by mean accuracy
             among all entries there (1 is best, equal ones share their mean rank), ``paper_rank`` and ``shared_rank``,
             the same among the entries that we and the paper have on those datasets.
-        pairs: see :func:`studies.compare.statistics.paired_differences`.
+        pairs: the paper's claims as paired differences over datasets
+            (:func:`studies.compare.statistics.paired_differences`).
         pairs_few: the same at the least K that was scored, over the paper's datasets but Madelon, which has one K only;
             empty where that is the paper's K.
-        rivals: see :func:`studies.compare.statistics.beside_rivals`.
+        rivals: SET beside each rival over datasets (:func:`studies.compare.statistics.beside_rivals`).
         over_k: a row per method, importance metric and K on the paper's datasets but Madelon that all networks have:
             ``datasets`` and the ``mean`` of their mean accuracies, of the entries that have them all too.
         coverage: a row per generated dataset, method and importance metric of figure 8: ``seeds``, ``coverage``,
@@ -96,7 +97,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
     accuracy["within"] = within.astype("boolean").where(known & accuracy["low"].notna())
     reached = accuracy["mean"] >= bound(accuracy["paper_mean"], accuracy["paper_std"])
     accuracy["reached"] = reached.astype("boolean").where(known)
-    there = set(accuracy["dataset"])
+    studied = set(accuracy["dataset"])
     others = scores[scores["dataset"].isin(set(published["dataset"]) - {"Madelon"})]
     few = others[(others["k"] == others["k"].min()) & (others["k"] < others["dataset"].map(paper_k).astype(float))]
     return PaperComparison(
@@ -108,7 +109,7 @@ def compare_with_paper(studies: Mapping[str, pd.DataFrame]) -> PaperComparison:
         rivals=beside_rivals(at_k),
         over_k=_over_k(others),
         coverage=_coverage(scores),
-        missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in there),
+        missing=tuple(name for name in dict.fromkeys(published["dataset"]) if name not in studied),
     )
 
 

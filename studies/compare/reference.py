@@ -90,9 +90,9 @@ def paper_rows() -> pd.DataFrame:
         entry = DATASETS[row["dataset"]]
         n_rows, n_features = entry.shape
         weights = n_features * 1000 + 1000 * 100 + 100 * entry.n_classes
-        there = entry.official_train_rows or n_rows - math.ceil(0.2 * n_rows)
+        development_rows = entry.official_train_rows or n_rows - math.ceil(0.2 * n_rows)
         implied = round(row["flops"] / training_flops(weights, 1, 200))
-        rows.append({"dataset": entry.name, "rows": there, "implied_rows": implied})
+        rows.append({"dataset": entry.name, "rows": development_rows, "implied_rows": implied})
     return pd.DataFrame(rows)
 
 

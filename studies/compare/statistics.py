@@ -1,4 +1,4 @@
-"""What accuracies over datasets say: mean ranks, and the paper's claims as paired differences."""
+"""Statistics of accuracies over datasets: mean ranks, and the paper's claims as paired differences."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def paired_differences(accuracy: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for family in (pairs[:claims], pairs[claims:]):
         tested: list[dict[str, Any]] = []
-        for one, other in family:
-            if one in entries and other in entries:
-                differences = (entries[one] - entries[other]).dropna().round(12).to_numpy()
+        for better, than in family:
+            if better in entries and than in entries:
+                differences = (entries[better] - entries[than]).dropna().round(12).to_numpy()
                 if len(differences) > 1:
-                    tested.append({"better": ", ".join(one), "than": ", ".join(other), **_over_datasets(differences)})
+                    tested.append({"better": ", ".join(better), "than": ", ".join(than), **_over_datasets(differences)})
         for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
             rows.append({**row, "p_holm": adjusted})
     return pd.DataFrame(rows, columns=_PAIR_COLUMNS)
@@ -160,15 +160,15 @@ def beside_rivals(scores: pd.DataFrame) -> pd.DataFrame:
         }
         ours = [entry for entry in entries if entry[0] == "set"]
         rivals = [entry for entry in entries if entry[0] not in NETWORKS]
-        for mine, rival in itertools.product(ours, rivals):
-            both = pd.concat({"set": entries[mine], "rival": entries[rival]}, axis="columns", join="inner")
+        for network, rival in itertools.product(ours, rivals):
+            both = pd.concat({"set": entries[network], "rival": entries[rival]}, axis="columns", join="inner")
             accuracy = both.xs("test_accuracy", axis="columns", level=1)
             differences = (accuracy["set"] - accuracy["rival"]).round(12)
             low, high = t_interval(differences.tolist())
             rows.append(
                 {
                     "dataset": dataset,
-                    "importance": mine[1],
+                    "importance": network[1],
                     "rival": ", ".join(rival),
                     "seeds": len(both),
                     "set_mean": accuracy["set"].mean(),

@@ -1,1 +1,1 @@
-"""What W&B gets of a study, and how it is sent."""
+"""Weights & Biases: the runs of a study, and sending them."""

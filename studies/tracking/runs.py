@@ -1,4 +1,4 @@
-"""What a tracker shall show of a study: one run per trial and one for the study, made from the records alone.
+"""The runs of a study in a tracker: one per trial and one for the study, made from the records alone.
 
 Everything here is a pure function of the records, so that a run that was sent can be told from one that was not, or not
 with its present content, by a digest. :mod:`studies.tracking.wandb` does the sending.

@@ -1,4 +1,4 @@
-"""Sending what W&B does not have yet of a study, as its spec or a command asks."""
+"""Sending to W&B the runs of a study that it does not have yet, as the spec or a command asks."""
 
 from __future__ import annotations
 

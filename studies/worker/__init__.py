@@ -1,1 +1,1 @@
-"""What a job of a study does in a worker."""
+"""The jobs of a study in a worker process."""

@@ -1,4 +1,4 @@
-"""What a trial reports on its way, for a pruner to compare: a loss, an accuracy, or a cheap look at its ranking."""
+"""Reports of a trial on its way, for a pruner to compare: a loss, an accuracy, or a cheap look at its ranking."""
 
 from __future__ import annotations
 

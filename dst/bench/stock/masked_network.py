@@ -129,14 +129,14 @@ class MaskedNetwork:
                 final = min(config.final_drop_fraction, config.drop_fraction)
                 schedule = SCHEDULES[config.schedule]
                 fraction = share(schedule, number, total, initial=config.drop_fraction, final=final)
-                for one in self.masked:
-                    one.move(fraction, config.grow, self._optimizer, self._to_draw)
-            for one in self.masked:
-                if one.weight.grad is not None:
-                    one.weight.grad.mul_(one.mask)
+                for layer in self.masked:
+                    layer.move(fraction, config.grow, self._optimizer, self._to_draw)
+            for layer in self.masked:
+                if layer.weight.grad is not None:
+                    layer.weight.grad.mul_(layer.mask)
             self._optimizer.step()
-            for one in self.masked:
-                one.weight.mul_(one.mask)
+            for layer in self.masked:
+                layer.weight.mul_(layer.mask)
 
     @torch.no_grad()
     def loss(self, x: torch.Tensor, y: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""What decides a stock trial: the settings of ours that it has, as plain values."""
+"""Settings of a stock trial: those of ours that it has, as plain values."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dst.errors import InputError
 
 @dataclass(frozen=True)
 class MaskedSettings:
-    """The network and its training; where not said otherwise, see :class:`dst.training.config.TrainingConfig`.
+    """The network and its training, in the words of :class:`dst.training.config.TrainingConfig`.
 
     Attributes:
         sparse: whether weights have masks.
         grow: ``random`` (SET), ``gradient`` (RigL), or None: connections never move.
-        sparsity: -
-        distribution: -
-        hidden: -
+        sparsity: share of weights that the masks set to zero, in [0, 1).
+        distribution: how connections are shared out among layers, a name in :data:`dst.network.sparsity.DISTRIBUTIONS`.
+        hidden: sizes of the hidden layers.
         lr: of Adam.
-        l2: -
-        epochs: -
-        patience: -
-        batch_size: -
-        update_interval: -
-        drop_fraction: -
-        final_drop_fraction: -
-        schedule: -
-        stop_fraction: -
+        l2: coefficient of the L2 penalty.
+        epochs: the most epochs that are trained.
+        patience: epochs without a new lowest validation loss after which training stops.
+        batch_size: rows in a minibatch.
+        update_interval: optimizer steps between topology updates.
+        drop_fraction: share of a layer's connections that moves in the first topology update.
+        final_drop_fraction: share that moves at the end of a schedule that falls.
+        schedule: how the share that moves falls, a name in :data:`dst.topology.schedules.SCHEDULES`.
+        stop_fraction: share of all optimizer steps after which connections stay where they are.
         attribution_rows: training rows on which gradients are taken once an epoch.
 
     Raises:
@@ -82,9 +82,9 @@ def masked_settings(config: Mapping[str, Any], *, sparse: bool, grow: str | None
 
     Args:
         config: the fields of a :class:`dst.training.config.TrainingConfig`.
-        sparse: of the method.
-        grow: of the method.
-        rows: on which attribution is sampled.
+        sparse: whether the method's weights have masks.
+        grow: the method's way to grow connections; None: they never move.
+        rows: training rows on which attribution is sampled.
 
     Raises:
         InputError: the masked network has no such optimizer, loss or dropout.

@@ -29,7 +29,7 @@ Scores = dict[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class StockEpoch:
-    """What the end of an epoch, or of the trial, has to say.
+    """Report at the end of an epoch, or of the trial.
 
     Attributes:
         epoch: of all inner splits, from 1; at the end how many there were.
@@ -84,7 +84,7 @@ def _l1(train: Part, validation: Part, c: float, seed: int) -> tuple[float, Scor
     model = OneVsRestClassifier(LogisticRegression(l1_ratio=1.0, C=c, solver="liblinear", random_state=seed))
     model.fit(train.x, train.y)
     loss = log_loss(validation.y, model.predict_proba(validation.x), labels=model.classes_)
-    coefficients = np.vstack([one.coef_ for one in model.estimators_])
+    coefficients = np.vstack([estimator.coef_ for estimator in model.estimators_])
     return float(loss), {"l1_coefficient": np.abs(coefficients).sum(axis=0).astype(np.float64)}
 
 
@@ -95,7 +95,7 @@ def _epochs(train: Part, validation: Part, config: MaskedSettings, seed: int) ->
     network = MaskedNetwork(x.shape[1], train.n_classes, config, to_draw)
     sample = x[torch.randperm(len(x), generator=to_draw)[: config.attribution_rows]]
     sums = {name: torch.zeros(x.shape[1], dtype=torch.float64) for name in ("neuron_strength", "neuron_attribution")}
-    at_best = {name: one.numpy().copy() for name, one in sums.items()}
+    at_best = {name: total.numpy().copy() for name, total in sums.items()}
     total = config.epochs * -(-len(x) // config.batch_size)
     steps = itertools.count(1)
     lowest, since = math.inf, 0
@@ -108,7 +108,7 @@ def _epochs(train: Part, validation: Part, config: MaskedSettings, seed: int) ->
         since += 1
         if loss < lowest:
             lowest, since = loss, 0
-            at_best = {name: one.numpy().copy() for name, one in sums.items()}
+            at_best = {name: total.numpy().copy() for name, total in sums.items()}
         yield loss, at_best
         if since >= config.patience:
             return

@@ -33,7 +33,7 @@ class FetchError(OSError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server.
+    """Bounds of the time to wait for a server.
 
     Attributes:
         connect: seconds until it answers the first time.
@@ -120,7 +120,7 @@ def _by_hand(entry: Entry, path: Path) -> str:
 
 
 def _fetched(entry: Entry, path: Path, status: Literal["fetched", "present"], url: str | None = None) -> Fetched:
-    """What is in place, checked; a FetchError if it is not the registry's, or cannot be read."""
+    """The file that is in place, checked; a FetchError if it is not the registry's, or cannot be read."""
     try:
         if entry.sha256 is None:
             _check_table(entry, path)
@@ -193,7 +193,7 @@ def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progres
 
 @dataclass(frozen=True)
 class _Download:
-    """What pooch calls to download a file, within the bounds of a patience."""
+    """The downloader that pooch calls for a file, within the bounds of a patience."""
 
     patience: Patience
     on_progress: OnProgress
@@ -250,7 +250,7 @@ def _late(seconds: float) -> _TryAgainError:
 
 
 def _within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """What ``ask`` returns or raises, if it does so in time.
+    """Return or raise what ``ask`` does, if it does so in time.
 
     requests bounds each wait for a byte, not how many bytes of headers and redirections there are. A thread that is
     late is left behind: it holds a connection until the server ends it, and nothing else.

@@ -1,4 +1,4 @@
-"""From named columns to a table: labels, groups and times apart, words as categories, numbers as they are."""
+"""Tables from named columns: labels, groups and times apart, words as categories, numbers as they are."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def to_groups(name: str, values: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
-    """When each row was taken: numbers as they are, dates (ISO 8601 where they are text) as seconds since 1970 UTC.
+    """The time of each row: numbers as they are, dates (ISO 8601 where they are text) as seconds since 1970 UTC.
 
     Raises:
         InputError: a row has no time, or one that is neither.
@@ -182,7 +182,7 @@ def to_times(name: str, values: pd.Series) -> npt.NDArray[np.float64]:
 
 
 def _plain(frame: pd.DataFrame, categorical: frozenset[str]) -> list[bool]:
-    """Whether each column holds numbers and no categories."""
+    """Return whether each column holds numbers and no categories."""
     return [
         dtype.kind in "biuf" and not hasattr(dtype, "categories") and name not in categorical
         for name, dtype in frame.dtypes.items()
@@ -214,7 +214,7 @@ def _features(
     plain = _plain(frame, categorical)
     numeric = frame.loc[:, plain]
     kind = max(
-        (float_type(dtype) for dtype in numeric.dtypes), key=lambda one: np.dtype(one).itemsize, default=np.float32
+        (float_type(dtype) for dtype in numeric.dtypes), key=lambda dtype: np.dtype(dtype).itemsize, default=np.float32
     )
     x = numeric.to_numpy(dtype=kind, na_value=np.nan)
     if all(plain):

@@ -1,4 +1,4 @@
-"""Dates: how they are told from words, and the numbers that stand for them."""
+"""Dates: telling them from words, and the numbers that stand for them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TIME = re.compile(rf"(?:{_CLOCK}(?: ?[ap]\.?m\.?)?|-?\d+ days?,? [+-]?{_CLOCK})
 
 
 def layout(cell: str) -> Layout | None:
-    """How a cell without spaces around it is a date or time, if it is one."""
+    """The layout in which a cell without spaces around it is a date or time, if it is one."""
     if not cell[:1].isalnum() and cell[:1] != "-":
         return None
     if found := _ISO.fullmatch(cell) or _COMPACT.fullmatch(cell):

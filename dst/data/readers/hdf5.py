@@ -76,7 +76,7 @@ def _vector(file: Any, name: str, size: int) -> npt.NDArray[Any]:
 
 
 def _strings(file: Any, name: str, references: npt.NDArray[Any], size: int) -> Iterator[str]:
-    """What the references of a cell array lead to."""
+    """The strings that the references of a cell array lead to."""
     import h5py
 
     for reference in references:

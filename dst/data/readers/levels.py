@@ -1,4 +1,4 @@
-"""How many categories a column may have."""
+"""The limit of a column's categories."""
 
 from __future__ import annotations
 

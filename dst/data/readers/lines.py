@@ -1,4 +1,4 @@
-"""The lines of a text file: what separates fields, which of them make the table, and what stands around it."""
+"""The lines of a text file: the separator of fields, the lines of the table, and the lines around it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIGNS = np.frombuffer(b"+-", dtype=np.uint8)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the table lies in a text file.
+    """The place of the table in a text file.
 
     Attributes:
         separator: what stands between fields.
@@ -168,7 +168,7 @@ class _Reader:
             )
 
     def finish(self) -> list[Note]:
-        """What was noticed, when there are no more lines."""
+        """Return notes on the lines, when there are no more."""
         notes = []
         if self._nameless_place is not None:
             raise InputError(f"every column needs a name, but column {self._nameless_place + 1} has none")
@@ -212,7 +212,7 @@ def _renamed(roles: Roles) -> Roles:
 
 
 def _other_separator(header: list[str], separator: str) -> str | None:
-    """What seems to separate the fields, if the one column that there is looks like several."""
+    """The likely separator of the fields, if the only column looks like several."""
     marks = (mark for mark in SEPARATORS if mark != separator and len(header) == 1 and mark in header[0])
     return next(marks, None)
 
@@ -230,7 +230,7 @@ def _with_separator(path: Path, roles: Roles, header: list[str], separator: str,
 
 
 def _look_at_bytes(path: Path) -> bool:
-    """Whether a field may begin with a 0 before another digit.
+    """Return whether a field may begin with a 0 before another digit.
 
     Raises:
         InputError: the file is UTF-16, or unpacks to more than a file of its size may.

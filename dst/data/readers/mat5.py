@@ -95,7 +95,7 @@ class _Cursor:
 
 @dataclass(frozen=True)
 class _Variable:
-    """What a variable's header says, and a cursor on what follows it."""
+    """The header of a variable, and a cursor on what follows it."""
 
     name: str
     kind: int
@@ -177,7 +177,7 @@ def _vector(found: _Variable) -> npt.NDArray[Any]:
 
 
 def _word(name: str, cell: _Variable) -> str:
-    """What a cell holds: a string, or a number as a string."""
+    """The content of a cell: a string, or a number as a string."""
     if cell.kind == _CHAR:
         rows = _rows_of_words(cell)
         if len(rows) <= 1:

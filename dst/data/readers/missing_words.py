@@ -1,4 +1,4 @@
-"""Which words mean that there is no value.
+"""Words that mean that there is no value.
 
 | words | among numbers or dates | among words |
 |---|---|---|
@@ -70,5 +70,5 @@ _PATTERN = re.compile(r"\.[a-z_]|#[^\W\d_][\w/ ]*[!?]", re.IGNORECASE)  # SAS's 
 
 
 def is_placeholder(word: str) -> bool:
-    """Whether a word among numbers is likely to say that there is no value."""
+    """Return whether a word among numbers is likely to say that there is no value."""
     return word in MISSING or word.casefold() in _PLACEHOLDERS or _PATTERN.fullmatch(word) is not None

@@ -1,4 +1,4 @@
-"""What a reader noticed about a table: what it refuses, and what it read though it may mean something else."""
+"""A reader's notes on a table: columns that are refused, and columns that may mean something else than was read."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refuse(notes: Sequence[Note]) -> None:
 
 
 def _remedy(note: Note) -> str:
-    """What to do about one column, with its name as a shell takes it."""
+    """The remedy for one column, with its name as a shell takes it."""
     if note.column is None or len(note.column) > _LONGEST:
         return note.remedy
     return re.sub(r"\bCOL\b", lambda _: shlex.quote(str(note.column)), note.remedy)

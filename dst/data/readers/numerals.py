@@ -92,7 +92,7 @@ def _shape(body: str) -> str:
 @lru_cache(maxsize=4096)
 def _conventions(shape: str, given: Convention) -> frozenset[Convention]:
     """The conventions in which a shape is a number."""
-    return frozenset(one for one in (given, *CONVENTIONS) if _pattern(one).fullmatch(shape))
+    return frozenset(convention for convention in (given, *CONVENTIONS) if _pattern(convention).fullmatch(shape))
 
 
 def common_conventions(numerals: Sequence[Numeral]) -> list[Convention]:
@@ -106,12 +106,12 @@ def common_conventions(numerals: Sequence[Numeral]) -> list[Convention]:
 
 
 def is_padded(cell: str) -> bool:
-    """Whether a number begins with a 0 that it does not need, as codes do."""
+    """Return whether a number begins with a 0 that it does not need, as codes do."""
     return _PADDED.fullmatch(cell) is not None
 
 
 def is_canonical(cell: str) -> bool:
-    """Whether a number is written as programs write it, so that another spelling of it is not to be expected."""
+    """Return whether a number is written as programs write it, so that no other spelling is to be expected."""
     return _CANONICAL.fullmatch(cell) is not None
 
 

@@ -78,7 +78,7 @@ def _nullable(kind: Any) -> Any:
 
 
 def _merges_decimals(column: Any) -> bool:
-    """Whether a column of decimals holds different whole numbers that are one as float64."""
+    """Return whether a column of decimals holds different whole numbers that are one as float64."""
     from pyarrow import compute
 
     if not _is_decimal(column.type):

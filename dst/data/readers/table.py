@@ -44,7 +44,7 @@ class Table:
 
 
 class ReadOptions(TypedDict, total=False):
-    """How the columns and cells of a table are read, as keywords of what reads one; all may be left out.
+    """Keywords that say how the columns and cells of a table are read; all may be left out.
 
     Attributes:
         drop: columns that are left out.
@@ -72,7 +72,7 @@ SEPARATORS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Roles:
-    """How a file is read: which columns are no plain features, and how cells are written.
+    """The reading of a file: columns that are no plain features, and how cells are written.
 
     Attributes:
         target: holds the labels; None: the format's own rule finds them.
@@ -139,7 +139,7 @@ class Roles:
 
     @property
     def convention(self) -> Convention:
-        """How numbers in text are written."""
+        """The convention of numbers in text."""
         return self.decimal, self.thousands
 
     @property
@@ -149,7 +149,7 @@ class Roles:
 
     @property
     def of_columns(self) -> tuple[str, ...]:
-        """What was named that is there in tables of named columns only, ``drop`` apart."""
+        """Options that were named and exist for tables of named columns only, ``drop`` apart."""
         given = {key: getattr(self, key) for key in ReadOptions.__annotations__ if key != "drop"}
         plain = Roles()
         return tuple(key for key, value in given.items() if value != getattr(plain, key))
@@ -236,7 +236,7 @@ def infinite_columns(x: TableMatrix) -> npt.NDArray[np.int64]:
 
 
 def missing_counts(x: TableMatrix) -> npt.NDArray[np.int64]:
-    """How many values of each column are missing, int64 ``(n_features,)``."""
+    """The number of missing values of each column, int64 ``(n_features,)``."""
     if isinstance(x, np.ndarray):
         with np.errstate(invalid="ignore"):
             suspects = np.flatnonzero(np.isnan(x.sum(axis=0, dtype=np.float64)))

@@ -1,4 +1,4 @@
-"""From columns as a file holds them to plain numbers and plain words, and what cannot be either as it is."""
+"""Columns of a file as plain numbers or plain words, and notes on those that cannot be either as they are."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _column(name: str, values: pd.Series, roles: Roles) -> Tidied:
 
     category = isinstance(values.dtype, pd.CategoricalDtype)
     if isinstance(values.dtype, pd.CategoricalDtype):
-        if name not in roles.dates and not all(isinstance(one, str) for one in values.dtype.categories):
+        if name not in roles.dates and not all(isinstance(category, str) for category in values.dtype.categories):
             return Tidied({name: values})  # categories that are no words
         values = values.astype(values.dtype.categories.dtype)
     if name in roles.dates:

@@ -16,7 +16,7 @@ _QUARTER = re.compile(r"\d{4}[ -]?Q[1-4]|Q[1-4][ /-]?\d{4}", re.IGNORECASE)
 
 
 def are_amounts(words: Sequence[str]) -> bool:
-    """Whether all words are numbers in hexadecimal digits, or with a limit, one common unit or a multiple each."""
+    """Return whether all words are hexadecimal numbers, or have a limit, one common unit or a multiple each."""
     if len(words) < 2:
         return False
     if all(map(_HEXADECIMAL.fullmatch, words)):
@@ -30,5 +30,5 @@ def are_amounts(words: Sequence[str]) -> bool:
 
 
 def are_quarters(words: Sequence[str]) -> bool:
-    """Whether all words are quarters of a year, such as 2024Q1."""
+    """Return whether all words are quarters of a year, such as 2024Q1."""
     return len(words) > 1 and all(map(_QUARTER.fullmatch, words))

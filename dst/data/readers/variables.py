@@ -1,4 +1,4 @@
-"""From the named variables of an archive to a table: a matrix, and a vector of labels."""
+"""Tables from the named variables of an archive: a matrix, and a vector of labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LABELS = ("Y", "y", "gnd", "target", "labels")
 
 
 def wanted_names(names: Iterable[str], roles: Roles, features: str | None = None) -> tuple[str, dict[str, str]]:
-    """Which variables to read.
+    """The names of the variables to read.
 
     Args:
         names: the variables that the archive holds.

@@ -61,7 +61,7 @@ def column_note(name: str, values: npt.NDArray[Any]) -> Note | None:
 
 
 def is_large(values: npt.NDArray[Any]) -> bool:
-    """Whether a column of numbers reaches whole numbers that a float may not be."""
+    """Return whether a column of numbers reaches whole numbers that a float may not be."""
     with np.errstate(invalid="ignore"):
         return bool((np.abs(values.astype(np.float64)) >= LARGEST).any())
 

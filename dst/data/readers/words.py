@@ -187,13 +187,17 @@ class Words:
     def _other_convention(self, numerals: dict[int, Numeral], others: dict[int, Numeral]) -> Note:
         """A note that says which options would read the numbers."""
         fitting = common_conventions(list(numerals.values()))
-        common = [one for place, one in enumerate(fitting) if one[1] not in {mark for _, mark in fitting[:place]}][:2]
+        common = [
+            (decimal, thousands)
+            for place, (decimal, thousands) in enumerate(fitting)
+            if thousands not in {mark for _, mark in fitting[:place]}
+        ][:2]
         example = self.words[next(iter(others))]
         if not common:
             says = f"column {self.name!r} holds numbers written in several ways: {self._shown(list(others))}"
             return Note("numbers written in several ways", says, "write them alike", self.name, example, refused=True)
-        kind = " or ".join(dict.fromkeys(_what_is_written(*one) for one in common))
-        options = " or ".join(_options(*one) for one in common)
+        kind = " or ".join(dict.fromkeys(_what_is_written(*convention) for convention in common))
+        options = " or ".join(_options(*convention) for convention in common)
         says = f"column {self.name!r} holds what look like numbers with {kind}: {self._shown(list(others))}"
         return Note(kind, says, f"{options} (if numbers)", self.name, example, refused=True)
 
@@ -272,7 +276,7 @@ def _what_is_written(decimal: str, thousands: str | None) -> str:
 
 
 def _may_be_thousands(words: Sequence[str]) -> bool:
-    """Whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
+    """Return whether plain numbers, such as 1.234 and 7, could also be written with points between thousands."""
     if not any("." in word for word in words):
         return False
     with_points = (",", ".")

@@ -1,1 +1,1 @@
-"""What takes training steps: compiled kernels on sparse layers, or torch on masked dense ones."""
+"""Engines that take training steps: compiled kernels on sparse layers, or torch on masked dense ones."""

@@ -1,4 +1,4 @@
-"""Which engine trains a network: the sparse one, or torch on masked dense matrices."""
+"""Choice of the engine that trains a network: the sparse one, or torch on masked dense matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes training steps, and the engine whose compiled kernels take them on sparse layers.
+"""The contract of an engine, and the engine whose compiled kernels take training steps on sparse layers.
 
 An engine is given a model and its optimizer settings, takes steps on feature-major minibatches and evaluates. The one
 for dense and masked layers is :class:`dst.training.engines.torch.TorchEngine`; :mod:`dst.training.engines.choice`
@@ -42,7 +42,7 @@ _WORTH_SHARING = 2**20
 
 @dataclass(frozen=True)
 class StepConfig:
-    """How an optimizer step is taken.
+    """Settings of an optimizer step.
 
     Attributes:
         lr: learning rate.
@@ -274,12 +274,14 @@ class SparseEngine:
         """See :meth:`Engine.memory`; arrays that serve twice count once."""
         layers = self._arrays
         lists = [
-            one for each in self._by_input.values() for one in (each.starts, each.outputs, each.slots, each.bounds)
+            array
+            for order in self._by_input.values()
+            for array in (order.starts, order.outputs, order.slots, order.bounds)
         ]
-        scratch = {id(one): one for one in (*self._scratch, self._gradient, self._bias_gradient)}
+        scratch = {id(array): array for array in (*self._scratch, self._gradient, self._bias_gradient)}
         return {
             "parameters": _nbytes(array for layer in layers for array in (layer.values, layer.bias)),
-            "indices": _nbytes([*(one for layer in layers for one in (layer.indptr, layer.indices)), *lists])
+            "indices": _nbytes([*(array for layer in layers for array in (layer.indptr, layer.indices)), *lists])
             + _nbytes(self._by_output),
             "moments": _nbytes(array for arrays in (*self.moments, *self._bias_moments) for array in arrays),
             "activations": _nbytes([*self._activations, *self._deltas]),

@@ -11,7 +11,7 @@ from studies.compare.paper import compare_with_paper
 from studies.compare.reference import bound, paper_accuracy, paper_k, paper_sparsity
 from studies.compare.small_tables import to_csv
 
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[3] / "dst" / "README.md"
 
 
 def test_validation_chooses_the_l2_whose_test_rows_are_opened(monkeypatch):
