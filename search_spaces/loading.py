@@ -1,4 +1,4 @@
-"""From a declared space, packaged or inline, to a :class:`~search_spaces.space.Space` for the methods of a study."""
+"""Loading of a declared space, packaged or inline, as a :class:`~search_spaces.space.Space` for a study's methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one parameter is written in YAML, and the checks that need nothing but its own keys."""
+"""The forms of one parameter in YAML, and the checks that need nothing but its own keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may vary from trial to trial: parameters in order, each with its distribution and, maybe, a condition."""
+"""A search space: parameters in order, each with its distribution and, maybe, a condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked and what came out: specs, the study's run, records, tables, reports, tracking, the command line."""
+"""Studies: specs, runs, records, tables, reports, tracking, the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process may lack where a study runs: standard streams, a home.
+"""Stand-ins for what a process may lack where a study runs: standard streams, a home.
 
 A service closes its descriptors, ``pythonw`` has none to begin with, and a container's user may be known by a number
 alone.

@@ -1,1 +1,1 @@
-"""Which configurations are confirmed and which one wins: pure functions of records."""
+"""The choice of configurations to confirm, and of the winner: pure functions of records."""

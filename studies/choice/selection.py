@@ -1,4 +1,4 @@
-"""Which configurations are confirmed, which one wins, and whose test rows are opened.
+"""Selection of the configurations to confirm, of the winner, and of those whose test rows are opened.
 
 Everything here reads validation quantities.
 """

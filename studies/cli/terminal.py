@@ -1,4 +1,4 @@
-"""What the commands share: options of several, results as a table or one JSON object, messages to stderr."""
+"""Common parts of the commands: options of several, results as a table or one JSON object, messages to stderr."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs next, in the driver: datasets, stages, turns, progress."""
+"""The plan of a run, in the driver: datasets, stages, turns, progress."""

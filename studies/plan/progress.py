@@ -1,4 +1,4 @@
-"""How far a study is, on standard error: a live table on a terminal, plain lines anywhere else."""
+"""A study's progress on standard error: a live table on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run may go on in a folder, and the spec that is noted there."""
+"""Checks before a run continues in a folder, and the spec that is noted there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study still has to do: its datasets, each at its own pace, as one source of jobs."""
+"""The work that a study still has to do: its datasets, each at its own pace, as one source of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which dataset gets the next free worker.
+"""Turns: the dataset that gets the next free worker.
 
 Each dataset gets workers in proportion to its expected work, trials that run counted as done: the dataset goes first
 that has been handed out the smallest share of its trials. So all move towards their end together, and whoever had to

@@ -1,1 +1,1 @@
-"""What people read of a study: tables, figures, the report, its status and cost, and what they export."""
+"""Tables, figures and report of a study, its status and cost, and exports."""

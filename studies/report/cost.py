@@ -1,4 +1,4 @@
-"""What a study has cost, from its records: core-seconds by what became of them, and the peak of memory."""
+"""The cost of a study, from its records: core-seconds by what became of them, and the peak of memory."""
 
 from __future__ import annotations
 

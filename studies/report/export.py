@@ -1,4 +1,4 @@
-"""What ``dst export`` writes: the winner of a dataset as something to use."""
+"""The export of a dataset's winner: a spec, ranked columns and a selector to use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study has found so far, read from its folder alone."""
+"""Results of a study so far, read from its folder alone."""
 
 from __future__ import annotations
 

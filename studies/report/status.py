@@ -1,4 +1,4 @@
-"""Where a study stands, read from its storage and records while it runs or afterwards."""
+"""The status of a study, read from its storage and records while it runs or afterwards."""
 
 from __future__ import annotations
 

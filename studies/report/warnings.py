@@ -1,4 +1,4 @@
-"""What a user should know before trusting a study's table of winners."""
+"""Warnings for a user, before a study's table of winners is trusted."""
 
 from __future__ import annotations
 

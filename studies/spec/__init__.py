@@ -1,1 +1,1 @@
-"""What is asked: the spec of a study, its parts, and the documents that they are read from."""
+"""The spec of a study, its parts, and the documents that they are read from."""

@@ -1,4 +1,4 @@
-"""How a study uses a dataset: the entries of a spec's ``datasets``."""
+"""The use of a dataset in a study: the entries of a spec's ``datasets``."""
 
 from __future__ import annotations
 

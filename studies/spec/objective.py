@@ -1,4 +1,4 @@
-"""What a search optimises: the section ``objective`` of a spec."""
+"""The objectives of a search: the section ``objective`` of a spec."""
 
 from __future__ import annotations
 

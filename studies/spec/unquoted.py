@@ -1,4 +1,4 @@
-"""What YAML 1.1 makes of words that a user meant as text, and how to say so."""
+"""Values that YAML 1.1 makes of words that a user meant as text, and messages about them."""
 
 from __future__ import annotations
 

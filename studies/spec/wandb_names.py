@@ -1,4 +1,4 @@
-"""What W&B takes for a name, checked before a study rather than after it."""
+"""Names that W&B accepts, checked before a study rather than after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an interrupted trial goes on from: a file that its worker writes now and then, in the study's folder.
+"""Checkpoints of trials: a file in the study's folder that a worker writes now and then, to go on from.
 
 A worker on a machine that does not see this folder writes nothing, and its trials start over. So do trials whose file
 is damaged, or is of another trial: a checkpoint can save time, and change nothing else.

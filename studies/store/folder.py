@@ -1,4 +1,4 @@
-"""Where everything of a study lies: one folder, whose names are a contract with its users."""
+"""The folder of a study, whose names are a contract with its users."""
 
 from __future__ import annotations
 

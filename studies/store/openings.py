@@ -1,4 +1,4 @@
-"""What is opened of a dataset when its configurations are confirmed: one job for each of their seeds.
+"""Openings of test rows when a dataset's configurations are confirmed: one job for each of their seeds.
 
 A *test* scores the columns that the seed itself selected on the test rows. A *list* scores the columns that all seeds
 select together, the feature list that a user gets, under the seed's design: on its validation rows and on the test

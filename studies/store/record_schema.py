@@ -1,4 +1,4 @@
-"""What a record holds, by name and type: what readers of records rely on, wherever a record comes from.
+"""Names and types of a record's values, which readers rely on wherever a record comes from.
 
 Keys that are not named here may be there and hold anything.
 """

@@ -1,4 +1,4 @@
-"""What a study has used up besides what its records say: time on the clock, and work that was lost.
+"""Time and work of a study that its records do not say: time on the clock, and work that was lost.
 
 A process that is killed cannot say how long it had worked. So the run that hands out jobs keeps one small file about
 those that are out, about a second old; the next run finds there what was lost.
