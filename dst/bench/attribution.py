@@ -19,7 +19,7 @@ from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
 from dst.training.config import TrainingConfig
 from dst.training.importance_history import ImportanceHistory
-from dst.training.trainer import StepStart
+from dst.training.result import StepStart
 
 ROWS = 100
 """Rows of an exact call."""

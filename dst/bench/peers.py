@@ -12,7 +12,8 @@ from dst.bench.scipy_peer import ScipySparse
 from dst.bench.shapes import L2, LR, Workload
 from dst.bench.torch_peers import TorchCSR, TorchDense, TorchMasked
 from dst.kernels import linear
-from dst.training.engines.sparse import SparseEngine, StepConfig
+from dst.training.engines.engine import StepConfig
+from dst.training.engines.sparse import SparseEngine
 
 
 class Peer(Protocol):

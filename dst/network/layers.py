@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from dst.kernels import linear
-from dst.kernels.connections import from_places, into_panels, places, sample_ranks
+from dst.kernels.connections import from_places, into_panels, places
 from dst.kernels.rows import lanes, padded
+from dst.kernels.select import sample_ranks
 
 
 class _SparseProduct(torch.autograd.Function):

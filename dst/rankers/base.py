@@ -37,7 +37,7 @@ class FeatureScores:
         flops_ratio: ``flops`` over that of the dense model for the same epochs.
         curves: one value an epoch.
         device: where the model was trained.
-        memory: bytes that training held, by kind (:meth:`dst.training.engines.sparse.Engine.memory`), where they are
+        memory: bytes that training held, by kind (:meth:`dst.training.engines.engine.Engine.memory`), where they are
             known.
     """
 

@@ -26,7 +26,7 @@ from dst.rankers.base import FeatureScores, OnEpoch, same_settings
 from dst.rankers.settings import LassoNetConfig
 from dst.training.engines.choice import check_device, torch_defaults
 from dst.training.epochs import Curves, EpochReport
-from dst.training.trainer import training_flops
+from dst.training.result import training_flops
 
 
 class LassoNetPath:

@@ -13,7 +13,8 @@ from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.rankers.settings import WARM_UP_FEATURES, QuickSelectionConfig
 from dst.rankers.warm_up import warm_up
-from dst.training.trainer import Trainer, training_flops
+from dst.training.result import training_flops
+from dst.training.trainer import Trainer
 
 
 def warm_up_quickselection(config: QuickSelectionConfig, n_rows: int) -> None:

@@ -15,7 +15,8 @@ from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import torch_threads
 from dst.training.importance_history import ImportanceHistory
-from dst.training.trainer import EpochEnd, StepStart, Trainer, training_flops
+from dst.training.result import EpochEnd, StepStart, training_flops
+from dst.training.trainer import Trainer
 
 
 class NetworkRanking:

@@ -22,7 +22,7 @@ from dst.rankers.settings import StgConfig
 from dst.rankers.stochastic_gates import StochasticGates
 from dst.training.engines.choice import with_gradients
 from dst.training.epochs import Curves, EpochReport
-from dst.training.trainer import training_flops
+from dst.training.result import training_flops
 
 _EVALUATED = 4096
 """Validation rows in one forward pass."""

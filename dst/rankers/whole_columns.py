@@ -21,7 +21,7 @@ from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
 from dst.rankers.registry import RANKERS
 from dst.training.epochs import EpochReport
-from dst.training.trainer import EpochEnd
+from dst.training.result import EpochEnd
 
 Scores = npt.NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def rank_whole_columns(
         validation: rows that decide when to stop.
         config: the ranker's settings.
         rng: draws; on a table without encodings the ranker alone draws from it.
-        on_epoch: called at the end of every epoch; ``strength`` of an :class:`dst.training.trainer.EpochEnd` is by
+        on_epoch: called at the end of every epoch; ``strength`` of an :class:`dst.training.result.EpochEnd` is by
             column too.
         state: where to go on from; None: from the beginning.
         n_features: columns of the table.

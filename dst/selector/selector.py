@@ -1,4 +1,7 @@
-"""Feature selection by a sparse network, as a scikit-learn transformer."""
+"""Feature selection by a sparse network, as a scikit-learn transformer.
+
+One class and long: an estimator of scikit-learn names and explains all its parameters in one place.
+"""
 
 from __future__ import annotations
 

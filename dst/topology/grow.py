@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from dst.kernels import linear
-from dst.kernels.connections import collect_largest, exist, free_places, keep_candidates, sample_ranks
+from dst.kernels.connections import exist, free_places
+from dst.kernels.select import collect_largest, keep_candidates, sample_ranks
 from dst.topology.update import Update
 
 

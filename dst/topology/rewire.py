@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.errors import DivergedError
-from dst.kernels.connections import keep_largest, move
+from dst.kernels.connections import move
+from dst.kernels.select import keep_largest
 from dst.topology.drop import DropRule
 from dst.topology.grow import GrowRule
 from dst.topology.update import Update

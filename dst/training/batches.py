@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.kernels import linear
-from dst.training.engines.sparse import Engine, Floats, Targets
+from dst.training.engines.engine import Engine, Floats, Targets
 
 _SPARSE_CHUNK = 128
 """Validation rows of a sparse table that are made dense at a time."""

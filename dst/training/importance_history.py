@@ -20,7 +20,8 @@ from dst.files.checkpoint import State
 from dst.importance.metrics import METRICS, Rows, Scores
 from dst.network.model import SparseMLP
 from dst.training.config import TrainingConfig
-from dst.training.trainer import EpochEnd, FitResult, StepStart, Trainer
+from dst.training.result import EpochEnd, FitResult, StepStart
+from dst.training.trainer import Trainer
 
 
 class ImportanceHistory:

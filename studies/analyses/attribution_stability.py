@@ -25,7 +25,8 @@ from dst.importance.metrics import neuron_attribution
 from dst.scoring import rank_columns, tie_order
 from dst.stability import as_selected, nogueira
 from dst.training.config import TrainingConfig
-from dst.training.trainer import EpochEnd, fit
+from dst.training.result import EpochEnd
+from dst.training.trainer import fit
 from studies.compare.small_tables import print_and_keep
 
 Scores = npt.NDArray[np.float64]

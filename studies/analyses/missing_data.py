@@ -30,7 +30,7 @@ from studies.spec.dataset import MissingSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import Stage, importances_of
 
 FOLDER = Path("studies") / "results" / "missing_data"

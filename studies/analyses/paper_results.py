@@ -38,7 +38,7 @@ from studies.compare.write import write_comparison
 from studies.report.test_scores import read_opened_scores
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import Stage
 from studies.store.spent import read_spent
 from studies.store.study_file import read_study

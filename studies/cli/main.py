@@ -69,7 +69,7 @@ def _status_of(error: Exception) -> int | None:
     from cluster.ledger.entries import LedgerError
     from cluster.ledger.storage.patient import StorageFailedError
     from dst.errors import DivergedError
-    from studies.store.record import RecordError
+    from studies.store.record_codec import RecordError
     from studies.tracking.wandb import TrackingError
 
     if isinstance(error, ClusterError | LedgerError):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dst.data import DATASETS
 from dst.errors import InputError
-from dst.training.trainer import training_flops
+from dst.training.result import training_flops
 
 SINGLE = "-"
 """Stands for the importance metric of a ranker that has one only, which the paper does not name."""

@@ -7,7 +7,8 @@ from typing import Literal
 
 from cluster.ledger.entries import Ticket
 from studies.plan.dataset import DatasetPlan
-from studies.store.record import RecordError, read_record
+from studies.store.record import read_record
+from studies.store.record_codec import RecordError
 
 _IDENTIFYING: tuple[Literal["stage", "source", "seed", "params"], ...] = ("stage", "source", "seed", "params")
 """Keys of a record by which a trial is known again."""

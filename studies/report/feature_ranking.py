@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.store.archive import StudyArchive
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import Record, importances_of
 
 

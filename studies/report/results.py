@@ -13,7 +13,7 @@ from studies.choice.trade_offs import TradeOff, trade_offs
 from studies.report.feature_list import columns_of, list_scores
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import Stage
 
 

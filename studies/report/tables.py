@@ -18,7 +18,7 @@ from studies.report.feature_ranking import FeatureRanking, rank_features, ranked
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import Record, importances_of
 
 TRIAL_COLUMNS: Mapping[str, str] = {

@@ -6,13 +6,10 @@ all, so that a JSON file that is there is complete, whenever the writer died.
 
 from __future__ import annotations
 
-import io
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +18,28 @@ from cluster.ledger.entries import State, Ticket
 from dst.errors import InputError
 from dst.files.archive import read_arrays
 from dst.rankers import RANKERS, used_settings
-from studies.spec.documents import read_json
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
+from studies.store.record_codec import (
+    RecordError,
+    check_identity,
+    check_record,
+    check_types,
+    identity_of,
+    read_beside,
+    read_document,
+    to_json,
+    to_npz,
+)
 from studies.store.record_schema import (
     LIST,
-    RECORD,
     SCHEMA,
     TEST,
     Ended,
-    Kind,
     ListRecord,
     Record,
     Stage,
     TestRecord,
-    problem_of,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +47,6 @@ if TYPE_CHECKING:
 
 _RECORD_NAME = re.compile(r"(0|[1-9][0-9]*)\.json")
 _LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
-
-
-class RecordError(ValueError):
-    """A record cannot be read, or is not a record; the message names the file."""
 
 
 def trial_record(
@@ -110,12 +110,12 @@ def write_record(
         RecordError: the record or an array breaks the layout; nothing has been written.
         OSError: the files cannot be written.
     """
-    dataset, number = _identity(record)
+    dataset, number = identity_of(record)
     target = folder.record(dataset, number)
-    text = _to_json(record, target)
-    _check(record, target)
+    text = to_json(record, target)
+    check_record(record, target)
     if arrays:
-        write_bytes(folder.scores(dataset, number), _to_npz(arrays, target))
+        write_bytes(folder.scores(dataset, number), to_npz(arrays, target))
     write_text(target, text)
 
 
@@ -130,9 +130,9 @@ def write_test(folder: StudyFolder, test: Mapping[str, Any]) -> None:
         RecordError: the document breaks the layout; nothing has been written.
         OSError: the file cannot be written.
     """
-    target = folder.test(*_identity(test))
-    text = _to_json(test, target)
-    _check_identity(test, target)
+    target = folder.test(*identity_of(test))
+    text = to_json(test, target)
+    check_identity(test, target)
     write_text(target, text)
 
 
@@ -148,9 +148,9 @@ def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
         RecordError: the document breaks the layout; nothing has been written.
         OSError: the file cannot be written.
     """
-    target = folder.list_scores(*_identity(measured), measured["seeds"])
-    text = _to_json(measured, target)
-    _check_identity(measured, target)
+    target = folder.list_scores(*identity_of(measured), measured["seeds"])
+    text = to_json(measured, target)
+    check_identity(measured, target)
     write_text(target, text)
 
 
@@ -160,9 +160,9 @@ def read_record(path: Path) -> Record:
     Raises:
         RecordError: the file is missing, is not JSON, or does not hold the record that its name says.
     """
-    document = _read_json(path)
-    _check(document, path)
-    _check_types(document, path)
+    document = read_document(path)
+    check_record(document, path)
+    check_types(document, path)
     record = cast(Record, document | {"stage": Stage(document["stage"]), "state": State(document["state"])})
     return _as_of_today(record)
 
@@ -173,7 +173,7 @@ def read_test(folder: StudyFolder, dataset: str, number: int) -> TestRecord | No
     Raises:
         RecordError: the file is there but damaged.
     """
-    return cast(TestRecord | None, _read_beside(folder.test(dataset, number), TEST))
+    return cast(TestRecord | None, read_beside(folder.test(dataset, number), TEST))
 
 
 def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> ListRecord | None:
@@ -182,7 +182,7 @@ def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> Lis
     Raises:
         RecordError: the file is there but damaged.
     """
-    return cast(ListRecord | None, _read_beside(folder.list_scores(dataset, number, seeds), LIST))
+    return cast(ListRecord | None, read_beside(folder.list_scores(dataset, number, seeds), LIST))
 
 
 def iter_lists(folder: StudyFolder, dataset: str) -> Iterator[ListRecord]:
@@ -241,6 +241,9 @@ def iter_records(folder: StudyFolder, dataset: str | None = None) -> Iterator[Re
             yield read_record(part / f"{number}.json")
 
 
+_DESCRIBED: tuple[Literal["sparsity"], Literal["l2"]] = ("sparsity", "l2")
+
+
 def _as_of_today(record: Record) -> Record:
     """Return a record with what those lack that were written before ``settings`` were recorded.
 
@@ -264,95 +267,3 @@ def _numbers(part: Path) -> list[int]:
         return []
     matches = (_RECORD_NAME.fullmatch(path.name) for path in part.iterdir())
     return sorted(int(match[1]) for match in matches if match is not None)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = read_json(path)
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read as a record ({error})") from error
-    if not isinstance(document, dict):
-        raise RecordError(f"{path}: a record is a JSON object, but this is a {type(document).__name__}")
-    return document
-
-
-_DESCRIBED: tuple[Literal["sparsity"], Literal["l2"]] = ("sparsity", "l2")
-
-_ALWAYS = ("method", "params", "seed", "seed_index", "source", "k", "reports", "error")
-_WHEN_FINISHED = ("val_score", "importance", "importances", "val_loss")
-
-
-def _check(record: Mapping[str, Any], path: Path) -> None:
-    _check_identity(record, path)
-    for key, valid in (("stage", tuple(Stage)), ("state", get_args(Ended))):
-        if record.get(key) not in valid:
-            raise RecordError(f"{path}: {key} is one of {', '.join(valid)}, but got {record.get(key)!r}")
-    needed = _ALWAYS + (_WHEN_FINISHED if record["state"] == State.FINISHED else ())
-    missing = [key for key in needed if key not in record]
-    if missing:
-        raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")
-
-
-def _read_beside(path: Path, kind: Kind) -> dict[str, Any] | None:
-    """Read what stands beside a record, or return None where there is nothing."""
-    if not path.exists():
-        return None
-    document = _read_json(path)
-    _check_identity(document, path)
-    _check_types(document, path, kind)
-    return document
-
-
-def _check_types(document: Mapping[str, Any], path: Path, kind: Kind = RECORD) -> None:
-    problem = problem_of(document, kind)
-    if problem is not None:
-        raise RecordError(f"{path}: {problem}")
-
-
-def _identity(document: Mapping[str, Any]) -> tuple[str, int]:
-    dataset, number = document.get("dataset"), document.get("number")
-    if not isinstance(dataset, str) or not isinstance(number, int) or number < 0:
-        raise RecordError(
-            f"a record names its dataset and its number (0, 1, ...), but got dataset={dataset!r}, number={number!r}"
-        )
-    return dataset, number
-
-
-def _check_identity(document: Mapping[str, Any], path: Path) -> None:
-    """Check that a document is what its path says: ``records/DATASET/NUMBER.json``, or what stands beside it."""
-    if document.get("schema") != SCHEMA:
-        raise RecordError(f"{path}: schema {SCHEMA} is what can be read, but got {document.get('schema')!r}")
-    expected = (path.parent.name, path.name.split(".")[0])
-    given = (document.get("dataset"), str(document.get("number")))
-    if given != expected:
-        raise RecordError(f"{path}: holds the record {given[0]}/{given[1]}, but its name says {'/'.join(expected)}")
-
-
-def _to_json(document: Mapping[str, Any], path: Path) -> str:
-    try:
-        return json.dumps(_plain(document), sort_keys=True, allow_nan=False) + "\n"
-    except TypeError as error:
-        raise RecordError(f"{path}: a record holds what JSON can hold ({error})") from error
-
-
-def _plain(value: Any) -> Any:
-    """Return the value as JSON knows it: numpy numbers and arrays unwrapped, what is not finite as None."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _to_npz(arrays: Mapping[str, npt.ArrayLike], path: Path) -> bytes:
-    vectors: dict[str, Any] = {name: np.asarray(values, dtype=np.float64) for name, values in arrays.items()}
-    for name, vector in vectors.items():
-        if vector.ndim != 1:
-            raise RecordError(f"{path}: scores have the shape (n_features,), but {name!r} has {vector.shape}")
-    buffer = io.BytesIO()
-    np.savez(buffer, **vectors)
-    return buffer.getvalue()

@@ -16,7 +16,7 @@ from typing import Any
 
 from studies.spec.documents import read_json
 from studies.store.files import write_text
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 
 SAVE_SECONDS = 1.0
 """How old the file may be while a study runs."""

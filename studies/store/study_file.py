@@ -14,7 +14,7 @@ from studies.spec.loading import parse_spec
 from studies.spec.study import StudySpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cluster.jobs import Report
 from dst.data import TrialData
 from dst.scoring import capped, rank_columns, score_columns
 from dst.training.epochs import EpochReport
-from dst.training.trainer import EpochEnd
+from dst.training.result import EpochEnd
 from dst.trial.spec import TrialSpec
 from studies.spec.search import Reported
 from studies.store.checkpoints import Kept

@@ -12,7 +12,7 @@ from cluster.ledger.entries import State
 from studies.plan.dataset import DatasetPlan
 from studies.report.cost import study_cost, total_cost
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError
+from studies.store.record_codec import RecordError
 from tests.support.simulated_study import Clock, output, study_plan, study_spec
 
 

@@ -28,7 +28,8 @@ from studies.run import run_study
 from studies.spec.loading import load_spec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError, iter_records, read_test
+from studies.store.record import iter_records, read_test
+from studies.store.record_codec import RecordError
 from studies.store.study_file import read_resolved, read_study, storage_name
 from tests.support import soundness
 from tests.support.deaths import dies_at_record

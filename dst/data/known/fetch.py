@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
-import queue
 import socket
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from dst.data.assembling import assemble
 from dst.data.entry import Entry
+from dst.data.known.download import Download, OnProgress, Patience, RefusedError, TryAgainError, reason_of
 from dst.data.known.files import data_folder, file_sha256, find_entry, read_entry
 from dst.errors import InputError
-
-OnProgress = Callable[[int, int], None]
-"""``on_progress(done, total)`` in bytes; a total of 0 is unknown."""
 
 
 class FetchError(OSError):
     """A file could not be fetched; the message names its addresses and how to place it by hand."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Bounds of the time to wait for a server.
-
-    Attributes:
-        connect: seconds until it answers the first time.
-        silence: seconds without a byte.
-        total: seconds for one file.
-        tries: how often each address is tried, where trying again can help.
-        max_bytes: a file that is larger is none of ours.
-    """
-
-    connect: float = 10.0
-    silence: float = 30.0
-    total: float = 1800.0
-    tries: int = 2
-    max_bytes: int = 2**30
 
 
 @dataclass(frozen=True)
@@ -149,21 +124,13 @@ def _from_urls(entry: Entry, path: Path, patience: Patience, on_progress: OnProg
             try:
                 _retrieve(entry, url, path, patience, on_progress)
                 return url
-            except _TryAgainError as error:
+            except TryAgainError as error:
                 if not left:
                     reasons.append(f"{url}: {error}")
-            except (InputError, _RefusedError) as error:
+            except (InputError, RefusedError) as error:
                 reasons.append(f"{url}: {error}")
                 break
     raise FetchError("; ".join(reasons))
-
-
-class _TryAgainError(Exception):
-    """The server may answer another time."""
-
-
-class _RefusedError(Exception):
-    """The server's answer will not change."""
 
 
 def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progress: OnProgress) -> None:
@@ -178,113 +145,17 @@ def _retrieve(entry: Entry, url: str, path: Path, patience: Patience, on_progres
                 known_hash=entry.sha256 and f"sha256:{entry.sha256}",
                 fname=path.name,
                 path=folder,
-                downloader=_Download(patience, on_progress),
+                downloader=Download(patience, on_progress),
             )
         except ValueError as error:  # pooch's word for a wrong hash
-            raise _RefusedError(f"the file is not the registry's, whose SHA-256 is {entry.sha256}") from error
+            raise RefusedError(f"the file is not the registry's, whose SHA-256 is {entry.sha256}") from error
         whole = Path(folder) / path.name
         if entry.sha256 is None:
             try:
                 _check_table(entry, whole)
             except InputError as error:
-                raise _RefusedError(f"the file is not the registry's: {error}") from error
+                raise RefusedError(f"the file is not the registry's: {error}") from error
         os.replace(whole, path)
-
-
-@dataclass(frozen=True)
-class _Download:
-    """The downloader that pooch calls for a file, within the bounds of a patience."""
-
-    patience: Patience
-    on_progress: OnProgress
-
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Write what ``url`` serves to ``output_file``."""
-        import requests
-        import urllib3
-
-        limits = (self.patience.connect, self.patience.silence)
-        deadline = time.monotonic() + self.patience.total
-        ask = functools.partial(
-            requests.get, url, stream=True, timeout=limits, headers={"Accept-Encoding": "identity"}
-        )  # identity: the length that the server states is then the file's own
-        try:
-            with _within(self.patience.total, ask) as answer:
-                if answer.status_code >= 500:
-                    raise _TryAgainError(f"the server answered {answer.status_code} {answer.reason}")
-                if answer.status_code != 200:
-                    raise _RefusedError(f"the server answered {answer.status_code} {answer.reason}")
-                self._save(answer, Path(output_file), deadline)
-        except requests.RequestException as error:
-            raise _TryAgainError(_reason(error)) from error
-        except (urllib3.exceptions.HTTPError, TimeoutError, ConnectionError) as error:
-            raise _TryAgainError(_reason(error)) from error
-
-    def _save(self, answer: Any, output: Path, deadline: float) -> None:
-        stated = _length(answer.headers.get("Content-Length", ""))
-        done = 0
-        with output.open("wb") as file:
-            while chunk := answer.raw.read1(
-                2**16
-            ):  # what has come, however little: the deadline is looked at each time
-                file.write(chunk)
-                done += len(chunk)
-                if max(done, stated) > self.patience.max_bytes:
-                    raise _RefusedError(f"the server sends more than {self.patience.max_bytes:,} bytes")
-                if time.monotonic() > deadline:
-                    raise _late(self.patience.total)
-                self.on_progress(done, stated)
-        if done < stated:
-            raise _TryAgainError(f"the connection was cut after {done:,} of {stated:,} bytes")
-
-
-def _length(header: str) -> int:
-    """The bytes that a server says it sends; 0 where it does not say, or says no number (RFC 9110, 8.6)."""
-    numbers = {number.strip() for number in header.split(",")}  # proxies join the same number twice
-    number = numbers.pop()
-    return int(number) if not numbers and number.isascii() and number.isdigit() else 0
-
-
-def _late(seconds: float) -> _TryAgainError:
-    return _TryAgainError(f"not complete after {seconds:g} seconds")
-
-
-def _within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """Return or raise what ``ask`` does, if it does so in time.
-
-    requests bounds each wait for a byte, not how many bytes of headers and redirections there are. A thread that is
-    late is left behind: it holds a connection until the server ends it, and nothing else.
-    """
-    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((ask(), None))
-        except Exception as error:  # raised again below
-            outcome.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        answer, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise _late(seconds) from None
-    if error is not None:
-        raise error
-    return answer
-
-
-def _reason(error: Exception) -> str:
-    """A few words for an error whose own text is a page of objects."""
-    said = str(error)
-    known = {
-        "refused": "the connection was refused",
-        "timed out": "the server did not answer in time",
-        "resol": "the server's name is not known here (no network?)",
-        "IncompleteRead": "the connection was cut",
-    }
-    return next(
-        (words for sign, words in known.items() if sign in said), said.splitlines()[0][:200] if said else repr(error)
-    )
 
 
 def _page(number: int) -> str:
@@ -307,7 +178,7 @@ def _from_openml(entry: Entry, path: Path, patience: Patience) -> str:
                     delay=0.5,
                 )
             except Exception as error:  # a broken answer ends in whatever its parser raises
-                raise FetchError(f"{_page(int(entry.openml or 0))}: {_reason(error)}") from error
+                raise FetchError(f"{_page(int(entry.openml or 0))}: {reason_of(error)}") from error
         whole = Path(folder) / path.name
         np.savez_compressed(whole, X=np.asarray(data.data, dtype=np.float32), y=np.asarray(data.target).astype(str))
         try:

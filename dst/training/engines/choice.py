@@ -12,7 +12,8 @@ import torch
 from dst.errors import InputError
 from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
-from dst.training.engines.sparse import Engine, SparseEngine, StepConfig
+from dst.training.engines.engine import Engine, StepConfig
+from dst.training.engines.sparse import SparseEngine
 from dst.training.engines.torch import TorchEngine
 
 P = ParamSpec("P")

@@ -1,22 +1,15 @@
-"""The contract of an engine, and the engine whose compiled kernels take training steps on sparse layers.
-
-An engine is given a model and its optimizer settings, takes steps on feature-major minibatches and evaluates. The one
-for dense and masked layers is :class:`dst.training.engines.torch.TorchEngine`; :mod:`dst.training.engines.choice`
-chooses.
-"""
+"""The engine whose compiled kernels take training steps on sparse layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dst.errors import InputError
 from dst.kernels import linear
 from dst.kernels.losses import cross_entropy, dropout, squared_error
 from dst.kernels.optimizers import adam_hyper, sgd_hyper, update
@@ -30,101 +23,12 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-
-Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
 
 _EVALUATE_COLUMNS = 512
 
 _WORTH_SHARING = 2**20
 """Multiplications in a product from which on threads share it out: calling them takes as long as a good part of it."""
-
-
-@dataclass(frozen=True)
-class StepConfig:
-    """Settings of an optimizer step.
-
-    Attributes:
-        lr: learning rate.
-        l2: coupled weight decay on connections and biases.
-        optimizer: ``adam`` or ``sgd``.
-        momentum: of ``sgd``.
-        dropout: share of each hidden layer's activations that a step sets to zero.
-        seed: of dropout, 64 bits.
-        batch_size: samples in a minibatch.
-        threads: how many share the work of a step, at least 1.
-    """
-
-    lr: float
-    l2: float = 0.0
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    dropout: float = 0.0
-    seed: int = 0
-    batch_size: int = 100
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        for name, value in (("batch_size", self.batch_size), ("threads", self.threads)):
-            if value < 1:
-                raise InputError(f"{name} >= 1 must hold, but got {name}={value}")
-
-
-class Engine(Protocol):
-    """Takes training steps on a model, whose parameters it changes in place.
-
-    Targets are int64 class codes ``(n,)`` for mean cross-entropy, or float32 ``(n_outputs, n)`` for mean squared error
-    (regression, or the reconstruction of an autoencoder).
-    """
-
-    width: int
-    """Minibatches are padded with zero columns to a multiple of this."""
-
-    def step(self, x: Floats, y: Targets) -> float:
-        """Take an optimizer step on a minibatch; return its loss before the step.
-
-        Args:
-            x: float32 ``(n_features, columns)``, C order: the n samples, and zeros up to a multiple of ``width``.
-            y: targets of the n samples.
-        """
-
-    def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
-        """Return loss and accuracy on samples ``x`` ``(n_features, columns)``, padded likewise.
-
-        The accuracy of float targets is their share of explained variance (R squared).
-        """
-
-    def rewire(
-        self,
-        method: Method,
-        fraction: float,
-        rng: np.random.Generator,
-        x: Floats,
-        input_importance: npt.NDArray[np.float64] | None = None,
-    ) -> None:
-        """Move connections of every layer (:func:`dst.topology.rewire.rewire`).
-
-        Args:
-            method: how; nothing happens where its connections never move.
-            fraction: the share that moves.
-            rng: draws.
-            x: the minibatch of the last step.
-            input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
-        """
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the optimizer's arrays by name; they may be the live ones."""
-
-    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over the optimizer's arrays, and note that the model has been replaced."""
-
-    def memory(self) -> dict[str, int]:
-        """Return the bytes that are held, by kind.
-
-        ``parameters`` (weights and biases), ``indices`` (what says where connections are: index arrays or masks),
-        ``moments`` (of the optimizer), ``activations`` (of one minibatch, with their gradients; 0 before the first
-        step) and ``gradients`` (of parameters).
-        """
 
 
 class _Arrays:
@@ -365,17 +269,3 @@ def _loss(outputs: Floats, y: Targets, gradient: Floats) -> tuple[float, float]:
 
 def _nbytes(arrays: Iterable[npt.NDArray[Any]]) -> int:
     return sum(array.nbytes for array in arrays)
-
-
-def accuracy(loss: float, hits: float, y: Targets) -> float:
-    """Return the share of hits of class codes, or for float targets their share of explained variance (R squared).
-
-    Args:
-        loss: mean squared error; not used for class codes.
-        hits: share of class codes that were hit; not used for float targets.
-        y: targets, as engines take them.
-    """
-    if y.dtype == np.float32:
-        spread = float(np.mean((y - y.mean(axis=1, keepdims=True)) ** 2))
-        return 1 - loss / spread if spread > 0 else 0.0
-    return hits

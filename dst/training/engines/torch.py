@@ -24,7 +24,7 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-from dst.training.engines.sparse import Floats, StepConfig, Targets, accuracy
+from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
 
 _PER_PARAMETER = ("exp_avg", "exp_avg_sq", "momentum_buffer")
 """torch's names of the optimizer's arrays that have the shape of their parameter."""
@@ -70,7 +70,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def step(self, x: Floats, y: Targets) -> float:
-        """See :meth:`dst.training.engines.sparse.Engine.step`."""
+        """See :meth:`dst.training.engines.engine.Engine.step`."""
         self._step += 1
         last = len(self._layers) - 1
         inputs, deltas = [torch.from_numpy(x).to(self._device)], []
@@ -97,7 +97,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
-        """See :meth:`dst.training.engines.sparse.Engine.evaluate`."""
+        """See :meth:`dst.training.engines.engine.Engine.evaluate`."""
         value = torch.from_numpy(x).to(self._device)
         for index, layer in enumerate(self._layers):
             value = torch.addmm(layer.bias[:, None], layer.weight, value)
@@ -115,7 +115,7 @@ class TorchEngine:
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """See :meth:`dst.training.engines.sparse.Engine.rewire`; connections move in layers with a mask."""
+        """See :meth:`dst.training.engines.engine.Engine.rewire`; connections move in layers with a mask."""
         if method.grow is None:
             return
         drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
@@ -137,7 +137,7 @@ class TorchEngine:
                     tensor *= mask
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """See :meth:`dst.training.engines.sparse.Engine.state`."""
+        """See :meth:`dst.training.engines.engine.Engine.state`."""
         arrays = {
             f"{parameter}.{name}": np.asarray(tensor.cpu().numpy())
             for parameter, state in self._optimizer.state_dict()["state"].items()
@@ -147,7 +147,7 @@ class TorchEngine:
         return {"step": np.array(self._step), **arrays}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """See :meth:`dst.training.engines.sparse.Engine.load_state`."""
+        """See :meth:`dst.training.engines.engine.Engine.load_state`."""
         self._step = int(state["step"])
         by_parameter: dict[int, dict[str, torch.Tensor]] = {}
         for key, array in state.items():
@@ -159,7 +159,7 @@ class TorchEngine:
         self._masks = [_multiplier(layer) for layer in self._layers]
 
     def memory(self) -> dict[str, int]:
-        """See :meth:`dst.training.engines.sparse.Engine.memory`."""
+        """See :meth:`dst.training.engines.engine.Engine.memory`."""
         parameters = [parameter for layer in self._layers for parameter in (layer.weight, layer.bias)]
         masks = [mask for mask in (*(layer.mask for layer in self._layers), *self._masks) if mask is not None]
         return {

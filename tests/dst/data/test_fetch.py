@@ -25,7 +25,8 @@ import scipy.io
 
 from dst.data import DATASETS, FetchError, fetch_dataset, list_datasets, load_dataset
 from dst.data.entry import Entry
-from dst.data.known.fetch import Fetched, Patience
+from dst.data.known.download import Patience
+from dst.data.known.fetch import Fetched
 from dst.errors import InputError
 from studies.cli.main import main
 

@@ -24,7 +24,7 @@ from dst.network.model import SparseMLP
 from dst.rankers.sparse_mlp import rank_by_sparse_mlp
 from dst.training.config import TrainingConfig
 from dst.training.importance_history import ImportanceHistory
-from dst.training.trainer import EpochEnd, StepStart
+from dst.training.result import EpochEnd, StepStart
 
 
 def network(sparsity, hidden=(20, 10)):

@@ -7,19 +7,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from dst.kernels import linear
-from dst.kernels.connections import (
-    collect_largest,
-    exist,
-    free_places,
-    from_places,
-    into_panels,
-    keep_candidates,
-    keep_largest,
-    move,
-    places,
-    sample_ranks,
-)
+from dst.kernels.connections import exist, free_places, from_places, into_panels, move, places
 from dst.kernels.rows import MOST, lanes, padded
+from dst.kernels.select import collect_largest, keep_candidates, keep_largest, sample_ranks
 from dst.kernels.simd import WIDTH
 
 

@@ -15,7 +15,7 @@ from dst import SparseFeatureSelector, TrialSpec, run_trial
 from dst.data import Dataset, Design, from_frame, trial_data
 from dst.rankers import RANKERS, make_config
 from dst.rankers.whole_columns import COLUMN_RULES, rank_whole_columns
-from dst.training.trainer import EpochEnd
+from dst.training.result import EpochEnd
 
 LEVELS = (2, 3, 5, 20, 50, 200)
 TRUE, NOISE, WORDS = [0, 1], 2, 3

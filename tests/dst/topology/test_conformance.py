@@ -17,7 +17,8 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import METHODS, Method
 from dst.topology.schedules import SCHEDULES
 from dst.training.config import TrainingConfig
-from dst.training.engines.sparse import SparseEngine, StepConfig
+from dst.training.engines.engine import StepConfig
+from dst.training.engines.sparse import SparseEngine
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer
 from tests.support.engine_batches import batch

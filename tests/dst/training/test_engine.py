@@ -19,7 +19,8 @@ from dst.network.layers import SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
 from dst.training.config import OPTIMIZERS
-from dst.training.engines.sparse import SparseEngine, StepConfig
+from dst.training.engines.engine import StepConfig
+from dst.training.engines.sparse import SparseEngine
 from dst.training.engines.torch import TorchEngine
 from tests.support.engine_batches import batch
 

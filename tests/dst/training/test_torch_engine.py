@@ -11,7 +11,8 @@ from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
 from dst.training.config import OPTIMIZERS, TrainingConfig
-from dst.training.engines.sparse import SparseEngine, StepConfig
+from dst.training.engines.engine import StepConfig
+from dst.training.engines.sparse import SparseEngine
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer, fit
 from tests.support.engine_batches import batch

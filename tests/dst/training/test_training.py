@@ -11,7 +11,8 @@ from dst.data.dataset import Part
 from dst.errors import DivergedError, InputError
 from dst.topology.methods import METHODS
 from dst.training.config import TrainingConfig
-from dst.training.trainer import fit, training_flops
+from dst.training.result import training_flops
+from dst.training.trainer import fit
 from tests.support.small_training import SMALL, parts
 
 

@@ -23,7 +23,8 @@ from studies.run import StudyResult, run_study
 from studies.spec.loading import parse_spec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError, iter_lists, iter_records, read_list
+from studies.store.record import iter_lists, iter_records, read_list
+from studies.store.record_codec import RecordError
 from tests.support.soundness import small_table
 from tests.support.two_tables import Killed, digests
 

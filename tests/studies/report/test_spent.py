@@ -19,7 +19,8 @@ from studies.report.cost import Cost, study_cost, total_cost
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
-from studies.store.record import RecordError, iter_records
+from studies.store.record import iter_records
+from studies.store.record_codec import RecordError
 from studies.store.spent import SAVE_SECONDS, Spent, SpentSoFar, read_spent
 from tests.support.simulated_study import Clock, output, play, study_plan, study_spec
 

@@ -25,7 +25,8 @@ from studies.report.tables import (
 )
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import RecordError, iter_records, read_scores, write_record
+from studies.store.record import iter_records, read_scores, write_record
+from studies.store.record_codec import RecordError
 
 HEAD = {
     "schema": 1,

@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 from dst.errors import InputError
 from studies.store.files import TEMP_SUFFIX, write_text
 from studies.store.folder import StudyFolder
-from studies.store.record import (
-    RecordError,
-    iter_records,
-    read_record,
-    read_scores,
-    read_test,
-    write_record,
-    write_test,
-)
+from studies.store.record import iter_records, read_record, read_scores, read_test, write_record, write_test
+from studies.store.record_codec import RecordError
 
 HEAD = {
     "schema": 1,

@@ -9,7 +9,7 @@ import pytest
 
 from dst.data import Dataset, trial_data
 from dst.network.model import SparseMLP
-from dst.training.trainer import EpochEnd
+from dst.training.result import EpochEnd
 from dst.trial.spec import TrialSpec
 from studies.run import run_study
 from studies.spec.loading import parse_spec
