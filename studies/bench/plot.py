@@ -27,7 +27,7 @@ def speed_up(rows: Sequence[Mapping[str, Any]]) -> Figure:
     A dashed line has the ideal, 1 / density: what remains of the dense step if time is proportional to connections.
 
     Args:
-        rows: at least one; the keys of :class:`dst.bench.StepRow`.
+        rows: at least one; the keys of :class:`dst.bench.step.StepRow`.
     """
     shapes = list(dict.fromkeys(row["shape"] for row in rows))
     figure = Figure(figsize=(3.5 * max(len(shapes), 2), 3.6), layout="constrained")

@@ -14,7 +14,11 @@ from studies.cli.terminal import AsJson, as_number, print_json, print_table
 from studies.surroundings import say
 
 if TYPE_CHECKING:
-    from dst.bench import AttributionRow, Machine, Shape, StepRow, TopologyRow
+    from dst.bench.attribution import AttributionRow
+    from dst.bench.machine import Machine
+    from dst.bench.shapes import Shape
+    from dst.bench.step import StepRow
+    from dst.bench.topology import TopologyRow
     from studies.bench.scheduler import SchedulerRow
     from studies.bench.study import StudyRow
 
@@ -49,7 +53,8 @@ def step(
     as_json: AsJson = False,
 ) -> None:
     """Measure a training step (forward, backward, Adam) of the sparse engine and of its peers."""
-    from dst.bench import machine, step_rows
+    from dst.bench.machine import machine
+    from dst.bench.step import step_rows
     from studies.bench.plot import speed_up
     from studies.report.drawing import drawn, write_figure
 
@@ -70,7 +75,8 @@ def topology(
     as_json: AsJson = False,
 ) -> None:
     """Measure a topology update of a whole network, beside a sparse and a dense training step."""
-    from dst.bench import machine, topology_rows
+    from dst.bench.machine import machine
+    from dst.bench.topology import topology_rows
 
     rows = _announced(topology_rows(*_asked(names, sparsities), threads=threads, seconds=seconds))
     _print(machine(threads), rows, as_json)
@@ -91,7 +97,9 @@ def attribution(
     as_json: AsJson = False,
 ) -> None:
     """Measure one exact attribution of all inputs on 100 rows, beside torch's Jacobian of the masked network."""
-    from dst.bench import attribution_rows, machine, named_shape
+    from dst.bench.attribution import attribution_rows
+    from dst.bench.machine import machine
+    from dst.bench.shapes import named_shape
 
     shapes = [named_shape(name) for name in names or ("COIL20", "Isolet", "BASEHOCK")]
     rows = _announced(attribution_rows(shapes, sparsities or [0.95], threads=threads, seconds=seconds))
@@ -110,7 +118,7 @@ def scheduler(
     as_json: AsJson = False,
 ) -> None:
     """Measure what a study costs beside its trials: time, idle workers, the driver's memory."""
-    from dst.bench import machine
+    from dst.bench.machine import machine
     from studies.bench.scheduler import CASES, LONG_CASES, scheduler_rows
 
     cases = [replace(case, trials=trials or case.trials) for case in (LONG_CASES if long else CASES)]
@@ -131,7 +139,7 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, and the same trials with OptunaSearch, ASHAScheduler and masked torch networks."""
-    from dst.bench import machine
+    from dst.bench.machine import machine
     from studies.bench.study import STUDIES, study_rows
 
     rows = _announced(study_rows(names or STUDIES, trials=trials, workers=workers, left_out=say))
@@ -139,7 +147,7 @@ def study(
 
 
 def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[list[Shape], Sequence[float]]:
-    from dst.bench import DEFAULT_SHAPES, SPARSITIES, named_shape
+    from dst.bench.shapes import DEFAULT_SHAPES, SPARSITIES, named_shape
 
     return [named_shape(name) for name in names or DEFAULT_SHAPES], sparsities or SPARSITIES
 

@@ -11,21 +11,14 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import nn
 
-from dst.bench import (
-    SHAPES,
-    Machine,
-    Shape,
-    attribution_rows,
-    clock,
-    machine,
-    named_shape,
-    scipy_peer,
-    step_rows,
-    topology_rows,
-)
+from dst.bench import clock, scipy_peer
+from dst.bench.attribution import attribution_rows
 from dst.bench.clock import FEWEST_ROUNDS, median_ms, thread_limit
+from dst.bench.machine import Machine, machine
 from dst.bench.peers import PEERS, Ours
-from dst.bench.shapes import L2, LR, cases, draw
+from dst.bench.shapes import L2, LR, SHAPES, Shape, cases, draw, named_shape
+from dst.bench.step import step_rows
+from dst.bench.topology import topology_rows
 from dst.errors import InputError
 
 TINY = Shape("TINY", features=700, classes=3, batch=13, hidden=(150, 20))

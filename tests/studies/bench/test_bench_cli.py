@@ -8,7 +8,8 @@ from dataclasses import asdict
 import pytest
 from typer.testing import CliRunner
 
-from dst.bench import SHAPES, Shape, StepRow
+from dst.bench.shapes import SHAPES, Shape
+from dst.bench.step import StepRow
 from studies.bench.plot import speed_up
 from studies.cli.main import app, main
 
