@@ -42,7 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study came to.
+    """The result of a study.
 
     Attributes:
         folder: where everything lies.
@@ -50,7 +50,7 @@ class StudyResult:
         best: the same as a table.
         best_by_method: one row a dataset and method.
         trials: the trials table.
-        ran: whether this call had anything left to do.
+        ran: True if this call had work left to do.
         missing: datasets on which no configuration could be confirmed.
         warnings: what went wrong beside the study itself, e.g. W&B.
     """
@@ -81,7 +81,7 @@ def run_study(
     finished study does nothing new.
 
     Args:
-        spec: the study.
+        spec: as :func:`studies.spec.loading.load_spec` returns it.
         out: the study's folder; default ``spec.out``, else ``runs/NAME``.
         address: of a running Ray cluster (``auto`` or ``HOST:PORT``); None starts Ray on this machine.
         workers: how many trials run at a time; None: as many as there are cores for, of those that this process may

@@ -16,7 +16,7 @@ from typing import TextIO
 import typer
 
 NOWHERE = "/nonexistent"
-"""What Debian calls the home of users who have none."""
+"""The home that Debian notes for users who have none."""
 
 
 @contextmanager

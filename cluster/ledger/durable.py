@@ -42,7 +42,7 @@ class Stored:
 
     Attributes:
         storage_id: its key in the storage, unique over all studies.
-        entry: its data.
+        entry: its state, parameters, values and attributes.
         proposal: its parameters, with Optuna's distributions.
     """
 

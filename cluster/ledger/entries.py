@@ -57,7 +57,7 @@ class Entry:
     Attributes:
         number: its number in the study.
         stage: ``"search"``, or what it was added for.
-        state: its state.
+        state: where the trial is between waiting and one of the final states.
         params: all parameters by name.
         values: one an objective, in their order; none unless finished.
         attrs: what it was added with, and ``batch`` and ``position`` (proposals), ``source`` (added trials),

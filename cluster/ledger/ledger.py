@@ -34,9 +34,9 @@ class Ledger:
         points: the parameters of all trials in their order, where they are known from the start (a grid); None: the
             sampler chooses.
         sampler: a key of :data:`cluster.ledger.samplers.registry.SAMPLERS`.
-        sampler_options: its options.
+        sampler_options: options by name, as that sampler takes them.
         pruner: a key of :data:`cluster.ledger.pruners.registry.PRUNERS`; with several objectives ``"none"``.
-        pruner_options: its options.
+        pruner_options: keyword arguments of the pruner's entry in that registry.
         seed: of all proposals; not negative.
         trials: how many trials the search proposes. May grow from one run to the next: the first stay the same, and
             what :meth:`end_search` skipped is proposed again, under a number of its own.

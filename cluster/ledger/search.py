@@ -23,9 +23,9 @@ class BatchedSearch:
         points: the parameters of all trials in their order, where they are known from the start (a grid); None: the
             sampler chooses.
         sampler: a key of :data:`cluster.ledger.samplers.registry.SAMPLERS`.
-        sampler_options: its options.
+        sampler_options: options by name, as that sampler takes them.
         pruner: a key of :data:`cluster.ledger.pruners.registry.PRUNERS`; with several objectives ``"none"``.
-        pruner_options: its options.
+        pruner_options: keyword arguments of the pruner's entry in that registry.
         seed: of all proposals; not negative.
         stream: what the proposals depend on besides the seed.
         trials: how many trials the search proposes.

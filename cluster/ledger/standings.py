@@ -1,4 +1,4 @@
-"""Where the trials of a study stand, asked of an SQLite file itself: to load Optuna takes longer than to ask.
+"""The standings of a study's trials, read from an SQLite file itself: to load Optuna takes longer than to read them.
 
 Read are the tables as the pinned version of Optuna makes them; ``tests/cluster/ledger/test_standings.py`` holds them to
 what Optuna reads. A file that looks otherwise in any way is left to Optuna, which reads it or says what is wrong.
@@ -46,7 +46,7 @@ ORDER BY trials.number
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a trial stands.
+    """The standing of a trial.
 
     Attributes:
         stage: ``"search"``, or what it was added for.

@@ -23,9 +23,9 @@ class LiveTrial:
         number: its number in the study.
         storage_id: its key in the storage.
         stage: ``"search"``, or what it was added for.
-        proposal: its parameters.
+        proposal: its parameters, with Optuna's distributions.
         attrs: as in :class:`~cluster.ledger.entries.Entry`.
-        state: its state.
+        state: where the trial is between waiting and one of the final states.
         values: one an objective; none unless finished.
         reports: value by step; in the storage only when the trial has ended.
         view_key: its key in the pruner's view; of search trials only, from their start on.

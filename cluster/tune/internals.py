@@ -105,7 +105,7 @@ def keep_idle_worker(controller: Any, trial: Trial) -> None:
 
     Args:
         controller: as a scheduler's ``on_trial_complete`` receives it.
-        trial: the trial.
+        trial: the one that ended; its worker becomes idle.
     """
     controller._actor_cache.increase_max(resources_of(trial))
 

@@ -29,7 +29,7 @@ class Reported:
     """The work has come to a step, and waits there.
 
     Attributes:
-        step: the step.
+        step: as the work counts its steps.
         value: the objective at the step.
         held: the reports before it that were not passed on.
     """
@@ -44,7 +44,7 @@ class Finished:
     """The work is done.
 
     Attributes:
-        output: the result.
+        output: what the work returned.
         held: the reports before it that were not passed on.
     """
 
@@ -57,7 +57,7 @@ class Failed:
     """The work raised.
 
     Attributes:
-        error: the traceback.
+        error: the formatted traceback of its exception.
         held: the reports before it that were not passed on.
     """
 

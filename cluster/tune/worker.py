@@ -39,7 +39,7 @@ class Parcel:
     """A job on its way to a worker.
 
     Attributes:
-        job: the job.
+        job: as the source handed it out.
         seat: which of the run's workers it goes to.
         needs: the resources of a worker, by Ray's names.
     """

@@ -29,7 +29,7 @@ def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_
     """Score a list on validation rows, and open the test rows for it.
 
     Args:
-        dataset: the dataset.
+        dataset: the whole table; test rows are split off as the trial's design says.
         spec: the trial whose splits, preparation and scorer are taken; its ranker is not run.
         columns: of the table, best first.
         every_k: how many of them are scored.
@@ -45,6 +45,6 @@ def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_
     split = spec.design.splits(dataset)[0]  # all have the same test rows
     development, test = prepare_test(dataset, split, policy=spec.design.policy, indicators=spec.design.indicators)
     return ListResult(
-        validation={k: mean_result([one[k] for one in by_split]) for k in every_k},
+        validation={k: mean_result([results[k] for results in by_split]) for k in every_k},
         test={k: score_columns(development, test, order[:k], spec.scorer, seed=spec.seed) for k in every_k},
     )

@@ -65,13 +65,13 @@ class TrialProgress:
             "identity": self._identity,
             "finished": len(self.rankings),
             "results": {
-                name: [{str(k): dataclasses.asdict(one) for k, one in by_k.items()} for by_k in values]
+                name: [{str(k): dataclasses.asdict(result) for k, result in by_k.items()} for by_k in values]
                 for name, values in self.results.items()
             },
             "seconds": dict(self.seconds),
             "elapsed": self.elapsed,
         }
-        finished = {f"split{number}": one.to_state() for number, one in enumerate(self.rankings)}
+        finished = {f"split{number}": scores.to_state() for number, scores in enumerate(self.rankings)}
         return State.of({"trial": State({}, trial), "ranking": ranking, **finished})
 
     def load(self, state: State) -> State:
@@ -89,7 +89,7 @@ class TrialProgress:
             raise ValueError(f"the state is of another trial: {', '.join(changed)} differ")
         self.rankings = [FeatureScores.from_state(state.part(f"split{n}")) for n in range(trial["finished"])]
         self.results = {
-            name: [{int(k): ScorerResult(**one) for k, one in by_k.items()} for by_k in values]
+            name: [{int(k): ScorerResult(**result) for k, result in by_k.items()} for by_k in values]
             for name, values in trial["results"].items()
         }
         self.seconds = dict(trial["seconds"])

@@ -1,4 +1,4 @@
-"""What a trial came to: of each importance metric, and of all inner splits together."""
+"""The result of a trial: by importance metric, and over all inner splits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dst.scoring import ScorerResult
 
 @dataclass(frozen=True)
 class Importance:
-    """What one importance metric came to.
+    """The result of a trial by one importance metric.
 
     Attributes:
         scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
@@ -50,17 +50,17 @@ class Importance:
             "selected": list(self.selected),
         }
         if len(self.by_k) > 1:
-            document["by_k"] = {str(k): dataclasses.asdict(one) for k, one in self.by_k.items()}
+            document["by_k"] = {str(k): dataclasses.asdict(result) for k, result in self.by_k.items()}
             document["ranked"] = list(self.ranked)
         return document
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial came to; lists run over inner splits.
+    """The result of a trial; lists run over inner splits.
 
     Attributes:
-        importances: by metric.
+        importances: the result by each importance metric.
         rankings: what the ranker returned for each inner split, with one score for each of the table's columns.
         k: how many columns were scored.
         data_sha256: of all that was read (:class:`dst.data.TrialData`).
@@ -82,7 +82,7 @@ class TrialResult:
 
     @property
     def epochs(self) -> int:
-        """How many were trained, in all inner splits together."""
+        """The number of epochs trained, summed over inner splits."""
         return sum(ranking.epochs for ranking in self.rankings)
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class TrialResult:
             "bytes": dict(first.memory),
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
-            "importances": {name: one.to_json() for name, one in self.importances.items()},
+            "importances": {name: importance.to_json() for name, importance in self.importances.items()},
         }
 
 

@@ -59,9 +59,9 @@ def run_trial(
     """
     k = data.k if spec.k is None else spec.k
     every_k = sorted({k, *spec.k_values})
-    for one in (k, *every_k):
-        if not 1 <= one <= data.n_features:
-            raise InputError(f"1 <= k <= number of columns must hold, but got k={one}, {data.n_features} columns")
+    for count in (k, *every_k):
+        if not 1 <= count <= data.n_features:
+            raise InputError(f"1 <= k <= number of columns must hold, but got k={count}, {data.n_features} columns")
     check_scorer(spec.scorer)
     if spec.max_rows is not None and spec.max_rows < 1:
         raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
@@ -100,7 +100,7 @@ def run_trial(
         for name, scores in ranking.scores.items():
             columns = rank_columns(scores, tie_order(spec.seed, number))
             results[name] = {
-                one: score_columns(seen, judged, columns[:one], spec.scorer, seed=spec.seed) for one in every_k
+                count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed) for count in every_k
             }
         progress.add(ranking, results, time.perf_counter() - scored)
 
@@ -109,7 +109,7 @@ def run_trial(
     for name, values in progress.results.items():
         scores = mean_scores([ranking.scores[name] for ranking in rankings])
         ranked = rank_columns(scores, tie_order(spec.seed))
-        by_k = {one: mean_result([value[one] for value in values]) for one in every_k}
+        by_k = {count: mean_result([value[count] for value in values]) for count in every_k}
         importances[name] = Importance(scores, tuple(ranked[: every_k[-1]].tolist()), by_k, k)
     return TrialResult(
         importances=importances,
@@ -127,7 +127,7 @@ def score_on_test(dataset: Dataset, spec: TrialSpec, selected: Mapping[str, tupl
     """Open the test rows: fit the scorer on training and validation rows, return its test accuracy by metric.
 
     Args:
-        dataset: the dataset.
+        dataset: the whole table; its test rows are those of the trial's design.
         spec: the trial that selected the columns.
         selected: the columns by metric.
     """
@@ -143,7 +143,7 @@ def score_every_k_on_test(
     """Open the test rows once for several numbers of columns; return the scorer's test accuracy by metric and K.
 
     Args:
-        dataset: the dataset.
+        dataset: the whole table; its test rows are those of the trial's design.
         spec: the trial that ranked the columns.
         ranked: by metric the columns, best first, and the numbers of them that are scored.
     """

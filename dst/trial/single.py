@@ -19,7 +19,7 @@ class SingleTrial:
     """A trial that is over.
 
     Attributes:
-        dataset: the table.
+        dataset: the whole table that the trial ran on.
         spec: all else that decided the result.
         result: what validation rows said.
         test_accuracy: the scorer's, on the test rows, by importance metric; empty where they were not opened.
@@ -48,7 +48,7 @@ def run_single_trial(dataset: Dataset, spec: TrialSpec, *, test: bool = False) -
     """Run a trial in this process.
 
     Args:
-        dataset: the table.
+        dataset: the whole table; the trial splits and prepares it.
         spec: all else that decides the result.
         test: open the test rows afterwards, and score what each importance metric selected on them.
 

@@ -1,4 +1,4 @@
-"""What a trial is: all that decides its result, besides the dataset."""
+"""The specification of a trial: all that decides its result, besides the dataset."""
 
 from __future__ import annotations
 

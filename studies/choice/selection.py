@@ -131,11 +131,11 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
         configurations.append(Confirmed(number, tuple(records), name, scores, len(records) == seeds))
     return sorted(
         configurations,
-        key=lambda one: (
-            not one.complete,
-            to_minimize(one.scores, objective.directions),
-            *_ties(one.mean("val_loss"), one.mean("flops")),
-            one.number,
+        key=lambda configuration: (
+            not configuration.complete,
+            to_minimize(configuration.scores, objective.directions),
+            *_ties(configuration.mean("val_loss"), configuration.mean("flops")),
+            configuration.number,
         ),
     )
 
@@ -143,8 +143,8 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
 def to_open(ranked: Sequence[Confirmed]) -> list[Confirmed]:
     """Return the configurations whose test rows are opened: the winner and the best of each method."""
     first_of_method: dict[str, Confirmed] = {}
-    for one in ranked:
-        first_of_method.setdefault(one.method, one)
+    for configuration in ranked:
+        first_of_method.setdefault(configuration.method, configuration)
     return list(first_of_method.values())
 
 

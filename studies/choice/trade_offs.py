@@ -25,9 +25,9 @@ class TradeOff:
     """A finished search trial among the others of its dataset.
 
     Attributes:
-        dataset: the dataset.
-        number: the trial.
-        method: its ranker.
+        dataset: name of the dataset.
+        number: of the trial, in its dataset.
+        method: name of the ranker.
         params: its parameters, which the space varied.
         sparsity: of its network; None: it has none.
         objectives: its values by metric.
@@ -77,9 +77,9 @@ def fronts(points: Sequence[Point]) -> list[list[int]]:
     left = np.arange(len(points))
     found = []
     while len(left):
-        mine = values[left]
-        no_worse = (mine[:, None] <= mine[None]).all(axis=2)
-        better = (mine[:, None] < mine[None]).any(axis=2)
+        candidates = values[left]
+        no_worse = (candidates[:, None] <= candidates[None]).all(axis=2)
+        better = (candidates[:, None] < candidates[None]).any(axis=2)
         beaten = (no_worse & better).any(axis=0)
         found.append(left[~beaten].tolist())
         left = left[beaten]
@@ -100,7 +100,7 @@ def crowding(points: Sequence[Point]) -> list[float]:
         if width > 0:
             distance[order[[0, -1]]] = math.inf
             distance[order[1:-1]] += (ordered[2:] - ordered[:-2]) / width
-    return [float(one) for one in distance]
+    return [float(value) for value in distance]
 
 
 def by_spread(points: Sequence[Point]) -> list[int]:
@@ -129,7 +129,7 @@ def trade_offs(
     """Return the finished search trials of a dataset, best in the first objective first.
 
     Args:
-        search: its records.
+        search: records of the dataset's search trials.
         confirmed: by search trial the means of its objectives over the confirming seeds.
         objective: what is optimised.
     """

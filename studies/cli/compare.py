@@ -81,7 +81,7 @@ def _names(folders: list[Path]) -> dict[str, Path]:
             raise InputError(f"each study once, but {names[name]} and {folder} have the same name")
         names[name] = folder
     if any(not folder.is_dir() for folder in folders):
-        raise InputError(f"{next(one for one in folders if not one.is_dir())} is no folder")
+        raise InputError(f"{next(folder for folder in folders if not folder.is_dir())} is no folder")
     return names
 
 
@@ -144,7 +144,7 @@ def _not_behind(rivals: pd.DataFrame) -> pd.DataFrame:
 
 
 _PRINTED = {"over_k": _by_k, "rivals": _not_behind}
-"""What is printed of a table whose file says more."""
+"""Tables that are printed in part, though their files hold all: a name and the part."""
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file of yours looks.", no_args_is_help=True)
 
 ALL = "all"
-"""What ``fetch`` takes for the names of all datasets."""
+"""The argument of ``fetch`` that stands for all datasets."""
 
 _KINDS = 4  # reasons for a refusal that fit into a line
 
@@ -60,13 +60,13 @@ def fetch(
 
     names = [known for known, entry in DATASETS.items() if entry.file is not None] if name == ALL else [name]
     documents, failures = [], 0
-    for one in names:
+    for dataset in names:
         try:
-            fetched = fetch_dataset(one, on_progress=_progress(one))
+            fetched = fetch_dataset(dataset, on_progress=_progress(dataset))
         except FetchError as error:
             failures += 1
             say(f"error: {' '.join(str(error).split())}")
-            documents.append({"name": one, "status": "failed", "error": str(error)})
+            documents.append({"name": dataset, "status": "failed", "error": str(error)})
             continue
         say(_line(fetched))
         documents.append(_document(fetched))
@@ -136,16 +136,16 @@ def _line(fetched: Fetched) -> str:
 
 
 def _progress(name: str) -> Callable[[int, int], None]:
-    """What writes to stderr, on a terminal, how much has come, at every full megabyte."""
-    told = 0
+    """Return a callback that shows a download on a terminal's stderr, at every full megabyte."""
+    shown = 0
 
     def tell(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal shown
         complete = done == total
-        if not sys.stderr.isatty() or (done // _STEP == told and not complete):
+        if not sys.stderr.isatty() or (done // _STEP == shown and not complete):
             return
-        told = done // _STEP
-        of = f" of {total / _STEP:.1f}" if total else ""
-        typer.echo(f"\r{name}: {done / _STEP:.1f}{of} MB", err=True, nl=complete)
+        shown = done // _STEP
+        share = f" of {total / _STEP:.1f}" if total else ""
+        typer.echo(f"\r{name}: {done / _STEP:.1f}{share} MB", err=True, nl=complete)
 
     return tell

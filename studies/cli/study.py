@@ -74,7 +74,7 @@ def status(folder: StudyDir, as_json: AsJson = False) -> None:
     kinds = ("useful", "stopped", "failed", "repeated", "core_seconds")
     parts = {**cost["datasets"], "all": cost} if len(cost["datasets"]) > 1 else cost["datasets"]
     table = [
-        [name, *(f"{one[kind]:.1f}" for kind in kinds), as_mib(one["peak_rss_bytes"])] for name, one in parts.items()
+        [name, *(f"{part[kind]:.1f}" for kind in kinds), as_mib(part["peak_rss_bytes"])] for name, part in parts.items()
     ]
     print_table(["dataset", *kinds[:-1], "total", "peak memory"], table)
 

@@ -30,7 +30,7 @@ Indicators = Annotated[bool, typer.Option("--indicators", help="Add a column for
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a table's columns and cells are read: the options of the same names of :class:`dst.data.ReadOptions`."""
+    """The options by which a table is read, named as in :class:`dst.data.ReadOptions`."""
 
     drop: Annotated[list[str] | None, typer.Option(metavar="COL", help="A column to leave out; repeatable.")] = None
     index_column: Annotated[str | None, typer.Option(metavar="COL", help="The column of a saved row index.")] = None

@@ -26,11 +26,11 @@ SCORING = "whole columns, above chance"
 
 @dataclass(frozen=True)
 class StudyDataset:
-    """What a study knows of a dataset without holding it.
+    """A dataset of a study, described without its rows.
 
     Attributes:
         name: the dataset's, with what its ``missing`` adds.
-        use: how the study uses it.
+        use: its section in the spec, lists of ``missing`` resolved to one combination.
         table: the key of its table among :attr:`StudyData.tables`.
         feature_names: one name a column.
         k: how many columns are scored.
@@ -52,12 +52,12 @@ class StudyDataset:
 
 
 class StudyData(Mapping[str, Dataset | TrialData]):
-    """What workers share: tables by :attr:`StudyDataset.table`, and prepared search data by the dataset's name.
+    """The data that workers share: tables by :attr:`StudyDataset.table`, prepared search data by the dataset's name.
 
     Prepared data is made when it is asked for and not kept here, so that it is held where it is needed only.
 
     Args:
-        spec: the study.
+        spec: the study whose datasets are read and prepared.
 
     Attributes:
         datasets: in the spec's order.
@@ -81,12 +81,12 @@ class StudyData(Mapping[str, Dataset | TrialData]):
         """Return a table, or split and prepare a dataset for its search."""
         if key in self.tables:
             return self.tables[key]
-        (dataset,) = (one for one in self.datasets if one.name == key)
+        (dataset,) = (known for known in self.datasets if known.name == key)
         return trial_data(self._dataset(dataset.use), dataset.use.search_design(self._seed), keep=True)
 
     @property
     def n_bytes(self) -> int:
-        """What all of it takes at most, known without preparing any."""
+        """The most bytes that all tables and prepared data take, known without preparing any."""
         tables = sum(table_bytes(table) for table in self.tables.values())
         return tables + sum(dataset.prepared_bytes for dataset in self.datasets)
 
@@ -105,17 +105,17 @@ class StudyData(Mapping[str, Dataset | TrialData]):
 
     def _look_at_all(self, spec: StudySpec) -> tuple[tuple[StudyDataset, ...], tuple[str, ...]]:
         """Load what is at hand; return what was looked at, and what is not there and need not be."""
-        there, absent = [], []
+        loaded, absent = [], []
         for use in spec.datasets:
             try:
-                there.append(self._look_at(use))
+                loaded.append(self._look_at(use))
             except AbsentDataError:
                 if spec.absent_datasets == "error":
                     raise
                 absent.append(use.path)
-        if not there:
+        if not loaded:
             raise SpecError(f"datasets: one at least must be at hand, but none of {', '.join(absent)} is")
-        return tuple(there), tuple(dict.fromkeys(absent))
+        return tuple(loaded), tuple(dict.fromkeys(absent))
 
     def _look_at(self, use: DatasetSpec) -> StudyDataset:
         """Load the table if it is new, and take note of what the study uses it as."""

@@ -37,10 +37,10 @@ class DatasetPlan:
     """One dataset of a study.
 
     Args:
-        spec: the study.
+        spec: of the study: its search, confirmation and objective are followed.
         dataset: the dataset, and how the study uses it.
         folder: where records go.
-        ledger: its trials.
+        ledger: proposes and keeps the dataset's trials.
 
     Attributes:
         stage: ``search``, ``confirm``, ``test`` or ``done``.
@@ -160,14 +160,14 @@ class DatasetPlan:
     def _add_confirming(self) -> None:
         """Let each chosen configuration wait once a seed; what a run that died has added already stays."""
         chosen = self._chosen()
-        there = {
+        added = {
             (entry.attrs["source"], entry.attrs["seed_index"])
             for entry in self.ledger.entries(Stage.CONFIRM)
             if entry.state is not State.SKIPPED
         }
         for seed_index in range(self.spec.confirm.seeds):
             for number in chosen:
-                if (number, seed_index) not in there:
+                if (number, seed_index) not in added:
                     self.ledger.add(number, Stage.CONFIRM, {"seed_index": seed_index})
 
     def _chosen(self) -> list[int]:
@@ -190,19 +190,21 @@ class DatasetPlan:
         ranked = confirmed(records, seeds=self.spec.confirm.seeds, objective=self.spec.objective)
         opened = to_open(ranked)
         tests: list[Opening] = [
-            PendingTest(record, self._opened_metrics(one))
-            for one in opened
-            for record in one.records
+            PendingTest(record, self._opened_metrics(configuration))
+            for configuration in opened
+            for record in configuration.records
             if read_test(self.folder, self.name, record["number"]) is None
         ]
         archive = StudyArchive(self.folder)
-        for one in opened:
-            length = max(one.records[0]["k"], *self.jobs.k_values, 1)
-            tests += to_measure(archive, one, columns_of(archive, one, self.dataset.feature_names, length))
+        for configuration in opened:
+            length = max(configuration.records[0]["k"], *self.jobs.k_values, 1)
+            tests += to_measure(
+                archive, configuration, columns_of(archive, configuration, self.dataset.feature_names, length)
+            )
         return tests
 
-    def _opened_metrics(self, one: Confirmed) -> tuple[str, ...]:
-        """Return the metrics of which test rows are opened: all that compete, at once, though one is the choice."""
+    def _opened_metrics(self, configuration: Confirmed) -> tuple[str, ...]:
+        """Return the metrics of which test rows are opened: all that compete at once, though a single one is chosen."""
         if self.spec.objective.importance == "best":
-            return tuple(sorted(importances_of(one.records[0])))
-        return (one.importance,)
+            return tuple(sorted(importances_of(configuration.records[0])))
+        return (configuration.importance,)

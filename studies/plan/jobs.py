@@ -38,7 +38,7 @@ class DatasetJobs:
     own. Test rows depend on the study's seed alone.
 
     Args:
-        spec: the study.
+        spec: of the study: its seed, scoring and resources go into each job.
         dataset: the dataset, and how the study uses it.
         folder: where checkpoints go.
 

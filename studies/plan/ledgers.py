@@ -64,12 +64,12 @@ def open_ledger(
     """Open the ledger of a dataset's trials.
 
     Args:
-        spec: the study.
+        spec: of the study: its search and objective say what the ledger proposes.
         space: what trials may vary.
         points: of a grid, else None.
         storage: from :func:`cluster.ledger.storage.connect.open_storage`.
         identity: the study's, from ``study.yaml``.
-        dataset: its name.
+        dataset: the dataset's name, by which its trials are kept.
     """
     return Ledger(
         storage,

@@ -20,10 +20,10 @@ from rich.text import Text
 
 @dataclass(frozen=True)
 class DatasetProgress:
-    """How far one dataset is.
+    """The progress of one dataset.
 
     Attributes:
-        name: the dataset.
+        name: the dataset's name, as it is shown.
         finished: trials that ran to their end.
         running: trials at work.
         stopped: trials stopped early.
@@ -89,8 +89,8 @@ class TimeLeft:
         The mean cost of a trial is the workers' time over the trials that ended; the trials left take as many rounds of
         it as they fill the workers, and one round at least.
         """
-        ended = sum(one.ended for one in datasets)
-        left = sum(max(one.total - one.ended, 0) for one in datasets)
+        ended = sum(dataset.ended for dataset in datasets)
+        left = sum(max(dataset.total - dataset.ended, 0) for dataset in datasets)
         if self._first is None:
             self._first = ended, elapsed
         before, start = self._first
@@ -177,7 +177,7 @@ class LineProgress:
             self._print(state, elapsed)
 
     def _print(self, state: tuple[DatasetProgress, ...], elapsed: float) -> None:
-        changed = [one for one in state if one not in self._printed]
+        changed = [dataset for dataset in state if dataset not in self._printed]
         left = self._time_left.estimate(state, elapsed)
         with suppress(OSError):
             self._stream.write("; ".join([_overall(state, elapsed, left), *map(_brief, changed)]) + "\n")
@@ -203,31 +203,31 @@ def _table(datasets: Sequence[DatasetProgress]) -> Table:
     for name in ("done", "running", "stopped", "failed", "best"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("stage", no_wrap=True)
-    for one in datasets:
+    for dataset in datasets:
         table.add_row(
-            Text(one.name, style="bold"),
-            ProgressBar(max(one.total, 1), one.ended, width=16, complete_style="cyan", finished_style="green"),
-            f"{one.ended}/{one.total}",
-            str(one.running or ""),
-            str(one.stopped or ""),
-            Text(str(one.failed or ""), style="red"),
-            "" if one.best is None else f"{one.best:.4f}",
-            Text(one.stage),
+            Text(dataset.name, style="bold"),
+            ProgressBar(max(dataset.total, 1), dataset.ended, width=16, complete_style="cyan", finished_style="green"),
+            f"{dataset.ended}/{dataset.total}",
+            str(dataset.running or ""),
+            str(dataset.stopped or ""),
+            Text(str(dataset.failed or ""), style="red"),
+            "" if dataset.best is None else f"{dataset.best:.4f}",
+            Text(dataset.stage),
         )
     return table
 
 
 def _overall(datasets: Sequence[DatasetProgress], elapsed: float, left: float | None) -> str:
-    ended, total = sum(one.ended for one in datasets), sum(one.total for one in datasets)
-    states = {state: sum(getattr(one, state) for one in datasets) for state in ("running", "stopped", "failed")}
+    ended, total = sum(dataset.ended for dataset in datasets), sum(dataset.total for dataset in datasets)
+    states = {state: sum(getattr(dataset, state) for dataset in datasets) for state in ("running", "stopped", "failed")}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     ends = "" if not left else f", about {_clock(left)} left"
     return f"{ended}/{total} trials{f' ({counts})' if counts else ''} in {_clock(elapsed)}{ends}"
 
 
-def _brief(one: DatasetProgress) -> str:
-    best = "" if one.best is None else f" best {one.best:.4f}"
-    return f"{one.name} {one.ended}/{one.total} {one.stage}{best}"
+def _brief(dataset: DatasetProgress) -> str:
+    best = "" if dataset.best is None else f" best {dataset.best:.4f}"
+    return f"{dataset.name} {dataset.ended}/{dataset.total} {dataset.stage}{best}"
 
 
 def _clock(seconds: float) -> str:

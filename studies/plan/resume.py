@@ -24,7 +24,7 @@ VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy",
 
 
 _BEFORE_THE_SPEC = {".lock", "records", "study.db", "study.db-journal", "study.db-shm", "study.db-wal"}
-"""What a run that died at its very start leaves behind, besides temporary files."""
+"""The names of files that a run leaves if it dies at its very start, besides temporary ones."""
 
 
 def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyDataset], space: Space) -> None:
@@ -38,8 +38,8 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
     folder.check_inside()
     if not folder.spec.exists():
         if folder.path.is_dir():
-            there = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}
-            if not there <= _BEFORE_THE_SPEC:
+            files = {path.name for path in folder.path.iterdir() if not path.name.endswith(TEMP_SUFFIX)}
+            if not files <= _BEFORE_THE_SPEC:
                 raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
         return
     before, names_before = read_study(folder)
@@ -59,25 +59,26 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             "give another --out, or the same spec to go on"
         )
     noted = read_resolved(folder)
-    was, now = (
+    old_space, new_space = (
         _flat(_of_methods(described, spec.methods))
         for described in (noted.get("space", space.describe()), space.describe())
     )
-    for key in sorted(was.keys() | now.keys()):
-        if was.get(key) != now.get(key):
+    for key in sorted(old_space.keys() | new_space.keys()):
+        if old_space.get(key) != new_space.get(key):
             raise InputError(
-                f"{folder.path} holds a study whose search space has {key}={was.get(key)}, but the packaged space says "
-                f"{now.get(key)} by now: give another --out, or go on with the version of dst-studies that began it"
+                f"{folder.path} holds a study whose search space has {key}={old_space.get(key)}, but the packaged "
+                f"space says {new_space.get(key)} by now: give another --out, or go on with the version of dst-studies "
+                "that began it"
             )
     for dataset in datasets:
-        there = noted["datasets"][dataset.name]
-        if there.get("scoring") != dataset.resolved.get("scoring"):
+        dataset_before = noted["datasets"][dataset.name]
+        if dataset_before.get("scoring") != dataset.resolved.get("scoring"):
             raise InputError(
                 f"{folder.path} holds a study whose version summed the scores of a column's categories and indicators, "
                 f"as {dataset.name} has; now columns are scored as a whole, and both cannot be mixed: give another "
                 "--out, or go on with the version of dst-studies that began it"
             )
-        changed = [key for key, value in dataset.resolved.items() if there.get(key) != value]
+        changed = [key for key, value in dataset.resolved.items() if dataset_before.get(key) != value]
         if changed:
             raise InputError(
                 f"{folder.path} holds a study of other data: {dataset.name} has changed since ({', '.join(changed)})"

@@ -21,9 +21,9 @@ class RunningTrial:
     """A trial that a worker has.
 
     Args:
-        plan: its dataset.
-        ticket: the trial.
-        key: of its job.
+        plan: takes the result; of the trial's dataset.
+        ticket: the trial as the ledger handed it out.
+        key: the job's, unique in the study.
         spent: what the study has used up; of this trial, what earlier attempts have lost.
     """
 
@@ -78,7 +78,7 @@ class RunningOpening:
     """An opening of test rows, or a feature list, that a worker has.
 
     Args:
-        plan: its dataset.
+        plan: takes the result; of the opening's dataset.
         opening: what is opened.
         spent: what the study has used up; of this job, what earlier attempts have lost.
     """

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Durations:
-    """How long the trials of a dataset took.
+    """The durations of a dataset's trials that ended.
 
     Attributes:
-        count: trials.
-        total: seconds of them all.
+        count: number of trials.
+        total: their seconds, summed.
     """
 
     count: int = 0
@@ -44,7 +44,7 @@ class Durations:
 
 @dataclass(frozen=True)
 class Demand:
-    """What is known of a dataset's jobs.
+    """The jobs of a dataset, those done and those to come.
 
     Attributes:
         handed_out: jobs that ended or run.

@@ -39,7 +39,7 @@ class Cost:
         return self.useful + self.stopped + self.failed + self.repeated
 
     def __add__(self, other: Cost) -> Cost:
-        peaks = [one.peak_rss_bytes for one in (self, other) if one.peak_rss_bytes is not None]
+        peaks = [cost.peak_rss_bytes for cost in (self, other) if cost.peak_rss_bytes is not None]
         return Cost(
             useful=self.useful + other.useful,
             stopped=self.stopped + other.stopped,
@@ -69,8 +69,8 @@ def study_cost(archive: StudyArchive, datasets: Iterable[str], *, cpus: float) -
     """Return what each dataset has cost.
 
     Args:
-        archive: the study.
-        datasets: their names.
+        archive: of the study; its records say what was spent.
+        datasets: names of those to count.
         cpus: cores of a trial, for what does not say how many it had.
 
     Raises:

@@ -28,7 +28,7 @@ _OWN = ("sparsity", "l2", "hidden", "epochs", "patience", "batch_size", "lr", "t
 
 _SCORES = ("val_score", "test_mean", "list_val_score", "list_test_score")
 _OF_THE_STUDY = ("number", "method", "importance", "params", *_SCORES)
-"""What ``export.json`` says of the winner. The study measured its own list, not the one of the refitted selector."""
+"""Keys of the winner in ``export.json``. The study measured its own list, not the one of the refitted selector."""
 
 
 def export_best(
@@ -40,7 +40,7 @@ def export_best(
     scores are averaged. The files are written to a folder beside ``to``, which takes its name when all are there.
 
     Args:
-        archive: the study.
+        archive: of a study that has confirmed configurations.
         name: one of its datasets.
         to: where to; does not exist, or is an empty folder.
         progress: shows how far the fit is, made from the number of networks and of epochs.

@@ -28,7 +28,7 @@ _MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_
 
 @dataclass(frozen=True)
 class ListScores:
-    """What a feature list is worth; None: not measured.
+    """The scores of a feature list; None: not measured.
 
     Attributes:
         validation: mean over seeds of the accuracy on validation rows; the balanced one where the objective is that.
@@ -39,54 +39,60 @@ class ListScores:
     test: float | None
 
 
-def columns_of(archive: StudyArchive, one: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
+def columns_of(archive: StudyArchive, configuration: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
     """Return the first columns of a configuration's feature list.
 
     Args:
-        archive: the study.
-        one: the configuration.
+        archive: the study that holds its records.
+        configuration: a confirmed one of the study.
         names: the dataset's column names.
         length: how many columns.
 
     Raises:
         RecordError: scores are missing or damaged.
     """
-    ranking = ranked_features(archive, one.records, one.importance, one.records[0]["k"], names)
+    ranking = ranked_features(
+        archive, configuration.records, configuration.importance, configuration.records[0]["k"], names
+    )
     return tuple(ranking.order.tolist()[:length])
 
 
-def to_measure(archive: StudyArchive, one: Confirmed, columns: Sequence[int]) -> list[PendingList]:
+def to_measure(archive: StudyArchive, configuration: Confirmed, columns: Sequence[int]) -> list[PendingList]:
     """Return what is to be measured of a list; an attempt that failed is not repeated.
 
     Args:
-        archive: the study.
-        one: the configuration.
+        archive: the study that holds its records.
+        configuration: a confirmed one of the study.
         columns: its list, as long as the largest K.
 
     Raises:
         RecordError: what was measured is damaged.
     """
-    seeds = len(one.records)
-    pending = (PendingList(record, one.importance, tuple(columns), seeds) for record in one.records)
-    return [each for each in pending if not _measured(archive, each)]
+    seeds = len(configuration.records)
+    pending = (PendingList(record, configuration.importance, tuple(columns), seeds) for record in configuration.records)
+    return [job for job in pending if not _measured(archive, job)]
 
 
-def list_scores(archive: StudyArchive, one: Confirmed, columns: Sequence[int]) -> ListScores:
-    """Return what the top K columns of a configuration's list are worth, where each seed has measured this very list.
+def list_scores(archive: StudyArchive, configuration: Confirmed, columns: Sequence[int]) -> ListScores:
+    """Return what the top K columns of a configuration's list are worth where each seed has measured this very list.
 
     Args:
-        archive: the study.
-        one: the configuration.
+        archive: the study that holds its records.
+        configuration: a confirmed one of the study.
         columns: its top K.
 
     Raises:
         RecordError: what was measured is damaged.
     """
-    k, seeds = len(columns), len(one.records)
+    k, seeds = len(columns), len(configuration.records)
     found: dict[str, list[float]] = {"validation": [], "test": []}
-    for record in one.records:
+    for record in configuration.records:
         document = archive.list_of(record["dataset"], record["number"], seeds)
-        if document is None or document["importance"] != one.importance or document["columns"][:k] != list(columns):
+        if (
+            document is None
+            or document["importance"] != configuration.importance
+            or document["columns"][:k] != list(columns)
+        ):
             return ListScores(None, None)
         for part, measure, by_k in (
             ("validation", _MEASURES[archive.spec.objective.judged_by], document["validation"]),
@@ -103,17 +109,18 @@ def has_failed(archive: StudyArchive, row: BestRow) -> bool:
     """Say whether the list of a configuration has been tried and cannot be measured.
 
     Args:
-        archive: the study.
+        archive: the study that holds the list's measurements.
         row: the configuration, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
 
     Raises:
         RecordError: what was measured is damaged.
     """
     return any(
-        one.get("error") is not None
-        and (one["source"], one["seeds"], one["importance"]) == (row["number"], row["seeds"], row["importance"])
-        and one["columns"][: row["k"]] == list(row["features"])
-        for one in archive.lists(row["dataset"])
+        document.get("error") is not None
+        and (document["source"], document["seeds"], document["importance"])
+        == (row["number"], row["seeds"], row["importance"])
+        and document["columns"][: row["k"]] == list(row["features"])
+        for document in archive.lists(row["dataset"])
     )
 
 

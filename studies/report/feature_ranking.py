@@ -63,7 +63,7 @@ def ranked_features(
     """Rank a dataset's columns by the finished trials of one configuration: its feature list.
 
     Args:
-        archive: the study.
+        archive: holds the trials' scores.
         records: of the trials, by seed; one at least.
         importance: the metric that ranks.
         k: how many columns a trial selects.

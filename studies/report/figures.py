@@ -159,12 +159,12 @@ def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Drawing:
         first: the objective that is drawn upwards.
         other: the one that is drawn to the right.
     """
-    styles = method_styles(one.method for one in trade_offs)
+    styles = method_styles(trial.method for trial in trade_offs)
     directions = (DIRECTIONS[other], DIRECTIONS[first])
 
     def panel(axes: Axes, dataset: str) -> None:
-        mine = [one for one in trade_offs if one.dataset == dataset]
-        points = [(one.objectives[other], one.objectives[first]) for one in mine]
+        trials = [trial for trial in trade_offs if trial.dataset == dataset]
+        points = [(trial.objectives[other], trial.objectives[first]) for trial in trials]
         line = sorted(points[place] for place in fronts([to_minimize(point, directions) for point in points])[0])
         worst = [
             max(values) if to == "minimize" else min(values)
@@ -175,11 +175,11 @@ def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Drawing:
             ends = [(worst[0], line[0][1]), *line, (line[-1][0], worst[1])]
         steps = "steps-post" if directions[0] == "minimize" else "steps-pre"
         axes.plot(*zip(*ends, strict=True), color=INK, linewidth=1.2, drawstyle=steps, zorder=2, alpha=0.7)
-        for one, (x, y) in zip(mine, points, strict=True):
-            style = styles[one.method]
+        for trial, (x, y) in zip(trials, points, strict=True):
+            style = styles[trial.method]
             axes.plot(
-                x, y, style.marker, color=style.colour, zorder=3 if one.best else 1, markeredgewidth=0,
-                markersize=6.5 if one.best else 4, alpha=0.95 if one.best else 0.3,
+                x, y, style.marker, color=style.colour, zorder=3 if trial.best else 1, markeredgewidth=0,
+                markersize=6.5 if trial.best else 4, alpha=0.95 if trial.best else 0.3,
             )  # fmt: skip
         if other == "flops":
             axes.set_xscale("log")
@@ -190,13 +190,13 @@ def pareto(trade_offs: Sequence[TradeOff], first: str, other: str) -> Drawing:
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
     legend = [*legend_of(styles), Line2D([], [], color=INK, linewidth=1.2, label="no trial is better in both")]
-    datasets = sorted({one.dataset for one in trade_offs})
+    datasets = sorted({trial.dataset for trial in trade_offs})
     return panels(datasets, panel, AXIS_TITLES[other], AXIS_TITLES[first], legend)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a study has found, for its figures.
+    """The findings of a study, for its figures.
 
     Attributes:
         best: the best configuration of each dataset.

@@ -1,4 +1,4 @@
-"""How far the fit of a selector is, on stderr."""
+"""The progress of a selector's fit, shown on stderr."""
 
 from __future__ import annotations
 

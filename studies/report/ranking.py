@@ -34,7 +34,7 @@ class TableRanking:
     """The columns of a table, ranked by a fitted selector, and the files that say so.
 
     Attributes:
-        dataset: the table.
+        dataset: the table that was ranked.
         selector: as it was fitted.
         ranking: see :func:`ranked_table`.
         val_accuracy: mean accuracy of the networks on held-out rows at their best epochs; None where none was trained.
@@ -77,7 +77,7 @@ def rank_table(dataset: Dataset, selector: SparseFeatureSelector, out: Path, pro
     """Fit a selector to a table, and write the ranked columns and a chart of the best.
 
     Args:
-        dataset: the table.
+        dataset: the table to rank; all its rows are used.
         selector: not fitted yet; its settings suit the table.
         out: a path that :func:`check_out` accepts.
         progress: shows how far the fit is.

@@ -48,7 +48,7 @@ def write_report(
     """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
 
     Args:
-        archive: the study.
+        archive: of the study that the page is about.
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         trials: the trials table (:func:`studies.report.tables.trials_table`).
@@ -223,7 +223,7 @@ def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
     counts.append(int((trials["stage"] == Stage.CONFIRM).sum()))
     spent = (cost.core_seconds, cost.useful, cost.stopped, cost.failed, cost.repeated)
     peak = _ABSENT if cost.peak_rss_bytes is None else as_mib(cost.peak_rss_bytes)
-    texts = [*map(str, counts), *(f"{one:,.1f}" if one < 100 else f"{one:,.0f}" for one in spent), peak]
+    texts = [*map(str, counts), *(f"{seconds:,.1f}" if seconds < 100 else f"{seconds:,.0f}" for seconds in spent), peak]
     return [cell(text, "number") for text in texts]
 
 
@@ -250,21 +250,21 @@ def _failures(trials: pd.DataFrame) -> str:
 
 def _trade_offs(trade_offs: Sequence[TradeOff], figures: str) -> str:
     first, *others = trade_offs[0].objectives
-    best = [one for one in trade_offs if one.best]
+    best = [trial for trial in trade_offs if trial.best]
     titles = [f"#{axis_title(metric)}" for metric in (first, *others)]
     rows = [
         row(
             [
-                name_cell(one.dataset),
-                cell(str(one.number), "number"),
-                cell(one.method),
-                *(cell(_objective(metric, value), "number") for metric, value in one.objectives.items()),
-                cell(_objective(first, one.confirmed[first]) if one.confirmed else _ABSENT, "number"),
-                cell(_ABSENT if one.sparsity is None else f"{one.sparsity:g}", "number"),
-                code_cell(_settings(one.params)),
+                name_cell(trial.dataset),
+                cell(str(trial.number), "number"),
+                cell(trial.method),
+                *(cell(_objective(metric, value), "number") for metric, value in trial.objectives.items()),
+                cell(_objective(first, trial.confirmed[first]) if trial.confirmed else _ABSENT, "number"),
+                cell(_ABSENT if trial.sparsity is None else f"{trial.sparsity:g}", "number"),
+                code_cell(_settings(trial.params)),
             ]
         )
-        for one in best[:_MAX_TRADE_OFFS]
+        for trial in best[:_MAX_TRADE_OFFS]
     ]
     more = len(best) - len(rows)
     rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""

@@ -69,7 +69,7 @@ def collect(archive: StudyArchive, datasets: Sequence[str] | None = None) -> Res
     """Gather the confirmed configurations of a study, with their test accuracies where these were opened.
 
     Args:
-        archive: the study.
+        archive: of the study whose records are read.
         datasets: those to gather; None: all.
 
     Raises:
@@ -81,27 +81,27 @@ def collect(archive: StudyArchive, datasets: Sequence[str] | None = None) -> Res
         ranked = confirmed_of(archive, dataset)
         if spec.objective.several:
             search = (record for record in archive.records(dataset) if record["stage"] == Stage.SEARCH)
-            means = {one.number: one.scores for one in ranked if one.complete}
+            means = {configuration.number: configuration.scores for configuration in ranked if configuration.complete}
             results.trade_offs.extend(trade_offs(search, means, spec.objective))
         if not ranked:
             continue
         names = results.feature_names[dataset] = archive.columns(dataset)
         with _fitting_together(archive.folder, dataset):
-            rows = [_row(archive, one, names) for one in to_open(ranked)]
+            rows = [_row(archive, configuration, names) for configuration in to_open(ranked)]
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results
 
 
-def _row(archive: StudyArchive, one: Confirmed, names: Sequence[str]) -> BestRow:
-    columns = columns_of(archive, one, names, one.records[0]["k"])
-    tests = [archive.test(record["dataset"], record["number"]) for record in one.records]
-    scores = list_scores(archive, one, columns)
+def _row(archive: StudyArchive, configuration: Confirmed, names: Sequence[str]) -> BestRow:
+    columns = columns_of(archive, configuration, names, configuration.records[0]["k"])
+    tests = [archive.test(record["dataset"], record["number"]) for record in configuration.records]
+    scores = list_scores(archive, configuration, columns)
     return best_row(
-        one,
+        configuration,
         columns,
         tests,
-        stability=stability_of(one, len(names)),
+        stability=stability_of(configuration, len(names)),
         list_val_score=scores.validation,
         list_test_score=scores.test,
     )

@@ -1,4 +1,4 @@
-"""How figures look: colours, a look for each method, and panels for datasets, drawn without pyplot.
+"""The look of figures: colours, a style for each method, and panels for datasets, drawn without pyplot.
 
 Colours are those of Okabe and Ito (2008, "Color Universal Design"), which stay apart for colour-blind readers; every
 method also has its own marker. Text, axes and grid use three fixed colours, so that a page can exchange them for its
@@ -36,7 +36,7 @@ _LONGEST_TITLE = 44
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """How one method is drawn: a colour (``#rrggbb``) and a matplotlib marker."""
+    """The style of one method: a colour (``#rrggbb``) and a matplotlib marker."""
 
     colour: str
     marker: str

@@ -50,7 +50,7 @@ TRIAL_COLUMNS: Mapping[str, str] = {
 """Columns of the trials table and their pandas dtypes; a missing float is NaN, a missing other value ``pd.NA``."""
 
 _JUDGED = ("val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc")
-"""What a record has of the scorer by importance metric."""
+"""Keys of a record with the scorer's results by importance metric."""
 
 BEST_COLUMNS = (
     "dataset",
@@ -81,7 +81,7 @@ def trials_table(archive: StudyArchive) -> pd.DataFrame:
     """Gather all records into one table, sorted by dataset and number.
 
     Args:
-        archive: the study.
+        archive: of the study whose records are read.
 
     Returns:
         One row per record, columns and dtypes as in :data:`TRIAL_COLUMNS` whatever the records hold. ``params`` (what
@@ -142,7 +142,7 @@ def winner_features(archive: StudyArchive, row: BestRow, names: Sequence[str]) -
     """Rank a dataset's columns by the confirming trials of one configuration.
 
     Args:
-        archive: the study.
+        archive: holds the confirming trials' scores.
         row: a row of ``best`` or ``best_by_method``; ``dataset``, ``number``, ``importance`` and ``k`` are read.
         names: the dataset's column names.
 
@@ -174,7 +174,7 @@ def write_tables(
     """Write all tables of a study: trials, best configurations, ranked columns; each file whole or not at all.
 
     Args:
-        archive: the study.
+        archive: of the study; the tables are written to its folder.
         best: the best configuration of each dataset, keys as in :data:`BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         feature_names: for each dataset in ``best`` the names of its columns.
@@ -219,16 +219,16 @@ def pareto_table(trade_offs: Sequence[TradeOff]) -> pd.DataFrame:
     metrics = list(trade_offs[0].objectives)
     rows = [
         {
-            "dataset": one.dataset,
-            "number": one.number,
-            "method": one.method,
-            **one.objectives,
-            **{f"confirmed_{metric}": one.confirmed.get(metric) for metric in metrics},
-            "sparsity": one.sparsity,
-            "params": json.dumps(dict(one.params), sort_keys=True),
+            "dataset": trial.dataset,
+            "number": trial.number,
+            "method": trial.method,
+            **trial.objectives,
+            **{f"confirmed_{metric}": trial.confirmed.get(metric) for metric in metrics},
+            "sparsity": trial.sparsity,
+            "params": json.dumps(dict(trial.params), sort_keys=True),
         }
-        for one in trade_offs
-        if one.best
+        for trial in trade_offs
+        if trial.best
     ]
     return pd.DataFrame(rows)
 

@@ -51,7 +51,7 @@ def opened_scores(
     informative columns among the first K, where K is at least their number, as in the paper's appendix C.
 
     Args:
-        archive: the study.
+        archive: holds the results on test rows.
         feature_names: the column names of each dataset.
         chosen: dataset and number of the configurations whose scores count; before a study was extended, others may
             have been chosen and opened.

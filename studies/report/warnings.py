@@ -16,14 +16,14 @@ def study_warnings(archive: StudyArchive, trials: pd.DataFrame, results: Results
     """Return what a user should know before trusting the table of winners, one line each."""
     spec, lines = archive.spec, []
     for dataset in archive.datasets:
-        mine = trials[trials["dataset"] == dataset]
-        failed = mine[mine["state"] == State.FAILED]
+        of_dataset = trials[trials["dataset"] == dataset]
+        failed = of_dataset[of_dataset["state"] == State.FAILED]
         if len(failed):
             last = failed["error"].iloc[-1]
-            lines.append(f"{dataset}: {len(failed)} of {len(mine)} trials failed, the last with: {last}")
+            lines.append(f"{dataset}: {len(failed)} of {len(of_dataset)} trials failed, the last with: {last}")
         lines.extend(_absent_classes(dataset, archive.records(dataset)))
         lines.extend(_unsaved(dataset, archive.records(dataset)))
-        searched = int((mine["stage"] == Stage.SEARCH).sum())
+        searched = int((of_dataset["stage"] == Stage.SEARCH).sum())
         if spec.search.seconds is not None and searched < spec.search.trials:
             limit = f"search.seconds={spec.search.seconds:g}"
             lines.append(f"{dataset}: the search ended after {searched} of {spec.search.trials} trials: {limit} are up")
@@ -55,5 +55,5 @@ def _absent_classes(dataset: str, records: Iterable[Record]) -> list[str]:
 def _unsaved(dataset: str, records: Iterable[Record]) -> list[str]:
     """Return a line about trials whose checkpoints could not be read or written, if there are any."""
     resumptions = [record.get("resumption") or {} for record in records]
-    problems = [one["problem"] for one in resumptions if one.get("problem")]
+    problems = [resumption["problem"] for resumption in resumptions if resumption.get("problem")]
     return [f"{dataset}: {len(problems)} trials had trouble with their checkpoints: {problems[-1]}"] if problems else []

@@ -114,10 +114,10 @@ def _remarks(
         )
     seeds = {(row["dataset"], row["number"]): row["seeds"] for row in results.best_by_method}
     shorter = {
-        (one["dataset"], one["source"], one["seeds"])
+        (entry["dataset"], entry["source"], entry["seeds"])
         for name in results.feature_names
-        for one in archive.lists(name)
-        if one["seeds"] < seeds.get((one["dataset"], one["source"]), 0)
+        for entry in archive.lists(name)
+        if entry["seeds"] < seeds.get((entry["dataset"], entry["source"]), 0)
     }
     if shorter:
         remarks["Earlier lists"] = (

@@ -32,7 +32,9 @@ def _names(given: Any) -> Any:
 
 def _words(given: Any) -> Any:
     """One word, or a number of Python's such as -999, as a list of words."""
-    return [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in _names(given)]
+    return [
+        str(word) if isinstance(word, int | float) and not isinstance(word, bool) else word for word in _names(given)
+    ]
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -53,7 +55,7 @@ class MissingSpec(Section):
         mechanism: ``mcar``, ``mar`` or ``mnar``.
         policy: ``mean``, ``median``, ``zero`` or ``knn``, fitted on training rows (:func:`dst.data.imputing.impute`);
             None: no number may be missing, so there must be one with a rate above 0 or with indicators.
-        indicators: whether a missing number also sets a column of its own.
+        indicators: True: a missing number also sets a column of its own.
         seed: of the removal.
     """
 
@@ -72,7 +74,7 @@ class MissingSpec(Section):
 
     @property
     def suffix(self) -> str:
-        """What the dataset's name gets: everything that differs from the defaults, and from the policy ``mean``."""
+        """The end of the dataset's name: everything that differs from the defaults, and from the policy ``mean``."""
         parts = [f"{self.mechanism}-{self.rate:g}"] if self.rate else []
         parts += [self.policy] if self.policy not in (None, "mean") else []
         parts += ["indicators"] if self.indicators else []
@@ -136,14 +138,14 @@ class DatasetSpec(Section):
 
     @property
     def removal(self) -> Removal | None:
-        """What is removed from the table; None: nothing."""
+        """The removal of values from the table; None: none are removed."""
         if self.missing is None or self.missing.rate == 0:
             return None
         return Removal(self.missing.rate, self.missing.mechanism, self.missing.seed)
 
     @property
     def table_key(self) -> str:
-        """What the table is read by: equal for datasets that differ in splits and missing data only."""
+        """The key of the table: equal for datasets that differ in splits and missing data only."""
         return self.model_dump_json(include={"path", *_TABLE_KEYS, "scaling"}, exclude_none=True)
 
     def load_table(self) -> Dataset:
@@ -193,9 +195,9 @@ def each_combination(dataset: Any) -> Iterator[Any]:
     ordered = sorted(missing, key=lambda key: known.index(key) if key in known else len(known))
     seen: list[dict[str, Any]] = []
     for values in itertools.product(*(missing[key] if is_list(missing[key]) else [missing[key]] for key in ordered)):
-        one = dict(zip(ordered, values, strict=True))
-        if one.get("rate", 0) == 0:
-            one = {key: value for key, value in one.items() if key not in ("mechanism", "seed")}
-        if one not in seen:
-            seen.append(one)
-            yield {**dataset, "missing": one}
+        combination = dict(zip(ordered, values, strict=True))
+        if combination.get("rate", 0) == 0:
+            combination = {key: value for key, value in combination.items() if key not in ("mechanism", "seed")}
+        if combination not in seen:
+            seen.append(combination)
+            yield {**dataset, "missing": combination}

@@ -1,4 +1,4 @@
-"""What is wrong with a spec, in one line."""
+"""Errors of a spec, each in one line."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ def parse_spec(document: dict[str, Any], source: str = "spec", *, begun: bool = 
     """Check a spec that was read already.
 
     Args:
-        document: the spec.
+        document: the spec as plain data, such as YAML gives.
         source: where it comes from, for messages.
-        begun: whether it is that of a study that has begun, and is looked at or reported.
+        begun: True: the spec of a study that has begun, to be looked at or reported.
 
     Raises:
         SpecError: the spec breaks a rule.

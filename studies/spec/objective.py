@@ -22,14 +22,14 @@ DIRECTIONS: dict[str, Direction] = {
     "flops": "minimize",
     "k": "minimize",
 }
-"""What can be optimised, and which values are better (Optuna's words)."""
+"""The metrics that can be optimised, each with its direction (Optuna's words)."""
 
 JUDGING = ("val_svm_accuracy", "val_balanced_accuracy", "val_loss")
-"""Of these, what says how good a configuration is; the others are what it costs."""
+"""The metrics of how good a configuration is; the others measure its cost."""
 
 
 class ObjectiveSpec(Section):
-    """What the search optimises, on validation rows.
+    """The objectives of the search, on validation rows.
 
     Attributes:
         metric: ``val_svm_accuracy`` or ``val_balanced_accuracy`` of the scorer (maximised), or ``val_loss`` of the
@@ -83,17 +83,17 @@ class ObjectiveSpec(Section):
 
     @property
     def several(self) -> bool:
-        """Whether the search looks for trade-offs."""
+        """True if the search looks for trade-offs between several metrics."""
         return len(self.metrics) > 1
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Which values are better, a direction a metric."""
+        """The direction of each metric, in their order."""
         return tuple(DIRECTIONS[metric] for metric in self.metrics)
 
     @property
     def direction(self) -> Direction:
-        """Which values of the first metric are better."""
+        """The direction of the first metric."""
         return self.directions[0]
 
     @property

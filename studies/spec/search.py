@@ -37,7 +37,7 @@ class NamedSpec(Section):
 
 
 class PrunerSpec(NamedSpec):
-    """Who stops weak trials, and by what.
+    """The pruner, which stops weak trials, and the value that it sees.
 
     Attributes:
         on: what trials report on their way, the best so far: ``val_loss`` (lowest) or ``val_accuracy`` (highest) of the
@@ -51,7 +51,7 @@ class PrunerSpec(NamedSpec):
 
 
 class SearchSpec(Section):
-    """How configurations are proposed and weak trials stopped.
+    """The search: the proposal of configurations and the stopping of weak trials.
 
     Attributes:
         sampler: ``tpe``, ``random``, ``grid`` (each point of the space once), ``nsga2`` or ``gp``, or a mapping with

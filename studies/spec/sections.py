@@ -12,7 +12,7 @@ from studies.spec.section import PositiveInt, Section, one_of
 
 
 class ScoringSpec(Section):
-    """What judges a ranking.
+    """The scorer of rankings, and the numbers of columns that it is given.
 
     Attributes:
         scorer: the classifier that sees the top K columns, a name in :data:`dst.scoring.SCORERS`.
@@ -70,7 +70,7 @@ class TrainingSpec(Section):
 
 
 class ConfirmSpec(Section):
-    """How the best configurations are confirmed.
+    """The confirmation of the best configurations.
 
     Attributes:
         top: how many of a dataset's search trials are trained again (and the best of each method besides).
@@ -82,7 +82,7 @@ class ConfirmSpec(Section):
 
 
 class ResourcesSpec(Section):
-    """What one trial takes, and how often a trial whose process died is tried again.
+    """The resources of one trial, and the number of retries of a trial whose process died.
 
     Attributes:
         cpus: cores of a trial.

@@ -61,7 +61,7 @@ def check_variation(spec: StudySpec, space: Space) -> list[str]:
     defaults beside those that it varies. A grid runs each configuration once, and a single trial repeats none.
 
     Args:
-        spec: the study.
+        spec: of the study; its methods and objective must suit the space.
         space: its search space (:func:`search_space`).
 
     Returns:

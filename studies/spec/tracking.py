@@ -41,7 +41,7 @@ class WandbSpec(Section):
 
 
 class TrackingSpec(Section):
-    """Where results are shown besides the study's folder."""
+    """The trackers that show results besides the study's folder."""
 
     wandb: WandbSpec = WandbSpec()
 

@@ -17,7 +17,7 @@ from studies.store.study_file import StudyFile, read_columns, read_study_file
 
 
 class StudyArchive:
-    """What a study's folder holds, as it was when a part was first asked for.
+    """The content of a study's folder; each part stays as it was when it was first asked for.
 
     Nothing is read before it is needed and nothing is read twice, so that an archive costs the memory of the records
     and scores that its readers look at. A study that goes on is seen by a new archive.
@@ -53,7 +53,7 @@ class StudyArchive:
 
     @property
     def resolved(self) -> Mapping[str, Any]:
-        """What the spec was resolved to when the study began."""
+        """The details that the study resolved its spec to when it began."""
         return self._study.resolved
 
     def records(self, dataset: str) -> tuple[Record, ...]:
@@ -68,7 +68,7 @@ class StudyArchive:
             yield from self.records(dataset)
 
     def test(self, dataset: str, number: int) -> TestRecord | None:
-        """What opening the test rows for a confirming trial gave; None while they have not been opened."""
+        """The result of a confirming trial on the test rows; None while they have not been opened."""
         if (dataset, number) not in self._tests:
             self._tests[dataset, number] = read_test(self.folder, dataset, number)
         return self._tests[dataset, number]
@@ -78,7 +78,7 @@ class StudyArchive:
         return list(self._measured(dataset).values())
 
     def list_of(self, dataset: str, number: int, seeds: int) -> ListRecord | None:
-        """What the feature list of so many seeds is worth under a confirming trial's design; None: not measured."""
+        """The scores of the feature list of ``seeds`` seeds under a confirming trial's design; None: not measured."""
         return self._measured(dataset).get((number, seeds))
 
     def columns(self, dataset: str) -> list[str]:

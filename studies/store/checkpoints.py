@@ -14,7 +14,7 @@ from pathlib import Path
 from dst.files.checkpoint import CheckpointError, State, read_state, save_state
 
 SHARE = 0.05
-"""What saving may take of a trial's time: large networks are saved less often."""
+"""The most of a trial's time that saving may take, as a share: large networks are saved less often."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Checkpoint:
     """A trial's checkpoint, as its worker keeps it.
 
     Args:
-        path: the file.
+        path: of the file, which need not exist yet.
         every: seconds from one writing to the next, and to the first: shorter trials write nothing.
-        clock: seconds.
+        clock: returns seconds that only grow.
 
     Attributes:
         problem: why it could not be read or written, or None.
@@ -106,16 +106,16 @@ class Checkpoint:
         began = self._clock()
         if began < self._due:
             return
-        one = kept()
+        progress = kept()
         study = {
-            "reports": one.reports,
-            "best": dict(one.best),
-            "split": one.split,
-            "epoch": one.epoch,
-            "seconds": one.seconds,
+            "reports": progress.reports,
+            "best": dict(progress.best),
+            "split": progress.split,
+            "epoch": progress.epoch,
+            "seconds": progress.seconds,
         }
         try:
-            save_state(self._path, State.of({"trial": one.trial, "study": State({}, study)}))
+            save_state(self._path, State.of({"trial": progress.trial, "study": State({}, study)}))
         except OSError as error:
             self.problem = f"{self._path}: cannot be written ({error.strerror})"
         now = self._clock()

@@ -57,10 +57,10 @@ def owned(folder: StudyFolder, *, beat_seconds: float = BEAT_SECONDS) -> Iterato
                 f"{folder.path}: its file system has no locks ({error.strerror}): give another --out"
             ) from error
         _look_at_the_last_owner(folder, file)
-        mine = f"process {os.getpid()} on {socket.gethostname()}\n"
-        _write(file, mine)
+        owner = f"process {os.getpid()} on {socket.gethostname()}\n"
+        _write(file, owner)
         ended = threading.Event()
-        beat = threading.Thread(target=_beat, args=(file, mine, ended, beat_seconds), name="lock", daemon=True)
+        beat = threading.Thread(target=_beat, args=(file, owner, ended, beat_seconds), name="lock", daemon=True)
         beat.start()
         try:
             yield
@@ -68,7 +68,7 @@ def owned(folder: StudyFolder, *, beat_seconds: float = BEAT_SECONDS) -> Iterato
             ended.set()
             beat.join()
             with suppress(OSError):  # a full disk
-                if _said(file) == mine.strip():
+                if _said(file) == owner.strip():
                     _write(file, "")
 
 
@@ -117,13 +117,13 @@ def _age(descriptor: int) -> float:
     return max(0.0, age)
 
 
-def _beat(file: TextIO, mine: str, ended: threading.Event, seconds: float) -> None:
+def _beat(file: TextIO, owner: str, ended: threading.Event, seconds: float) -> None:
     """Give signs of life; end the run if another one has taken the folder, because this machine stood still."""
     while not ended.wait(seconds):
         with suppress(OSError):
-            there = os.pread(file.fileno(), 200, 0).decode(errors="replace")
-            if there != mine:
-                _LOG.error("the folder was taken over by %s: this run ends", " ".join(there.split()) or "another run")
+            content = os.pread(file.fileno(), 200, 0).decode(errors="replace")
+            if content != owner:
+                _LOG.error("the folder was taken over by %s: this run ends", " ".join(content.split()) or "another run")
                 ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell does so in the background
                 os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
                 return

@@ -36,7 +36,7 @@ class PendingTest:
     def ranked(self) -> dict[str, list[int]]:
         """Return the columns by metric, best first, as many as the largest K."""
         found = {name: importances_of(self.record)[name] for name in self.importances}
-        return {name: one.get("ranked", one["selected"]) for name, one in found.items()}
+        return {name: importance.get("ranked", importance["selected"]) for name, importance in found.items()}
 
     def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
         """Write what came out; nothing but ``error`` and what it cost where the job failed."""

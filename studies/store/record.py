@@ -63,7 +63,7 @@ def trial_record(
     """Build the record of an ended trial.
 
     Args:
-        dataset: its name.
+        dataset: name of the trial's dataset.
         ticket: the trial as the ledger handed it out.
         trial: what was run.
         state: how it ended.

@@ -19,7 +19,7 @@ SCHEMA = 1
 
 
 class Stage(StrEnum):
-    """What a trial was run for; the names under which the ledger has it."""
+    """The stages of a study; each trial belongs to one, under which the ledger has it."""
 
     SEARCH = SEARCH
     CONFIRM = "confirm"
@@ -40,7 +40,7 @@ _Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", max_l
 
 @with_config(_OPEN)
 class Judged(TypedDict):
-    """How well a scorer does on a number of columns."""
+    """The results of a scorer on a number of columns."""
 
     accuracy: _Number
     balanced_accuracy: NotRequired[_Number]
@@ -49,7 +49,7 @@ class Judged(TypedDict):
 
 @with_config(_OPEN)
 class Importance(TypedDict):
-    """What came of one importance metric; ``ranked`` and ``by_k`` where a trial was scored on more than one K."""
+    """The result by one importance metric; ``ranked`` and ``by_k`` where a trial was scored on more than one K."""
 
     selected: list[_Count]
     ranked: NotRequired[list[_Count]]
@@ -117,7 +117,7 @@ class Opened(TypedDict):
 
 @with_config(_OPEN)
 class TestRecord(TypedDict):
-    """What opening the test rows for a confirming trial gave."""
+    """The result of a confirming trial on the test rows."""
 
     dataset: _Dataset
     number: _Count
@@ -129,7 +129,7 @@ class TestRecord(TypedDict):
 
 @with_config(_OPEN)
 class ListRecord(TypedDict):
-    """What a feature list is worth under the design of a confirming trial; nothing by K where that failed."""
+    """The scores of a feature list under the design of a confirming trial; nothing by K where that failed."""
 
     dataset: _Dataset
     number: _Count
@@ -145,7 +145,7 @@ class ListRecord(TypedDict):
 
 
 Kind = Literal["record", "test", "list"]
-"""What a document is."""
+"""The kinds of documents in a study's folder."""
 
 RECORD: Kind = "record"
 TEST: Kind = "test"

@@ -19,12 +19,12 @@ from studies.store.files import write_text
 from studies.store.record_codec import RecordError
 
 SAVE_SECONDS = 1.0
-"""How old the file may be while a study runs."""
+"""The greatest age of the file while a study runs, in seconds."""
 
 
 @dataclass(frozen=True)
 class SpentSoFar:
-    """What the file says.
+    """The time that a study has spent, as its file holds it.
 
     Attributes:
         wall_seconds: wall-clock time of the study, over all runs, each from the first job on.

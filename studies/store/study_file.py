@@ -19,7 +19,7 @@ from studies.store.record_codec import RecordError
 
 @dataclass(frozen=True)
 class StudyFile:
-    """What ``study.yaml`` says.
+    """The content of ``study.yaml``.
 
     Attributes:
         spec: the spec that the study ran with.

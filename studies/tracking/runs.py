@@ -22,7 +22,7 @@ from studies.spec.wandb_names import run_label
 from studies.store.record_schema import Record, TestRecord, importances_of
 
 _BEST = ("method", "val_score", "test_mean", "test_std", "list_val_score", "list_test_score")
-"""What the study's run says of each dataset's best configuration."""
+"""Keys of each dataset's best configuration in the study's run."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def send_results(
     """Send to W&B what it does not have yet of a study.
 
     Args:
-        archive: the study.
+        archive: of the study to send.
         mode: ``online``, ``offline`` or ``disabled``; None: the spec's.
         project: the W&B project; None: the spec's.
         entity: the W&B user or team; None: the spec's.
@@ -39,8 +39,8 @@ def track_results(archive: StudyArchive, results: Results, wandb: WandbSpec | No
     """Send results that were collected already, see :func:`send_results`.
 
     Args:
-        archive: the study.
-        results: its results.
+        archive: of the study to send.
+        results: collected from the same archive.
         wandb: where and how; None: as its spec says.
     """
     wandb = archive.spec.tracking.wandb if wandb is None else wandb

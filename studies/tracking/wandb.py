@@ -62,9 +62,9 @@ def track(
     mode more private, never less.
 
     Args:
-        archive: the study.
+        archive: of the study to send.
         study_name: the study's name; two studies of one project need two names.
-        project: the W&B project.
+        project: name of the W&B project that gets the runs.
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         entity: the W&B user or team; the account's default when None.

@@ -147,13 +147,13 @@ def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, flo
     """Return a trial's objectives by metric, and the importance metric that they come from.
 
     Args:
-        result: the trial.
+        result: of the trial, by importance metric.
         asked: what is optimised; a ranker without the importance that it names is judged on its own best.
     """
-    at_k = {name: one.by_k[one.k] for name, one in result.importances.items()}
+    at_k = {name: scored.by_k[scored.k] for name, scored in result.importances.items()}
     accuracies = {
-        "val_svm_accuracy": {name: one.accuracy for name, one in at_k.items()},
-        "val_balanced_accuracy": {name: one.balanced_accuracy for name, one in at_k.items()},
+        "val_svm_accuracy": {name: scored.accuracy for name, scored in at_k.items()},
+        "val_balanced_accuracy": {name: scored.balanced_accuracy for name, scored in at_k.items()},
     }
     judged = accuracies[asked.judged_by]
     name = asked.importance if asked.importance in judged else best_importance(judged)

@@ -41,7 +41,7 @@ class TrialPayload:
     """A trial to be run: of the search, or of a confirmation.
 
     Attributes:
-        trial: the trial.
+        trial: the method, its settings, the design and the scorer.
         removal: what is removed from the table first; None: nothing.
         objective: what the trial is judged by.
         on: what it reports on its way, see :class:`studies.spec.search.PrunerSpec`; None: nothing.

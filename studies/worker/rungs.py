@@ -30,7 +30,7 @@ class CheapScore:
 
     Args:
         data: the trial's parts.
-        spec: the trial.
+        spec: of the trial whose networks are scored on the way.
     """
 
     ROWS = 200

@@ -1,4 +1,4 @@
-"""How an SQLite file is named to those who open it."""
+"""Names of an SQLite file for those who open it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 BUSY_SECONDS = 60
-"""How long a reader or the writer waits for the other: a dashboard that looks on must not end a study."""
+"""The longest wait of a reader or the writer for the other: a dashboard that looks on must not end a study."""
 
 
 def file_uri(path: Path) -> str:
