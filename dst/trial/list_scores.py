@@ -32,7 +32,7 @@ def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_
         dataset: the whole table; test rows are split off as the trial's design says.
         spec: the trial whose splits, preparation and scorer are taken; its ranker is not run.
         columns: of the table, best first.
-        every_k: how many of them are scored.
+        every_k: the numbers of them that are scored, each by itself.
 
     Raises:
         InputError: the table cannot be split or prepared so, or there is no such scorer.

@@ -98,6 +98,6 @@ class TrialProgress:
 
 
 def identity(data: TrialData, spec: TrialSpec) -> dict[str, Any]:
-    """Return what decides a trial's result: what makes its spec, and the data's name, hash and defaults."""
+    """Return all that decides a trial's result: its spec, and the data's name, hash and defaults."""
     named = {"dataset": data.name, "data_sha256": data.data_sha256, "k": data.k, "batch_size": data.batch_size}
     return {**named, **{name: value for name, value in spec.to_json().items() if value is not None}}

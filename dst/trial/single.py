@@ -1,4 +1,4 @@
-"""A trial by itself: what it was run with and what it came to, as ``dst trial`` shows them."""
+"""A single trial in this process: its settings and its result, as ``dst trial`` shows them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SingleTrial:
     Attributes:
         dataset: the whole table that the trial ran on.
         spec: all else that decided the result.
-        result: what validation rows said.
+        result: of the validation rows.
         test_accuracy: the scorer's, on the test rows, by importance metric; empty where they were not opened.
     """
 

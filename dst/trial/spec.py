@@ -107,7 +107,7 @@ class TrialSpec:
         }
 
     def described(self, batch_size: int) -> dict[str, Any]:
-        """Return what the trial is run with, as a record and ``dst trial --json`` say it.
+        """Return the settings that the trial is run with, as a record and ``dst trial --json`` show them.
 
         Args:
             batch_size: the dataset's, which holds where ``settings`` has none.

@@ -49,11 +49,11 @@ class Stability:
 
 
 def stability_of(configuration: Confirmed, n_features: int) -> Stability:
-    """Return how far the seeds of a configuration select the same columns; not defined for a single seed.
+    """Return the agreement of a configuration's seeds on the columns they select; not defined for a single seed.
 
     Args:
         configuration: its confirming trials.
-        n_features: how many columns the dataset has.
+        n_features: number of the dataset's columns.
     """
     records, importance = configuration.records, configuration.importance
     selections = [importances_of(record)[importance]["selected"] for record in records]
@@ -77,9 +77,9 @@ def best_row(
     Args:
         configuration: its confirming trials.
         features: its columns, best first.
-        tests: what opening the test rows gave, one entry a seed; None while not opened.
+        tests: results on the test rows, one entry a seed; None while not opened.
         stability: of the seeds' selections.
-        list_val_score: what its feature list is worth on validation rows; None: not measured.
+        list_val_score: score of its feature list on validation rows; None: not measured.
         list_test_score: the same on test rows.
     """
     first, importance = configuration.records[0], configuration.importance

@@ -35,7 +35,7 @@ class Confirmed:
         records: its finished confirming trials, by seed.
         importance: the metric that is best over all seeds (or the one that the objective names).
         scores: means of the objectives over seeds, in the spec's order.
-        complete: whether every seed finished.
+        complete: True if every seed finished.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Confirmed:
 
 
 def chosen_by(record: Record) -> Outcome:
-    """Return what :func:`to_confirm` looks at of a search trial's record: much less than all of it."""
+    """Return the part of a search trial's record that :func:`to_confirm` looks at: much less than all of it."""
     kept = ("number", "state", "method", "params", "val_score", "val_scores", "val_loss", "flops")
     return cast("Outcome", {key: value for key, value in record.items() if key in kept})
 
@@ -82,8 +82,8 @@ def to_confirm(search: Iterable[Outcome], *, top: int, objective: ObjectiveSpec)
 
     Args:
         search: records of the search stage.
-        top: how many.
-        objective: what is optimised.
+        top: number of the best search trials that are chosen; the best of each method are added.
+        objective: the study's metrics and importance.
     """
 
     def point(record: Outcome) -> Point:
@@ -116,8 +116,8 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
 
     Args:
         confirming: records of the confirm stage.
-        seeds: how many seeds each configuration has.
-        objective: what is optimised.
+        seeds: number of seeds that make a configuration complete.
+        objective: the study's metrics and importance.
     """
     by_source: dict[int, list[Record]] = defaultdict(list)
     for record in confirming:

@@ -1,4 +1,4 @@
-"""Several objectives: which trials are beaten by none in all of them, and what of these is worth confirming.
+"""Several objectives: the trials that no other beats in all of them, and those of these worth confirming.
 
 Non-dominated sorting and crowding distance are those of NSGA-II (Deb et al. 2002, sections III-A and III-B).
 """
@@ -31,7 +31,7 @@ class TradeOff:
         params: its parameters, which the space varied.
         sparsity: of its network; None: it has none.
         objectives: its values by metric.
-        best: whether no other trial beats it: none is at least as good in every objective and better in one.
+        best: True if no other trial beats it: none is at least as good in every objective and better in one.
         confirmed: the mean of each objective over the confirming seeds, by metric; empty where it was not confirmed.
     """
 
@@ -87,7 +87,7 @@ def fronts(points: Sequence[Point]) -> list[list[int]]:
 
 
 def crowding(points: Sequence[Point]) -> list[float]:
-    """Return how far each point's neighbours are from one another, summed over objectives in units of their ranges.
+    """Return the distance between each point's neighbours, summed over objectives in units of their ranges.
 
     Infinite at the ends of an objective; where an objective is the same for all, it counts for nothing.
     """
@@ -131,7 +131,7 @@ def trade_offs(
     Args:
         search: records of the dataset's search trials.
         confirmed: by search trial the means of its objectives over the confirming seeds.
-        objective: what is optimised.
+        objective: the study's metrics.
     """
     finished = [record for record in search if record["state"] == State.FINISHED]
     points = [to_minimize(values_of(record, objective), objective.directions) for record in finished]

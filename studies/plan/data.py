@@ -33,11 +33,11 @@ class StudyDataset:
         use: its section in the spec, lists of ``missing`` resolved to one combination.
         table: the key of its table among :attr:`StudyData.tables`.
         feature_names: one name a column.
-        k: how many columns are scored.
+        k: number of columns that are scored.
         batch_size: rows in a minibatch.
-        prepared_bytes: what its search data takes at most, once prepared.
-        resolved: what ``study.yaml`` notes of it; a study goes on only while this stays the same.
-        notes: what was noticed while its table was read (:attr:`dst.data.Dataset.notes`).
+        prepared_bytes: the most bytes that its search data takes, once prepared.
+        resolved: its entry in ``study.yaml``; a study goes on only while this stays the same.
+        notes: remarks on its table, from reading it (:attr:`dst.data.Dataset.notes`).
     """
 
     name: str
@@ -62,7 +62,7 @@ class StudyData(Mapping[str, Dataset | TrialData]):
     Attributes:
         datasets: in the spec's order.
         absent: the datasets that are left out because their files are not at hand.
-        tables: what was read, by key.
+        tables: whole tables by key, each read once.
 
     Raises:
         InputError: a dataset cannot be loaded or used as the spec says, or two have the same name, or none is at hand.
@@ -153,7 +153,7 @@ def has_encodings(dataset: Dataset, indicators: bool) -> bool:
 
 
 def _remedy(alike: Sequence[DatasetSpec]) -> str:
-    """Say what makes the names of datasets differ."""
+    """Return the advice on how to make the names of datasets differ."""
     if len({use.path for use in alike}) == len(alike):
         return "rename a file"  # of the registry's names no two are alike
     if len({use.missing is None for use in alike}) == 2:

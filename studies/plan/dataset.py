@@ -39,7 +39,7 @@ class DatasetPlan:
     Args:
         spec: of the study: its search, confirmation and objective are followed.
         dataset: the dataset, and how the study uses it.
-        folder: where records go.
+        folder: the study's, for records.
         ledger: proposes and keeps the dataset's trials.
 
     Attributes:
@@ -47,8 +47,8 @@ class DatasetPlan:
         jobs: makes its jobs.
         best: the best value of the first objective so far, or None.
         durations: of its trials that ended in this run.
-        openings_waiting: what may be opened now: test rows for a seed, or a feature list to be measured.
-        openings_running: how many are being opened.
+        openings_waiting: openings that may start now: test rows for a seed, or a feature list to be measured.
+        openings_running: number of openings at work.
     """
 
     def __init__(self, spec: StudySpec, dataset: StudyDataset, folder: StudyFolder, ledger: Ledger) -> None:
@@ -180,7 +180,7 @@ class DatasetPlan:
         return to_confirm(search, top=self.spec.confirm.top, objective=self.spec.objective)
 
     def _to_open(self) -> list[Opening]:
-        """Return what is still to be opened, for the winner and for the best of each method."""
+        """Return the openings still to be done, for the winner and for the best of each method."""
         chosen = self._chosen()
         records = [
             read_record(self.folder.record(self.name, entry.number))

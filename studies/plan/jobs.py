@@ -40,7 +40,7 @@ class DatasetJobs:
     Args:
         spec: of the study: its seed, scoring and resources go into each job.
         dataset: the dataset, and how the study uses it.
-        folder: where checkpoints go.
+        folder: the study's, for checkpoints.
 
     Attributes:
         k_values: the numbers of columns that trials are scored on besides K, as far as the dataset has so many.

@@ -65,8 +65,8 @@ def open_ledger(
 
     Args:
         spec: of the study: its search and objective say what the ledger proposes.
-        space: what trials may vary.
-        points: of a grid, else None.
+        space: the parameters that trials vary.
+        points: all points of a grid, in order; None: the sampler proposes.
         storage: from :func:`cluster.ledger.storage.connect.open_storage`.
         identity: the study's, from ``study.yaml``.
         dataset: the dataset's name, by which its trials are kept.

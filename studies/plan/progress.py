@@ -31,7 +31,7 @@ class DatasetProgress:
         waiting: trials handed out again, or not yet.
         total: trials there will be, as far as is known.
         best: the best objective value so far, or None.
-        stage: what the dataset is in, e.g. ``search``.
+        stage: the present stage, e.g. ``search``.
     """
 
     name: str

@@ -79,7 +79,7 @@ class RunningOpening:
 
     Args:
         plan: takes the result; of the opening's dataset.
-        opening: what is opened.
+        opening: the test rows or the feature list.
         spent: what the study has used up; of this job, what earlier attempts have lost.
     """
 

@@ -50,7 +50,7 @@ class Demand:
         handed_out: jobs that ended or run.
         total: jobs that there will be, as far as is known; at least ``handed_out``.
         seconds: that one takes on average, or None while none has ended.
-        closing: whether only test rows are left to open.
+        closing: True if only test rows are left to open.
     """
 
     handed_out: int

@@ -35,7 +35,7 @@ class Cost:
 
     @property
     def core_seconds(self) -> float:
-        """All of it."""
+        """The sum of all kinds."""
         return self.useful + self.stopped + self.failed + self.repeated
 
     def __add__(self, other: Cost) -> Cost:
@@ -61,12 +61,12 @@ class Cost:
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """Return what datasets cost together."""
+    """Return the sum of the datasets' costs."""
     return sum(costs, Cost())
 
 
 def study_cost(archive: StudyArchive, datasets: Iterable[str], *, cpus: float) -> dict[str, Cost]:
-    """Return what each dataset has cost.
+    """Return the cost of each dataset so far.
 
     Args:
         archive: of the study; its records say what was spent.

@@ -59,7 +59,7 @@ def to_svg(figure: Figure, name: str) -> str:
     """Return the figure as an SVG document: text stays text, no date, the same bytes for the same figure.
 
     Args:
-        figure: what to write; its axes have formatters that write no formulas.
+        figure: to be written; its axes have formatters that write no formulas.
         name: makes the ids inside the document its own.
     """
     buffer = io.StringIO()
@@ -94,7 +94,7 @@ def shown_name(name: str, longest: int) -> str:
     Names that belong together often begin alike and differ in their end: ``...-mcar-0.2`` and ``...-mnar-0.2``.
 
     Args:
-        name: what is shown.
+        name: as it is to be shown.
         longest: characters, two at least.
     """
     line = "".join(character if character.isprintable() else " " for character in name)

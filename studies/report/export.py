@@ -42,7 +42,7 @@ def export_best(
     Args:
         archive: of a study that has confirmed configurations.
         name: one of its datasets.
-        to: where to; does not exist, or is an empty folder.
+        to: the folder to write, which does not exist or is empty.
         progress: shows how far the fit is, made from the number of networks and of epochs.
 
     Returns:

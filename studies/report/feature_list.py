@@ -1,4 +1,4 @@
-"""The feature list of a configuration, the mean ranking over its seeds, and what its top K columns are worth.
+"""The feature list of a configuration, the mean ranking over its seeds, and the scores of its top K columns.
 
 ``val_score`` and ``test_mean`` of a configuration are those of each seed's own top K. The user gets one list, so the
 study scores that as well, once the choice is made: for each confirming seed a scorer fitted on the seed's training rows
@@ -46,7 +46,7 @@ def columns_of(archive: StudyArchive, configuration: Confirmed, names: Sequence[
         archive: the study that holds its records.
         configuration: a confirmed one of the study.
         names: the dataset's column names.
-        length: how many columns.
+        length: number of columns.
 
     Raises:
         RecordError: scores are missing or damaged.
@@ -58,7 +58,7 @@ def columns_of(archive: StudyArchive, configuration: Confirmed, names: Sequence[
 
 
 def to_measure(archive: StudyArchive, configuration: Confirmed, columns: Sequence[int]) -> list[PendingList]:
-    """Return what is to be measured of a list; an attempt that failed is not repeated.
+    """Return the measurements of a list that are still to be made; an attempt that failed is not repeated.
 
     Args:
         archive: the study that holds its records.
@@ -74,7 +74,7 @@ def to_measure(archive: StudyArchive, configuration: Confirmed, columns: Sequenc
 
 
 def list_scores(archive: StudyArchive, configuration: Confirmed, columns: Sequence[int]) -> ListScores:
-    """Return what the top K columns of a configuration's list are worth where each seed has measured this very list.
+    """Return the scores of the top K columns of a configuration's list where each seed has measured this very list.
 
     Args:
         archive: the study that holds its records.

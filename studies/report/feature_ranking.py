@@ -66,7 +66,7 @@ def ranked_features(
         archive: holds the trials' scores.
         records: of the trials, by seed; one at least.
         importance: the metric that ranks.
-        k: how many columns a trial selects.
+        k: number of columns that a trial selects.
         names: the dataset's column names.
 
     Returns:

@@ -44,7 +44,7 @@ def score_history(trials: pd.DataFrame, direction: Direction = "maximize") -> Dr
 
     Args:
         trials: the trials table (:func:`studies.report.tables.trials_table`).
-        direction: which validation scores are better.
+        direction: of the validation score: ``maximize`` if larger is better.
     """
     search = trials[trials["stage"] == Stage.SEARCH]
     styles = method_styles(search["method"].dropna())
@@ -124,7 +124,7 @@ def score_by_density(trials: pd.DataFrame, direction: Direction = "maximize") ->
 
     Args:
         trials: the trials table (:func:`studies.report.tables.trials_table`).
-        direction: which validation scores are better.
+        direction: of the validation score: ``maximize`` if larger is better.
     """
     scored = trials[(trials["stage"] == Stage.SEARCH) & trials["val_score"].notna()].copy()
     scored["density"] = 1.0 - scored["sparsity"]
@@ -202,7 +202,7 @@ class Found:
         best: the best configuration of each dataset.
         best_by_method: the same for each dataset and method.
         trials: the trials table.
-        direction: which validation scores are better.
+        direction: of the validation score: ``maximize`` if larger is better.
         trade_offs: with several objectives, the finished search trials.
     """
 
@@ -292,7 +292,7 @@ def write_plots(
         best: the best configuration of each dataset.
         best_by_method: the same for each dataset and method.
         trials: the trials table.
-        direction: which validation scores are better.
+        direction: of the validation score: ``maximize`` if larger is better.
         trade_offs: with several objectives, the finished search trials.
 
     Returns:

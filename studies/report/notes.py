@@ -11,11 +11,11 @@ from studies.spec.objective import ObjectiveSpec
 
 
 def method_notes(best: Sequence[BestRow], objective: ObjectiveSpec) -> dict[str, str]:
-    """Return how the numbers were made, by heading.
+    """Return the account of how the numbers were made, by heading.
 
     Args:
         best: the best configuration of each dataset.
-        objective: what was optimised.
+        objective: the metrics that were optimised.
     """
     seeds = sorted({choice["seeds"] for choice in best})
     again = f"over {listed(seeds, 'or')} seeds" if seeds else "over several seeds"

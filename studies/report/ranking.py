@@ -166,7 +166,7 @@ def bars(ranking: pd.DataFrame, k: int, title: str) -> Figure:
 
     Args:
         ranking: see :func:`ranked_table`.
-        k: how many columns are selected; at most 40 are drawn.
+        k: number of columns that are selected; at most 40 are drawn.
         title: stands above the chart.
     """
     best = ranking.head(min(k, _MOST_BARS))

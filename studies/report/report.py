@@ -1,4 +1,4 @@
-"""The report: what won, what it was compared with, what the search cost, what failed, and how the numbers were made."""
+"""The report: the winners and their rivals, the cost of the search, the failures, and the making of the numbers."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def write_report(
         best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
         best_by_method: the same for each dataset and method.
         trials: the trials table (:func:`studies.report.tables.trials_table`).
-        objective: what was optimised; None: as a spec has it that does not say.
+        objective: the metrics that were optimised; None: the default of a spec.
         trade_offs: with several objectives, the finished search trials.
         title: the page's heading; the folder's name when None.
         cpus: cores that a trial had to itself, for its cost, where its record does not say.
         absent: datasets that the study left out because their files were not at hand.
-        remarks: what else is to be said of how the numbers were made, by heading.
+        remarks: further remarks on how the numbers were made, by heading.
 
     Raises:
         OSError: a file cannot be written.

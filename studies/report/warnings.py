@@ -13,7 +13,7 @@ from studies.store.record_schema import Record, Stage
 
 
 def study_warnings(archive: StudyArchive, trials: pd.DataFrame, results: Results) -> list[str]:
-    """Return what a user should know before trusting the table of winners, one line each."""
+    """Return the warnings that a user should read before trusting the table of winners, one line each."""
     spec, lines = archive.spec, []
     for dataset in archive.datasets:
         of_dataset = trials[trials["dataset"] == dataset]

@@ -91,7 +91,7 @@ class DatasetSpec(Section):
         split: how rows are split.
         inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
             ``paper`` split always has one).
-        k: how many columns are scored; None: the dataset's default.
+        k: number of columns that are scored; None: the dataset's default.
         batch_size: rows in a minibatch; None: the dataset's default.
         group: the column that names each row's group, for the split ``group``.
         time: the column that says when each row was taken, for the split ``time``.
@@ -102,9 +102,9 @@ class DatasetSpec(Section):
         index_column: the column of a saved row index, which is left out.
         dates: columns of dates that become numbers.
         decimal: the decimal mark of numbers in text.
-        thousands: what stands between thousands in them.
+        thousands: the mark between thousands in them.
         missing_values: further words that mean "no value".
-        separator: what stands between the fields of a ``.csv`` file.
+        separator: the character between the fields of a ``.csv`` file.
     """
 
     path: str

@@ -28,7 +28,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file says.
+    """Return the content of a JSON file.
 
     Raises:
         OSError: it cannot be read.
@@ -53,7 +53,7 @@ def _read(path: Path, most: int) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON document says.
+    """Return the content of a JSON document.
 
     Raises:
         DocumentError: it is not JSON, or nested too deeply.

@@ -21,7 +21,7 @@ def one_line(error: pydantic.ValidationError, model: type[BaseModel], listed: ty
     """Return the first problem in one line: where, what rule, what was given; an unknown key with its nearest.
 
     Args:
-        error: what pydantic found.
+        error: the problems that pydantic found.
         model: of the whole document.
         listed: of the items of its list of mappings.
     """

@@ -65,7 +65,7 @@ def packaged_specs() -> tuple[str, ...]:
 
 
 def _merged(name: str, folder: Path | None, before: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return what a spec says, merged over what it is based on.
+    """Return a spec's document, merged over the spec that it is based on.
 
     Args:
         name: of a packaged spec, or the path of a file.
@@ -97,7 +97,7 @@ def _merged(name: str, folder: Path | None, before: tuple[str, ...] = ()) -> dic
 
 
 def _document(source: str, *, packaged: bool) -> dict[str, Any]:
-    """Return what one file says, of this package or any other."""
+    """Return the document of one file, of this package or any other."""
     try:
         if packaged:
             text = resources.files("studies.spec").joinpath("packaged", f"{source}.yaml").read_text(encoding="utf-8")

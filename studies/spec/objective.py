@@ -73,7 +73,7 @@ class ObjectiveSpec(Section):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that is optimised, in order."""
+        """The metrics that are optimised, in order."""
         return (self.metric,) if isinstance(self.metric, str) else self.metric
 
     @property

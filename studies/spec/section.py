@@ -57,7 +57,7 @@ def one_of(kind: str, registry: Collection[str]) -> BeforeValidator:
     """Return the check that a text is a name of a registry, to annotate a key with.
 
     Args:
-        kind: what is named, for the message (:func:`dst.errors.unknown_name`).
+        kind: of the thing that is named, for the message (:func:`dst.errors.unknown_name`).
         registry: the names that exist.
     """
 

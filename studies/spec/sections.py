@@ -65,7 +65,7 @@ class TrainingSpec(Section):
         return given
 
     def settings(self) -> dict[str, Any]:
-        """Return what is set, by the rankers' names."""
+        """Return the settings that are given, by the rankers' names."""
         return self.model_dump(exclude_none=True)
 
 
@@ -73,7 +73,7 @@ class ConfirmSpec(Section):
     """The confirmation of the best configurations.
 
     Attributes:
-        top: how many of a dataset's search trials are trained again (and the best of each method besides).
+        top: number of a dataset's search trials that are trained again (and the best of each method besides).
         seeds: over how many seeds, each with its own draw of validation rows.
     """
 
@@ -90,7 +90,7 @@ class ResourcesSpec(Section):
         memory: bytes that a machine must have free for a trial, and that its process may hold for itself: a trial that
             takes more is ended, and has failed; None: no limit.
         trial_seconds: a trial that takes longer is ended, and has failed; None: no limit.
-        retries: how often a trial is tried again whose process died.
+        retries: number of further attempts at a trial whose process died.
         checkpoint_seconds: how often a trial writes down where it is, to go on from there when its process dies; it is
             not done more often than takes a twentieth of its time. None: such a trial starts over.
     """

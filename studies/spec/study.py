@@ -24,8 +24,8 @@ class StudySpec(Section):
         name: letters, digits, ``_``, ``-`` and ``.``; names the folder and the W&B runs.
         seed: all of a study's randomness comes from it, but for which values a dataset's ``missing`` removes: that has
             a seed of its own.
-        datasets: what is studied.
-        absent_datasets: what becomes of datasets whose files are not at hand: ``error`` ends the study before it
+        datasets: at least one, each under a name of its own.
+        absent_datasets: the treatment of datasets whose files are not at hand: ``error`` ends the study before it
             begins, ``skip`` leaves them out, as long as there is one left.
         methods: rankers that compete, see ``dst.rankers.RANKERS``.
         space: a packaged search space by name, or one written inline.

@@ -18,7 +18,7 @@ def check_name(kind: str, name: str) -> str:
 
     Args:
         kind: ``project`` or ``entity``.
-        name: what was given.
+        name: as the user gave it.
 
     Raises:
         ValueError: W&B would refuse it.

@@ -53,7 +53,7 @@ class StudyArchive:
 
     @property
     def resolved(self) -> Mapping[str, Any]:
-        """The details that the study resolved its spec to when it began."""
+        """The details that the study settled when it began."""
         return self._study.resolved
 
     def records(self, dataset: str) -> tuple[Record, ...]:
@@ -74,7 +74,7 @@ class StudyArchive:
         return self._tests[dataset, number]
 
     def lists(self, dataset: str) -> list[ListRecord]:
-        """All that was measured of a dataset's feature lists, earlier ones over fewer seeds included."""
+        """All measurements of a dataset's feature lists, earlier ones over fewer seeds included."""
         return list(self._measured(dataset).values())
 
     def list_of(self, dataset: str, number: int, seeds: int) -> ListRecord | None:

@@ -23,7 +23,7 @@ class Kept:
 
     Attributes:
         trial: its state, for :func:`dst.trial.run.run_trial`.
-        reports: what it has reported until then, ``(step, value)`` in order.
+        reports: its reports until then, ``(step, value)`` in order.
         best: its best value so far by inner split, as :class:`studies.worker.rungs.Rungs` measures it.
         split: the inner split that runs.
         epoch: the epoch of it that ended.
@@ -62,7 +62,7 @@ def read_kept(path: Path) -> Kept | None:
 
 
 def kept_seconds(path: Path) -> float:
-    """Return how many seconds of a trial its checkpoint saves; 0 without a readable one."""
+    """Return the seconds of a trial that its checkpoint saves; 0 without a readable one."""
     try:
         kept = read_kept(path)
     except CheckpointError:

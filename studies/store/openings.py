@@ -51,7 +51,7 @@ class PendingList:
         record: that seed's record.
         importance: the metric that ranked the columns.
         columns: the list, best first, as long as the largest K.
-        seeds: how many seeds it is the mean of.
+        seeds: number of seeds that it is the mean of.
     """
 
     record: Record

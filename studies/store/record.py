@@ -65,12 +65,12 @@ def trial_record(
     Args:
         dataset: name of the trial's dataset.
         ticket: the trial as the ledger handed it out.
-        trial: what was run.
-        state: how it ended.
+        trial: the specification that was run.
+        state: the final state.
         reports: value by step, as it reported them.
         batch_size: the dataset's, which holds where the trial's settings have none.
         cpus: cores that the trial had to itself.
-        outcome: what is known of it besides: a worker's results, ``seconds``, ``error``.
+        outcome: further keys of the record: a worker's results, ``seconds``, ``error``.
     """
     known = {
         "schema": SCHEMA,

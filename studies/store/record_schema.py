@@ -159,11 +159,11 @@ _ADAPTERS: dict[Kind, TypeAdapter[Any]] = {
 
 
 def problem_of(record: Mapping[str, Any], kind: Kind = RECORD) -> str | None:
-    """Return in one line what is wrong with a document's types, or None.
+    """Return the first error in a document's types, in one line, or None.
 
     Args:
         record: a trial's record, or what stands beside it.
-        kind: which of them.
+        kind: of the document; each has a schema.
     """
     try:
         _ADAPTERS[kind].validate_python(dict(record))
@@ -177,5 +177,5 @@ def problem_of(record: Mapping[str, Any], kind: Kind = RECORD) -> str | None:
 
 
 def importances_of(record: Record) -> Mapping[str, Importance]:
-    """Return what came of each importance metric; nothing of a trial that has not finished."""
+    """Return the result by each importance metric; nothing of a trial that has not finished."""
     return record.get("importances") or {}

@@ -24,7 +24,7 @@ class StudyFile:
     Attributes:
         spec: the spec that the study ran with.
         datasets: the names of its datasets.
-        resolved: what the spec was resolved to when the study began: ``id``, ``versions``, ``datasets``, ...
+        resolved: the details settled when the study began: ``id``, ``versions``, ``datasets``, ...
     """
 
     spec: StudySpec
@@ -50,7 +50,7 @@ def read_study(folder: StudyFolder) -> tuple[StudySpec, list[str]]:
 
 
 def read_resolved(folder: StudyFolder) -> dict[str, Any]:
-    """Return what a study's spec was resolved to when it began: ``id``, ``versions``, ``datasets``, ...
+    """Return the details that a study settled when it began: ``id``, ``versions``, ``datasets``, ...
 
     Raises:
         InputError: the folder holds no study, or its ``study.yaml`` is damaged.

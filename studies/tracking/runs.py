@@ -39,15 +39,15 @@ class TrackedRun:
 
     Attributes:
         id: names the run in its project; the same study, dataset and number always give the same id.
-        name: what people read.
+        name: as people read it.
         group: runs that belong together: the dataset's name, or the study's.
         job_type: ``search``, ``confirm`` or ``study``.
         tags: words to filter by.
-        config: what the run was asked to do.
+        config: settings of the run.
         history: per step the values logged at it.
-        summary: what came out.
+        summary: results of the run.
         tables: by name.
-        failed: whether the trial failed.
+        failed: True if the trial failed.
     """
 
     id: str

@@ -41,7 +41,7 @@ def track_results(archive: StudyArchive, results: Results, wandb: WandbSpec | No
     Args:
         archive: of the study to send.
         results: collected from the same archive.
-        wandb: where and how; None: as its spec says.
+        wandb: mode, project and entity; None: those of its spec.
     """
     wandb = archive.spec.tracking.wandb if wandb is None else wandb
     return track(

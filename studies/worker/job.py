@@ -33,7 +33,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     """Run a job of a study (a work function, see :data:`cluster.jobs.WorkFunction`).
 
     Args:
-        payload: what :mod:`studies.worker.payload` makes of the job; its ``kind`` is a name in :data:`RUNNERS`.
+        payload: of the job, as :mod:`studies.worker.payload` makes it; its ``kind`` is a name in :data:`RUNNERS`.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
@@ -148,7 +148,8 @@ def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, flo
 
     Args:
         result: of the trial, by importance metric.
-        asked: what is optimised; a ranker without the importance that it names is judged on its own best.
+        asked: the study's metrics and importance; a ranker without the importance named there is judged on its own
+            best.
     """
     at_k = {name: scored.by_k[scored.k] for name, scored in result.importances.items()}
     accuracies = {

@@ -42,9 +42,9 @@ class TrialPayload:
 
     Attributes:
         trial: the method, its settings, the design and the scorer.
-        removal: what is removed from the table first; None: nothing.
-        objective: what the trial is judged by.
-        on: what it reports on its way, see :class:`studies.spec.search.PrunerSpec`; None: nothing.
+        removal: of values from the table before all else; None: none.
+        objective: the metrics that judge the trial.
+        on: the value that it reports on its way, see :class:`studies.spec.search.PrunerSpec`; None: nothing.
         checkpoint: the file that is kept of it; None: none.
     """
 
@@ -83,7 +83,7 @@ class TestPayload:
 
     Attributes:
         trial: the seed's trial.
-        removal: what is removed from the table first; None: nothing.
+        removal: of values from the table before all else; None: none.
         ranked: columns by metric, best first.
         k: the number of them that counts.
     """
@@ -112,7 +112,7 @@ class ListPayload:
 
     Attributes:
         trial: the seed's trial.
-        removal: what is removed from the table first; None: nothing.
+        removal: of values from the table before all else; None: none.
         columns: the list, best first.
         k: the number of them that counts.
     """

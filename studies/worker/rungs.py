@@ -76,12 +76,12 @@ class Rungs:
     Args:
         epochs: of an inner split at most.
         report: takes ``(step, value)``.
-        on: what is measured, see :class:`studies.spec.search.PrunerSpec`; None: nothing is reported.
+        on: the value that is measured, see :class:`studies.spec.search.PrunerSpec`; None: nothing is reported.
         cheap: the measure of ``val_score``; needed for it alone.
-        maximize: whether larger values of the objective are better.
+        maximize: True if larger values of the objective are better.
 
     Attributes:
-        caught_up: whether nothing is left to repeat.
+        caught_up: True if nothing is left to repeat.
     """
 
     def __init__(
