@@ -129,14 +129,22 @@ def _meaning(spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
     return {**document, "datasets": dict(zip(names, document["datasets"], strict=True))}
 
 
-def _of_methods(space: dict[str, Any], methods: Sequence[str]) -> dict[str, Any]:
-    """Return a described space whose conditions name these methods alone: a group may have gained others since."""
-    return {
-        name: {**parameter, "when": {**when, "method": [method for method in when["method"] if method in methods]}}
-        if "method" in (when := parameter.get("when", {}))
-        else parameter
-        for name, parameter in space.items()
-    }
+def _of_methods(space: Any, methods: Sequence[str]) -> Any:
+    """Return a described space whose conditions name these methods alone: a group may have gained others since.
+
+    What has another form than a run gives it stays as it is, and differs from what this run would note.
+    """
+    if not isinstance(space, dict):
+        return space
+    return {name: _parameter_of_methods(parameter, methods) for name, parameter in space.items()}
+
+
+def _parameter_of_methods(parameter: Any, methods: Sequence[str]) -> Any:
+    when = parameter.get("when") if isinstance(parameter, dict) else None
+    named = when.get("method") if isinstance(when, dict) else None
+    if not isinstance(when, dict) or not isinstance(named, list):
+        return parameter
+    return {**parameter, "when": {**when, "method": [method for method in named if method in methods]}}
 
 
 def _flat(document: Any, prefix: str = "") -> dict[str, Any]:

@@ -130,7 +130,7 @@ def test_a_new_figure_is_one_entry(
     new = Figure("once_more", "The history, once more.", lambda found: score_history(found.trials, found.direction))
     monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, new))
     folder = StudyFolder(tmp_path)
-    write_report(folder, study.best, study.best_by_method, trials)
+    write_report(StudyArchive(folder), study.best, study.best_by_method, trials)
     assert {"once_more.svg", "once_more.png"} <= {path.name for path in folder.plots.iterdir()}
     page = folder.report.read_text()
     captions = [figure.caption for figure in figures.FIGURES]

@@ -204,6 +204,8 @@ def test_damaged_arrays_are_named(mine: Path, what: str, content: bytes, capsys:
         {"datasets": {"a": 5}},
         {"versions": 3},
         {"space": [1]},
+        {"space": {"l2": 5}},
+        {"space": {"l2": {"when": {"method": 5}}}},
         {"noticed": [1]},
         {"noticed": {"a": 5}},
         {"datasets": {"a": {}, "b": {}}},

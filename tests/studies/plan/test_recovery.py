@@ -11,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from cluster.ledger.entries import State
 from studies.plan.dataset import DatasetPlan
 from studies.report.cost import study_cost, total_cost
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record_codec import RecordError
 from tests.support.simulated_study import Clock, output, study_plan, study_spec
@@ -64,7 +65,7 @@ def test_it_ends_as_its_record_says_and_is_not_run_again(died, tmp_path: Path, e
     assert again.plans[0].best == (json.loads(record)["val_score"] if ends == "finished" else None)
     again.tick()
     again._spent.save()
-    cost = total_cost(study_cost(StudyFolder(tmp_path), ["a"], cpus=1).values())
+    cost = total_cost(study_cost(StudyArchive(StudyFolder(tmp_path)), ["a"], cpus=1).values())
     assert cost.core_seconds == 8.0, "what was lost is counted once"
     assert cost.repeated == 3.0
 
