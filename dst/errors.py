@@ -83,3 +83,9 @@ def listed(items: Sequence[Any], word: str = "or") -> str:
     """Return one item or more in words: ``a, b or c``."""
     *firsts, last = map(str, items)
     return f"{', '.join(firsts)} {word} {last}" if firsts else last
+
+
+def last_line(error: str | None) -> str | None:
+    """Return the last line of a traceback that says something, or None for no error."""
+    lines = [line for line in (error or "").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else None

@@ -98,6 +98,10 @@ def run_study(
     points = grid_points(spec, space)
     if points is not None:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
+    folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
+    if not folder.spec.exists():  # a study that has begun goes on
+        for note in check_variation(spec, space):
+            _LOG.warning(note)
     data = StudyData(spec)
     datasets = data.datasets
     if data.absent:
@@ -107,11 +111,7 @@ def run_study(
         for note in dataset.notes:
             _LOG.warning("%s: %s", dataset.name, note)
     check_k(spec, space, datasets)
-    folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
     check_folder(folder, spec, datasets, space)
-    if not folder.spec.exists():  # a study that has begun goes on
-        for note in check_variation(spec, space):
-            _LOG.warning(note)
     try:
         folder.create()
     except OSError as error:

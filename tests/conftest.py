@@ -10,7 +10,7 @@ import pytest
 from numba.core import event
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
-hypothesis.settings.register_profile("ci", max_examples=150, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=60, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")  # --hypothesis-profile goes before this
 
 

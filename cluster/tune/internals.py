@@ -1,7 +1,7 @@
 """The parts of Ray and Tune without a public interface, each named here and nowhere else in the project.
 
-``tests/cluster/test_ray_contract.py`` holds Ray to what the docstrings below rely on, and ``pyproject.toml`` pins the
-minor version that it was run with. The hooks of Tune that :mod:`cluster.tune.hooks` and :mod:`cluster.tune.worker`
+``tests/cluster/tune/test_ray_contract.py`` holds Ray to what the docstrings below rely on, and ``pyproject.toml`` pins
+the minor version that it was run with. The hooks of Tune that :mod:`cluster.tune.hooks` and :mod:`cluster.tune.worker`
 override are documented developer interfaces; the same tests hold their signatures and the order of their calls.
 """
 

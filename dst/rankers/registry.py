@@ -84,6 +84,15 @@ class RankerEntry:
         return self.network is not None and self.network.sparse
 
     @property
+    def without_effect(self) -> frozenset[str]:
+        """Settings that it takes, as all networks do, and that change nothing of it."""
+        if self.network is None:
+            return frozenset()
+        moves = {"drop_fraction", "final_drop_fraction", "update_interval", "schedule", "stop_fraction"}
+        shares = {"sparsity", "distribution"}
+        return frozenset((set() if self.moving else moves) | (set() if self.sparse else shares))
+
+    @property
     def moving(self) -> bool:
         """Whether it is a network whose connections move."""
         return self.network is not None and self.network.grow is not None

@@ -350,7 +350,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if network is not None:  # one that grows by attribution takes it too
-            grows_by = ("neuron_attribution",) if network.grow == "importance" else ()
+            grows_by = ("neuron_attribution",) if network.follows_attribution else ()
             settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
         further = {name: plain(value) for name, value in (self.settings or {}).items()}
         for name in further:

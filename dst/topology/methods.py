@@ -19,6 +19,11 @@ class Method:
     drop: str = "magnitude"
     grow: str | None = None
 
+    @property
+    def follows_attribution(self) -> bool:
+        """Whether inputs are attributed while the network trains, since connections grow by it."""
+        return self.grow == "importance"
+
 
 METHODS: dict[str, Method] = {
     "dense": Method(sparse=False),

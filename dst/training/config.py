@@ -140,7 +140,7 @@ class TrainingConfig:
             raise InputError(
                 f"importances {', '.join(HELD_OUT_METRICS)} need class labels (loss cross_entropy), but got {self.loss}"
             )
-        if METHODS[self.method].grow == "importance" and "neuron_attribution" not in self.importances:
+        if METHODS[self.method].follows_attribution and "neuron_attribution" not in self.importances:
             raise InputError(
                 f"method {self.method} grows by neuron_attribution, so importances must include it, "
                 f"but got importances={self.importances}"

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cluster.ledger.entries import State
-from studies.spec.objective import Direction, ObjectiveSpec
+from cluster.ledger.entries import Direction, State
+from studies.spec.objective import ObjectiveSpec
 from studies.store.record_schema import Outcome, Record
 
 Point = tuple[float, ...]

@@ -16,13 +16,13 @@ from typing import Any
 
 from cluster.ledger.entries import State, Ticket
 from cluster.ledger.ledger import Ledger
+from dst.errors import last_line
+from studies.choice.feature_list import columns_of, to_measure
 from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
 from studies.plan.jobs import DatasetJobs
 from studies.plan.turns import Durations
-from studies.report.feature_list import columns_of, to_measure
-from studies.report.tables import last_line
 from studies.spec.study import StudySpec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder

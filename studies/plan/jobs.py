@@ -13,12 +13,13 @@ from cluster.ledger.entries import Ticket
 from dst.rankers import RANKERS
 from dst.trial.spec import TrialSpec
 from studies.plan.data import StudyDataset
+from studies.spec.search import Reported
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.openings import Opening, PendingTest
 from studies.store.record import trial_record
 from studies.store.record_schema import Ended, Record
-from studies.worker.payload import CheckpointFile, ListPayload, Reported, TestPayload, TrialPayload
+from studies.worker.payload import CheckpointFile, ListPayload, TestPayload, TrialPayload
 
 
 def trial_seed(seed: int, dataset: str, place: int) -> int:

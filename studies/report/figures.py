@@ -18,11 +18,12 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from cluster.ledger.entries import Direction
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff, fronts, to_minimize
 from studies.report.drawing import drawn_both
 from studies.report.style import COLUMNS, INK, MUTED, datasets_of, legend_of, method_styles, panels, scatter
-from studies.spec.objective import DIRECTIONS, Direction
+from studies.spec.objective import DIRECTIONS
 from studies.store.files import write_bytes, write_text
 from studies.store.folder import StudyFolder
 from studies.store.record_schema import Stage

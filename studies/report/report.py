@@ -11,9 +11,9 @@ from cluster.ledger.entries import State
 from dst.errors import listed
 from dst.rankers import RANKERS
 from studies.choice.best import BestRow
+from studies.choice.feature_list import has_failed
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
-from studies.report.feature_list import has_failed
 from studies.report.figures import Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.report.notes import method_notes

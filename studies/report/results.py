@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from dst.errors import InputError
 from studies.choice.best import BestRow, best_row, stability_of
+from studies.choice.feature_list import columns_of, list_scores
 from studies.choice.selection import Confirmed, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import TradeOff, trade_offs
-from studies.report.feature_list import columns_of, list_scores
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record_codec import RecordError

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from cluster.ledger.entries import State
+from dst.errors import last_line
 from studies.choice.best import BestRow
+from studies.choice.feature_ranking import FeatureRanking, rank_features, ranked_features
 from studies.choice.trade_offs import TradeOff
-from studies.report.feature_ranking import FeatureRanking, rank_features, ranked_features
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
@@ -96,12 +97,6 @@ def trials_table(archive: StudyArchive) -> pd.DataFrame:
     rows = [_trial_row(record) for record in archive.all_records()]
     columns = {name: pd.Series([row[name] for row in rows], dtype=dtype) for name, dtype in TRIAL_COLUMNS.items()}
     return pd.DataFrame(columns)
-
-
-def last_line(error: str | None) -> str | None:
-    """Return the last line of a traceback that says something, or None for no error."""
-    lines = [line for line in (error or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else None
 
 
 def feature_table(

@@ -115,13 +115,24 @@ def _document(source: str, *, packaged: bool) -> dict[str, Any]:
     return document
 
 
-def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document over another: mappings are merged key by key, anything else replaces what stood there."""
+def _over(base: dict[str, Any], document: dict[str, Any], section: str = "") -> dict[str, Any]:
+    """Return a document over another: mappings are merged key by key, anything else replaces what stood there.
+
+    A parameter of the space is one thing, and options belong to the sampler or pruner of their name: these mappings
+    replace what stood there as well.
+    """
     merged = dict(base)
     for key, value in document.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _over(merged[key], value) if both else value
+        before = merged.get(key)
+        if isinstance(value, dict) and isinstance(before, dict) and section != "space" and _same_name(before, value):
+            merged[key] = _over(before, value, key)
+        else:
+            merged[key] = value
     return merged
+
+
+def _same_name(before: dict[str, Any], value: dict[str, Any]) -> bool:
+    return "name" not in value or value["name"] == before.get("name")
 
 
 _PASSWORD = re.compile(r"://[^/]*:[^/]*@")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import field_serializer, field_validator
 
+from cluster.ledger.entries import Direction
 from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
 from studies.spec.section import Section, is_list
 from studies.spec.unquoted import reading
-
-Direction = Literal["minimize", "maximize"]
 
 DIRECTIONS: dict[str, Direction] = {
     "val_svm_accuracy": "maximize",

@@ -78,7 +78,7 @@ def check_variation(spec: StudySpec, space: Space) -> list[str]:
     for method in spec.methods:
         if any(_varies(parameter, method, spec.training.settings()) for parameter in space.parameters[1:]):
             continue
-        settings = sorted(parameters(method) - _NOT_SEARCHED.keys())
+        settings = sorted(parameters(method) - _NOT_SEARCHED.keys() - RANKERS[method].without_effect)
         if settings and method not in known and (isinstance(spec.space, str) or not known):
             name = f"the space {spec.space!r}" if isinstance(spec.space, str) else "the space"
             raise SpecError(
@@ -113,12 +113,12 @@ def _declared(spec: StudySpec) -> Space:
 
 def _is_of(parameter: Parameter, method: str) -> bool:
     """Say whether a parameter can be in a trial of a method, and means something there."""
-    known = parameter.name == "k" or parameter.name in parameters(method)
+    known = parameter.name == "k" or parameter.name in parameters(method) - RANKERS[method].without_effect
     return known and method in parameter.when.get("method", (method,))
 
 
 def _varies(parameter: Parameter, method: str, fixed: dict[str, Any]) -> bool:
-    """Say whether a parameter makes a method's configurations differ: dense networks have no sparsity to vary."""
+    """Say whether a parameter makes a method's configurations differ: it may be one that changes nothing there."""
     if not _is_of(parameter, method):
         return False
     values = parameter.extremes()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_lists, iter_records, read_scores, read_test
+from studies.store.record import iter_lists, iter_records, read_list, read_scores, read_test
 from studies.store.record_schema import ListRecord, Record, TestRecord
 from studies.store.study_file import StudyFile, read_columns, read_study_file
 
@@ -79,7 +79,9 @@ class StudyArchive:
 
     def list_of(self, dataset: str, number: int, seeds: int) -> ListRecord | None:
         """The scores of the feature list of ``seeds`` seeds under a confirming trial's design; None: not measured."""
-        return self._measured(dataset).get((number, seeds))
+        if dataset in self._lists:
+            return self._lists[dataset].get((number, seeds))
+        return read_list(self.folder, dataset, number, seeds)
 
     def columns(self, dataset: str) -> list[str]:
         """The names of a dataset's columns."""

@@ -16,8 +16,9 @@ from itertools import zip_longest
 from typing import Any
 
 from cluster.ledger.entries import State
+from dst.errors import last_line
 from studies.choice.best import BestRow
-from studies.report.tables import BEST_COLUMNS, last_line
+from studies.report.tables import BEST_COLUMNS
 from studies.spec.wandb_names import run_label
 from studies.store.record_schema import Record, TestRecord, importances_of
 

@@ -33,7 +33,7 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
     """Run a job of a study (a work function, see :data:`cluster.jobs.WorkFunction`).
 
     Args:
-        payload: of the job, as :mod:`studies.worker.payload` makes it; its ``kind`` is a name in :data:`RUNNERS`.
+        payload: of the job, as :mod:`studies.worker.payload` makes it; its ``kind`` is a name in :data:`WORK`.
         shared: the table that the job names, whole; or what was removed, split and prepared already.
         report: takes ``(step, value)`` at rungs.
 
@@ -42,9 +42,9 @@ def run_job(payload: Mapping[str, Any], shared: Dataset | TrialData, report: Rep
         InputError: there is no such kind.
     """
     torch.set_num_threads(1)  # trials run side by side; training takes its own setting
-    if payload["kind"] not in RUNNERS:
-        raise InputError(unknown_name("kind of job", payload["kind"], RUNNERS))
-    return RUNNERS[payload["kind"]](payload, shared, report)
+    if payload["kind"] not in WORK:
+        raise InputError(unknown_name("kind of job", payload["kind"], WORK))
+    return WORK[payload["kind"]](payload, shared, report)
 
 
 def run_study_trial(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
@@ -125,7 +125,7 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
     return Output({**measured, "seconds": {"total": time.perf_counter() - began}})
 
 
-RUNNERS: dict[str, WorkFunction] = {
+WORK: dict[str, WorkFunction] = {
     TrialPayload.kind: run_study_trial,
     TestPayload.kind: open_test_rows,
     ListPayload.kind: measure_list,

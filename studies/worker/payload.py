@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from dst.data import Removal
 from dst.trial.spec import TrialSpec
 from studies.spec.objective import ObjectiveSpec
-
-Reported = Literal["val_loss", "val_accuracy", "val_score"]
+from studies.spec.search import Reported
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where the files of known datasets lie, and what they hold."""
+"""Files of known datasets: their folder, their hashes, their tables."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dst.errors import last_line
 from dst.scoring import mean_scores, rank_columns, tie_order
 from studies.report.tables import (
     BEST_COLUMNS,
     TRIAL_COLUMNS,
     feature_table,
-    last_line,
     trials_table,
     winner_features,
     write_tables,

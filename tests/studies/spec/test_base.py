@@ -34,6 +34,30 @@ def test_a_spec_says_only_how_it_differs_from_its_base(tmp_path: Path) -> None:
     assert "base" not in spec.model_dump(), "what is written down is the whole spec"
 
 
+def test_a_parameter_or_a_sampler_of_another_name_replaces_that_of_the_base(tmp_path: Path) -> None:
+    base = {
+        "name": "base",
+        "datasets": ["wine"],
+        "space": {"lr": {"values": [0.01, 0.1]}, "l2": {"values": [0.0, 0.1]}},
+        "search": {
+            "trials": 7,
+            "sampler": {"name": "tpe", "n_startup_trials": 5},
+            "pruner": {"name": "median", "on": "val_score"},
+        },
+    }
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    child = {
+        "base": "base.yaml",
+        "space": {"lr": {"low": 0.01, "high": 0.1}},
+        "search": {"sampler": {"name": "random"}, "pruner": {"on": "val_loss"}},
+    }
+    (tmp_path / "child.yaml").write_text(yaml.safe_dump(child))
+    spec = load_spec(tmp_path / "child.yaml")
+    assert spec.space == {"lr": {"low": 0.01, "high": 0.1}, "l2": {"values": [0.0, 0.1]}}
+    assert (spec.search.trials, spec.search.sampler.name, spec.search.sampler.options) == (7, "random", {})
+    assert (spec.search.pruner.name, spec.search.pruner.on) == ("median", "val_loss")
+
+
 def test_a_base_may_be_a_packaged_spec() -> None:
     paper, networks = load_spec("paper"), load_spec("paper_sparsities")
     assert networks.datasets == paper.datasets

@@ -12,7 +12,7 @@ from dst.errors import InputError
 from dst.trial.spec import TrialSpec
 from studies.spec.objective import ObjectiveSpec
 from studies.worker import payload as payloads
-from studies.worker.job import RUNNERS, run_job
+from studies.worker.job import WORK, run_job
 
 DESIGN = Design("paper", seed=3, test_seed=2, count=4, policy="mean", indicators=True)
 TRIAL = TrialSpec("set", {"sparsity": 0.5}, seed=7, k=2, k_values=(1, 3), max_rows=50, design=DESIGN)
@@ -36,7 +36,7 @@ def test_a_payload_is_read_as_it_was_written(payload) -> None:
 
 
 def test_each_kind_has_a_runner() -> None:
-    assert set(RUNNERS) == {payload.kind for payload in PAYLOADS}
+    assert set(WORK) == {payload.kind for payload in PAYLOADS}
 
 
 def test_an_unknown_kind_is_refused() -> None:

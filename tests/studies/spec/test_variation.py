@@ -40,6 +40,10 @@ def test_packaged_specs_repeat_nothing(name: str) -> None:
         (["set"], {}, "set"),
         (["set", "lasso"], {}, "set"),
         (["random", "lasso"], {}, "lasso"),
+        (["static"], {"drop_fraction": {"values": [0.2, 0.3]}}, "static"),
+        (["static", "dense"], {"update_interval": {"values": [5, 10]}}, "static"),
+        (["dense"], {"sparsity": {"values": [0.5, 0.8]}}, "dense"),
+        (["dense"], {"distribution": {"values": ["er", "uniform"]}}, "dense"),
     ],
 )
 def test_a_method_that_the_space_does_not_know_is_refused(methods: list[str], space: dict, method: str) -> None:
@@ -66,7 +70,6 @@ def test_what_repeats_nothing_is_let_be(changes: dict) -> None:
     ("changes", "method"),
     [
         ({"space": {"l2": 0.1}}, "set"),
-        ({"space": {"sparsity": {"values": [0.5, 0.8]}}, "methods": ["dense"]}, "dense"),
         ({"training": {"lr": 0.1}, "space": {"sparsity": {"values": [0.5, 0.8], "when": {"method": "set"}}, "l2": 0.1},
           "methods": ["set", "dense"]}, "dense"),
     ],

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from studies.choice.best import BestRow
+from studies.choice.feature_ranking import ranked_features
 from studies.choice.selection import Confirmed
-from studies.report.feature_ranking import ranked_features
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
 
