@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_lists, iter_records, read_list, read_scores, read_test
+from studies.store.record import iter_records, measured_lists, read_list, read_scores, read_test
 from studies.store.record_schema import ListRecord, Record, TestRecord
 from studies.store.study_file import StudyFile, read_columns, read_study_file
 
@@ -37,7 +37,7 @@ class StudyArchive:
         self.folder = folder
         self._records: dict[str, tuple[Record, ...]] = {}
         self._tests: dict[tuple[str, int], TestRecord | None] = {}
-        self._lists: dict[str, dict[tuple[int, int], ListRecord]] = {}
+        self._lists: dict[tuple[str, int, int], ListRecord | None] = {}
         self._columns: dict[str, list[str]] = {}
         self._scores: dict[tuple[str, int], dict[str, npt.NDArray[np.float64]]] = {}
 
@@ -75,13 +75,15 @@ class StudyArchive:
 
     def lists(self, dataset: str) -> list[ListRecord]:
         """All measurements of a dataset's feature lists, earlier ones over fewer seeds included."""
-        return list(self._measured(dataset).values())
+        lists = (self.list_of(dataset, number, seeds) for number, seeds in measured_lists(self.folder, dataset))
+        return [measured for measured in lists if measured is not None]
 
     def list_of(self, dataset: str, number: int, seeds: int) -> ListRecord | None:
         """The scores of the feature list of ``seeds`` seeds under a confirming trial's design; None: not measured."""
-        if dataset in self._lists:
-            return self._lists[dataset].get((number, seeds))
-        return read_list(self.folder, dataset, number, seeds)
+        key = dataset, number, seeds
+        if key not in self._lists:
+            self._lists[key] = read_list(self.folder, dataset, number, seeds)
+        return self._lists[key]
 
     def columns(self, dataset: str) -> list[str]:
         """The names of a dataset's columns."""
@@ -103,9 +105,3 @@ class StudyArchive:
     def _recorded(self) -> list[str]:
         records = self.folder.records
         return sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
-
-    def _measured(self, dataset: str) -> dict[tuple[int, int], ListRecord]:
-        if dataset not in self._lists:
-            lists = iter_lists(self.folder, dataset)
-            self._lists[dataset] = {(measured["number"], measured["seeds"]): measured for measured in lists}
-        return self._lists[dataset]

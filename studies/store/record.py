@@ -185,18 +185,11 @@ def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> Lis
     return cast(ListRecord | None, read_beside(folder.list_scores(dataset, number, seeds), LIST))
 
 
-def iter_lists(folder: StudyFolder, dataset: str) -> Iterator[ListRecord]:
-    """Read all that was measured of a dataset's feature lists, earlier ones over fewer seeds included.
-
-    Raises:
-        RecordError: a file is damaged.
-    """
+def measured_lists(folder: StudyFolder, dataset: str) -> list[tuple[int, int]]:
+    """Return the confirming trial and the count of seeds of each list that was measured, earlier ones included."""
     part = folder.record(dataset, 0).parent
     matches = (_LIST_NAME.fullmatch(path.name) for path in part.iterdir()) if part.is_dir() else ()
-    for number, seeds in sorted((int(match[1]), int(match[2])) for match in matches if match is not None):
-        document = read_list(folder, dataset, number, seeds)
-        if document is not None:
-            yield document
+    return sorted((int(match[1]), int(match[2])) for match in matches if match is not None)
 
 
 def read_scores(folder: StudyFolder, dataset: str, number: int) -> dict[str, npt.NDArray[np.float64]]:

@@ -23,7 +23,7 @@ from studies.run import StudyResult, run_study
 from studies.spec.loading import parse_spec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_lists, iter_records, read_list
+from studies.store.record import iter_records, read_list
 from studies.store.record_codec import RecordError
 from tests.support.soundness import small_table
 from tests.support.two_tables import Killed, digests
@@ -98,7 +98,7 @@ def test_a_list_is_worth_what_a_scorer_by_hand_makes_of_it(finished: StudyResult
 
 def test_it_stands_beside_the_records_for_every_k(finished: StudyResult) -> None:
     folder, (row,) = StudyFolder(finished.folder), finished.rows
-    measured = list(iter_lists(folder, row["dataset"]))
+    measured = StudyArchive(folder).lists(row["dataset"])
     confirming = [one["number"] for one in iter_records(folder, row["dataset"]) if one["stage"] == "confirm"]
     assert [one["number"] for one in measured] == confirming
     for one in measured:
@@ -235,7 +235,7 @@ def test_more_seeds_make_another_list_that_is_measured_anew(data: Path, tmp_path
     assert read_list(folder, "t", number, 2) is not None, "what was opened stays"
     assert read_list(folder, "t", number, 3) is None
     assert "of the same configurations over fewer seeds, 1 in all." in (grown.folder / "report.html").read_text()
-    assert sorted(one["seeds"] for one in iter_lists(folder, "t")) == [2, 2, 4, 4, 4, 4]
+    assert sorted(one["seeds"] for one in StudyArchive(folder).lists("t")) == [2, 2, 4, 4, 4, 4]
 
 
 @pytest.mark.usefixtures("no_report")

@@ -12,11 +12,10 @@ from studies import run_study
 from studies.report.warnings import study_warnings
 from studies.report.write import write_results
 from studies.spec.loading import parse_spec
-from studies.store import record as records
-from studies.store import record_schema
+from studies.store import record_codec, record_schema
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_lists, iter_records, read_test
+from studies.store.record import iter_records, measured_lists, read_list, read_test
 from studies.tracking.send import track_results
 from tests.support.soundness import small_table
 
@@ -38,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 def test_each_file_is_read_and_validated_once(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     read: Counter[Path] = Counter()
     validated: Counter[str] = Counter()
-    read_json, problem_of = records.read_json, record_schema.problem_of
+    read_json, problem_of = record_codec.read_json, record_schema.problem_of
 
     def counting_read(path: Path) -> object:
         read[path] += 1
@@ -48,8 +47,8 @@ def test_each_file_is_read_and_validated_once(folder: StudyFolder, monkeypatch: 
         validated[f"{kind} {document['dataset']}/{document['number']}.{document.get('seeds')}"] += 1
         return problem_of(document, kind)
 
-    monkeypatch.setattr(records, "read_json", counting_read)
-    monkeypatch.setattr(records, "problem_of", counting_check)
+    monkeypatch.setattr(record_codec, "read_json", counting_read)
+    monkeypatch.setattr(record_codec, "problem_of", counting_check)
     monkeypatch.setattr("studies.tracking.wandb._Sender._write", lambda sender, run: None)
     archive = StudyArchive(folder)
     results, trials = write_results(archive)
@@ -65,7 +64,8 @@ def test_each_file_is_read_and_validated_once(folder: StudyFolder, monkeypatch: 
 def test_an_archive_holds_what_the_files_say(folder: StudyFolder) -> None:
     archive = StudyArchive(folder)
     assert list(archive.all_records()) == list(archive.records("t")) == list(iter_records(folder))
-    assert archive.lists("t") == list(iter_lists(folder, "t")) != []
+    expected = [read_list(folder, "t", number, seeds) for number, seeds in measured_lists(folder, "t")]
+    assert archive.lists("t") == expected != []
     for record in archive.records("t"):
         assert archive.test("t", record["number"]) == read_test(folder, "t", record["number"])
     for measured in archive.lists("t"):
