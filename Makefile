@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
-.PHONY: study test test-slow lint format bench accuracy missing-data paper paper-tables clean
+.PHONY: study test test-slow coverage lint format bench accuracy missing-data paper paper-tables clean
 
 study: $(READY)
 	$(BIN)/dst run quickstart
@@ -22,6 +22,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PYTEST) -m "slow"
+
+# Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
+coverage: $(READY)
+	$(PYTEST) -m "not slow" -o quick_seconds=1000 --cov --cov-report=term:skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .
