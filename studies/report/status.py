@@ -8,10 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cluster.ledger.durable import read_entries
 from cluster.ledger.entries import LedgerError, State
 from cluster.ledger.standings import Standing, read_standings
-from cluster.ledger.storage.connect import StorageError, open_storage
 from dst.errors import InputError
 from studies.report.cost import study_cost, total_cost
 from studies.store.archive import StudyArchive
@@ -70,6 +68,9 @@ def _read_through_optuna(where: str | Path, names: Iterable[str]) -> dict[str, l
     Raises:
         InputError: the storage cannot be opened.
     """
+    from cluster.ledger.durable import read_entries
+    from cluster.ledger.storage.connect import StorageError, open_storage
+
     try:
         storage = open_storage(where, create=False)
     except StorageError as error:

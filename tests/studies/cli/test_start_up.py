@@ -51,7 +51,7 @@ def test_what_shows_a_study_or_a_list_loads_nothing_that_trains(tmp_path: Path) 
         ["status", str(folder), "--json"],
     ]
     for command, modules in zip(commands, modules_after(*commands), strict=True):
-        assert not modules & {"torch", "numba", "sklearn", "ray", "wandb", "scipy.stats"}, command
+        assert not modules & {"torch", "numba", "sklearn", "ray", "wandb", "scipy.stats", "optuna"}, command
 
 
 def test_a_ranking_of_a_table_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
