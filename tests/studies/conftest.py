@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studies.report import drawing
+from studies.report import drawing, figures
 from studies.store.folder import StudyFolder
 from studies.store.record import write_record, write_test
 from tests.support.simulated_work import simulate
 
-TO_SVG, TO_PNG = drawing.to_svg, drawing.to_png
+TO_SVG, TO_PNG, DRAWN_BOTH = drawing.to_svg, drawing.to_png, figures.drawn_both
 METRICS = ("neuron_attribution", "neuron_strength")
 SEEDS = 3
 TRIALS = 16
@@ -57,11 +57,12 @@ DRAWS = {"report", "compare", "analyses", "bench"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _figures(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lay out figures without drawing them, where tests are about something else: half of a small study's time."""
+    """Leave figures out where tests are about something else: most of a small study's time."""
     with pytest.MonkeyPatch.context() as patch:
         if request.path.parent.name not in DRAWS or request.node.get_closest_marker("undrawn"):
             patch.setattr(drawing, "to_svg", lambda figure, name: f'<svg viewBox="0 0 1 1"><g id="{name}-0"/></svg>')
             patch.setattr(drawing, "to_png", lambda figure: b"no picture")
+            patch.setattr(figures, "drawn_both", lambda name, draw: (drawing.to_svg(None, name), b"no picture"))
         yield
 
 
@@ -70,6 +71,7 @@ def drawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn in this test."""
     monkeypatch.setattr(drawing, "to_svg", TO_SVG)
     monkeypatch.setattr(drawing, "to_png", TO_PNG)
+    monkeypatch.setattr(figures, "drawn_both", DRAWN_BOTH)
 
 
 @pytest.fixture(scope="module")

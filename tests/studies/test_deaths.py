@@ -16,12 +16,18 @@ from tests.support.two_tables import Killed, digests, spec_of, without_measureme
 def undisturbed(simulated_work, tmp_path_factory):
     """A finished study of simulated work and its spec."""
     tmp_path = tmp_path_factory.mktemp("undisturbed")
-    spec = spec_of(tmp_path)
+    spec = spec_of(tmp_path, search={"trials": 4, "batch": 2}, confirm={"top": 1, "seeds": 2})
     return spec, run_study(spec, out=tmp_path / "out", in_process=True)
 
 
-@pytest.mark.parametrize("when", ["before the record", "between record and tell", "after the tell"])
-@pytest.mark.parametrize("jobs", [1, 6, 13, 19])
+SEARCHES, CONFIRMS = 3, 9
+"""Records that are written before a death in the second batch of the search, and one among the trials that confirm."""
+
+MOMENTS = ["before the record", "between record and tell", "after the tell"]
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.slow), SEARCHES, CONFIRMS])
 def test_a_death_at_any_moment_loses_and_repeats_nothing(undisturbed, tmp_path, monkeypatch, when, jobs):
     spec, whole = undisturbed
     dies_at_record(monkeypatch, jobs, when)

@@ -59,6 +59,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
+@pytest.mark.usefixtures("simulated_work")
 @pytest.mark.parametrize(
     "kib", [pytest.param(150, marks=pytest.mark.slow), 500, pytest.param(800, marks=pytest.mark.slow)]
 )
@@ -95,6 +96,7 @@ def fails_at_k_5(payload: Mapping[str, Any], shared: Any, report: Report) -> Out
     return run_job(payload, shared, report)
 
 
+@pytest.mark.usefixtures("simulated_work")
 def test_a_dataset_on_which_nothing_works_keeps_no_other_from_its_end(
     in_process: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,8 @@ def test_the_table_of_opened_scores_holds_all_of_them(finished):
 
 
 def test_a_named_importance_is_the_only_one_that_is_opened(tmp_path):
-    spec = {**SMALL, "datasets": ["wine"], "objective": {"importance": "neuron_strength"}}
+    few = {"methods": ["set"], "space": {"sparsity": 0.5}, "confirm": {"top": 1, "seeds": 1}}
+    spec = {**SMALL, **few, "datasets": ["wine"], "objective": {"importance": "neuron_strength"}}
     table = read_opened_scores(run_study(parse_spec(spec), out=tmp_path / "s", in_process=True).folder)
     assert set(table.loc[table["method"] == "set", "importance"]) == {"neuron_strength"}
 

@@ -14,6 +14,7 @@ from studies.run import run_study
 from studies.spec.loading import load_spec
 from studies.store.record import write_record
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.simulated_work import simulate
 from tests.support.soundness import (
     assert_study_sound,
     dst,
@@ -99,6 +100,7 @@ def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_
 ) -> None:
     from cluster.ledger.storage.patient import Patience, StorageFailedError
 
+    simulate(monkeypatch)
     path = small_spec(tmp_path)
     reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
     monkeypatch.setattr("studies.run.open_storage", lambda url: _open(url, patience=Patience(0.5)))

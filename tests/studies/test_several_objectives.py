@@ -112,6 +112,7 @@ def test_no_trial_is_stopped_and_everybody_is_told(finished, capsys, table, tmp_
     assert "3 objectives: no trial is stopped early" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_through_ray_with_two_workers_the_result_is_the_same(finished, tmp_path):
     spec, result = finished
     there = run_study(spec, out=tmp_path / "out", workers=2)
@@ -154,7 +155,8 @@ def test_weights_and_biases_is_sent_every_objective(finished):
 def test_k_may_vary_with_one_objective_too(table, tmp_path, sampler):
     space = {"sparsity": 0.6, "k": {"values": [1, 6]}}
     search = {"trials": 8, "batch": 4, "sampler": sampler}
-    spec = spec_of(table, objective={}, space=space, search=search, methods=["set", "static"])
+    given = {"objective": {}, "space": space, "search": search, "confirm": {"top": 1, "seeds": 2}}
+    spec = spec_of(table, methods=["set", "static"], **given)
     result = run_study(spec, out=tmp_path / "out", in_process=True)
     folder = StudyFolder(result.folder)
     records = list(iter_records(folder))

@@ -218,7 +218,9 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
             assert (labels != frame["label"]).any()
             frame["label"] = labels
             frame.to_csv(path, index=False)
-        spec = spec_of(tmp_path, datasets=[{"path": str(path), "target": "label", "split": "paper"}])
+        datasets = [{"path": str(path), "target": "label", "split": "paper", "inner_splits": 1}]
+        small = {"methods": ["set", "l1_logistic"], "search": {"trials": 2}, "confirm": {"top": 1, "seeds": 1}}
+        spec = spec_of(tmp_path, datasets=datasets, **small)
         results.append(run_study(spec, out=tmp_path / f"out-{permuted}", in_process=True))
     plain, permuted = results
     ours, theirs = (without_measurements(one.folder, "data_sha256") for one in results)
@@ -259,12 +261,12 @@ def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
     assert all(row["params"]["lr"] == 0.001 for row in result.rows)
 
 
+@pytest.mark.slow  # a quick relative: the studies of test_reported that stop weak trials
 def test_weak_trials_are_stopped_and_never_win(tmp_path):
     space = {"lr": {"values": [0.01, 1.0e-6], "when": {"method": ["set"]}}}
     search = {"trials": 16, "batch": 4, "sampler": "random", "pruner": {"name": "median", "n_startup_trials": 2}}
-    result = run_study(
-        spec_of(tmp_path, methods=["set"], space=space, search=search), out=tmp_path / "out", in_process=True
-    )
+    spec = spec_of(tmp_path, methods=["set"], space=space, search=search, confirm={"top": 1, "seeds": 1})
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
     stopped = result.trials[result.trials["state"] == "stopped"]
     assert len(stopped) > 0
     assert (stopped["stage"] == "search").all()
@@ -286,9 +288,15 @@ def test_no_method_is_stopped_before_it_was_heard(tmp_path):
         "dropout": {"values": [0.9, 0.91, 0.92], "when": {"method": ["set"]}},
     }
     search = {"trials": 24, "batch": 4, "sampler": "random", "pruner": {"name": "median", "n_startup_trials": 2}}
-    result = run_study(
-        spec_of(tmp_path, methods=["set", "static"], space=space, search=search), out=tmp_path / "out", in_process=True
+    spec = spec_of(
+        tmp_path,
+        datasets=[{**given, "inner_splits": 1} for given in document(tmp_path)["datasets"]],
+        methods=["set", "static"],
+        space=space,
+        search=search,
+        confirm={"top": 1, "seeds": 1},
     )
+    result = run_study(spec, out=tmp_path / "out", in_process=True)
     searched = result.trials[(result.trials["stage"] == "search") & (result.trials["method"] == "set")]
     assert (searched["state"] == "stopped").sum() > 0
     for dataset in "ab":
@@ -337,7 +345,10 @@ def test_what_a_run_leaves_that_died_at_once_does_not_block_the_next(tmp_path):
     (tmp_path / "records").mkdir()
     for name in (".lock", "study.db-journal", ".study.yaml.12-ab.tmp"):
         (tmp_path / name).touch()
-    spec = spec_of(tmp_path, methods=["random"], search={"trials": 1})
+    datasets = document(tmp_path)["datasets"][:1]
+    spec = spec_of(
+        tmp_path, datasets=datasets, methods=["random"], search={"trials": 1}, confirm={"top": 1, "seeds": 1}
+    )
     assert run_study(spec, out=tmp_path / "out", in_process=True).ran
     for leftover in ("study.db-journal", ".study.yaml.12-ab.tmp"):
         folder = tmp_path / f"with-{leftover}"
@@ -347,7 +358,8 @@ def test_what_a_run_leaves_that_died_at_once_does_not_block_the_next(tmp_path):
 
 
 def test_studies_that_share_a_storage_stay_apart(tmp_path):
-    spec = spec_of(tmp_path, storage=f"sqlite:///{tmp_path / 'shared.db'}", search={"trials": 4, "batch": 4})
+    small = {"methods": ["l1_logistic"], "search": {"trials": 2, "batch": 2}, "confirm": {"top": 1, "seeds": 1}}
+    spec = spec_of(tmp_path, storage=f"sqlite:///{tmp_path / 'shared.db'}", **small)
     first, second = (run_study(spec, out=tmp_path / name, in_process=True) for name in "ab")
     assert first.ran
     assert second.ran
@@ -584,8 +596,14 @@ def test_classes_that_training_rows_lack_are_reported(tmp_path):
 def test_records_and_tables_say_what_a_trial_had_not_what_the_space_varied(tmp_path, drawn_figures):
     """SET at its default sparsity is a network of density 0.1, in every table and figure."""
     methods = ["set", "dense", "l1_logistic"]
-    spec = spec_of(tmp_path, methods=methods, space={"lr": {"values": [0.01, 0.02], "when": {"method": methods[:2]}}})
-    spec = spec.model_copy(update={"datasets": spec.datasets[:1]})
+    spec = spec_of(
+        tmp_path,
+        datasets=[{**document(tmp_path)["datasets"][0], "inner_splits": 1}],
+        methods=methods,
+        space={"lr": {"values": [0.01, 0.02], "when": {"method": methods[:2]}}},
+        search={"sampler": "grid", "trials": 5},
+        confirm={"top": 1, "seeds": 1},
+    )
     study = run_study(spec, out=tmp_path / "out", in_process=True)
     assert set(study.trials["method"]) == set(methods)
     for record in iter_records(StudyFolder(study.folder)):

@@ -16,7 +16,7 @@ def spec_of(table, **changes) -> StudySpec:
     document = {
         "name": "several",
         "seed": 3,
-        "datasets": [{"path": str(table), "target": "label"}],
+        "datasets": [{"path": str(table), "target": "label", "inner_splits": 2}],
         "methods": ["set", "static"],
         "training": {"epochs": 10, "patience": 5, "hidden": [16, 8]},
         "space": SPACE,

@@ -19,7 +19,8 @@ def table(path: Path, seed: int = 0, n: int = 600) -> Path:
 def document(tmp_path: Path, **changes) -> dict:
     """A spec of a study that takes seconds."""
     datasets = [
-        {"path": str(table(tmp_path / f"{name}.csv", seed)), "target": "label"} for seed, name in enumerate("ab")
+        {"path": str(table(tmp_path / f"{name}.csv", seed)), "target": "label", "inner_splits": 2}
+        for seed, name in enumerate("ab")
     ]
     return {
         "name": "small",

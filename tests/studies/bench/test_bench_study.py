@@ -52,7 +52,8 @@ def test_the_smallest_run_has_the_row_of_the_contract(monkeypatch):
     assert row["ours_epochs"] % 10 == 0
 
 
-@pytest.mark.parametrize("reuse", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("reuse", [False, True])
 def test_the_stock_way_runs_every_job_once_and_in_full(reuse):
     jobs = [Job(f"job/{number}", "tens", {"number": number}) for number in range(5)]
     run = run_stock(jobs, stock_counts, {"tens": 10}, workers=2, max_epochs=4, reuse=reuse)

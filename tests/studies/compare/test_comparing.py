@@ -267,7 +267,9 @@ def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, c
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
 
 
-def test_studies_that_share_entries_are_gathered_apart_or_not_at_all(tmp_path, capsys):
+def test_studies_that_share_entries_are_gathered_apart_or_not_at_all(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("studies.report.drawing.to_svg", lambda figure, name: '<svg viewBox="0 0 1 1"></svg>')
+    monkeypatch.setattr("studies.report.drawing.to_png", lambda figure: b"no picture")
     table = scores([("Yale", "set", "neuron_strength", 100, s, 0.7) for s in (0, 1)])
     folders = [write_finished(tmp_path / name, table) for name in ("sparse", "sparser")]
     out = tmp_path / "results"

@@ -28,6 +28,8 @@ from studies.store.record_codec import RecordError
 from tests.support.soundness import small_table
 from tests.support.two_tables import Killed, digests
 
+pytestmark = pytest.mark.undrawn
+
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:

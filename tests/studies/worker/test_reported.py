@@ -106,7 +106,12 @@ def test_each_of_them_stops_weak_trials_of_a_study(table, tmp_path, on):
     space = {"lr": {"values": [0.02, 1.0e-7]}, "sparsity": 0.3}
     pruner = {"name": "median", "n_startup_trials": 2, "on": on}
     spec = spec_of(
-        table, objective={}, space=space, search={"trials": 16, "batch": 4, "sampler": "random", "pruner": pruner}
+        table,
+        datasets=[{"path": str(table), "target": "label", "inner_splits": 1}],
+        objective={},
+        space=space,
+        search={"trials": 16, "batch": 4, "sampler": "random", "pruner": pruner},
+        confirm={"top": 1, "seeds": 1},
     )
     assert spec.search.pruner.on == on
     assert spec.search.pruner.options == {"n_startup_trials": 2}
@@ -121,9 +126,17 @@ def test_each_of_them_stops_weak_trials_of_a_study(table, tmp_path, on):
 def test_losses_of_other_kinds_are_compared_with_none(table, tmp_path, on, told):
     methods = ("set", "stg", "quickselection", "lassonet")
     search = {"sampler": "grid", "trials": 4, "pruner": {"name": "median", "n_startup_trials": 0, "on": on}}
-    quick = {"path_multiplier": 3.0, "dense_iterations": 20, "path_iterations": 5}
+    quick = {"path_multiplier": 10.0, "dense_iterations": 10, "path_iterations": 2}
     space = {name: {"value": value, "when": {"method": "lassonet"}} for name, value in quick.items()}
-    spec = spec_of(table, objective={}, methods=methods, space=space, search=search, confirm={"top": 1, "seeds": 1})
+    spec = spec_of(
+        table,
+        datasets=[{"path": str(table), "target": "label", "inner_splits": 1}],
+        objective={},
+        methods=methods,
+        space=space,
+        search=search,
+        confirm={"top": 1, "seeds": 1},
+    )
     result = run_study(spec, out=tmp_path / "out", in_process=True)
     records = [one for one in iter_records(StudyFolder(result.folder)) if one["stage"] == "search"]
     assert {record["method"] for record in records} == set(methods)
