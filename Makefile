@@ -7,9 +7,10 @@ VENV := .venv
 , := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests in two processes, each with whole modules, so that what a module's tests share is made once. CI=1 draws more
-# examples of what hypothesis tests.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Tests in two processes, each with whole modules, so that what a module's tests share is made once; the long modules
+# come first (tests/conftest.py), so that at the end neither process is left alone with one. CI=1 draws
+# more examples of what hypothesis tests.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
 .PHONY: study test test-slow coverage lint format bench accuracy missing-data paper paper-tables clean

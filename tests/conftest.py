@@ -27,6 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("quick_seconds", "processor seconds that a test without the mark slow may take", default="5")
 
 
+LONG = ("tests/studies/", "tests/cluster/tune/")
+"""Rooms whose modules take long: studies, and what starts Ray."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long modules come first: what is left at the end of a run is then shared out evenly between processes."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test that passes, is not marked ``slow`` and takes more than ``quick_seconds`` of processor time.

@@ -15,9 +15,9 @@ FAST = {
     "trees": 50,
     "dae_epochs": 10,
     "lambda_start": 20.0,
-    "path_multiplier": 1.6,
+    "path_multiplier": 2.0,
     "dense_iterations": 100,
-    "path_iterations": 10,
+    "path_iterations": 5,
 }
 
 

@@ -114,8 +114,8 @@ WRITES: dict[str, tuple[bool, Callable[[PatientStorage, int, int], Any], Callabl
 }
 
 
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("cut", ["unheard", "unanswered"])
+# once a commit has been heard it is not sent again, so no answer is lost twice
+@pytest.mark.parametrize(("cut", "times"), [("unheard", 1), ("unheard", 3), ("unanswered", 1)])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_whose_connection_breaks_is_done_once(
     relayed: Callable[..., tuple[PatientStorage, Relay]], write: str, cut: str, times: int
@@ -132,9 +132,9 @@ def test_a_write_whose_connection_breaks_is_done_once(
     if running:
         run(storage, trial)
     before = len(storage.get_all_trials(study))
-    cuts[0] = times if cut == "unheard" else 1  # once it has been heard it is not sent again
+    cuts[0] = times
     returned = act(storage, study, trial)
-    assert relay.cuts == [cut] * (times if cut == "unheard" else 1)
+    assert relay.cuts == [cut] * times
     assert returned in (None, seen(storage, study, trial))
     assert seen(storage, study, trial)
     trials = storage.get_all_trials(study)

@@ -16,7 +16,17 @@ from dst.rankers.whole_columns import COLUMN_RULES
 from dst.topology.methods import METHODS
 from dst.trial.spec import TrialSpec
 
-QUICK = {"epochs": 2, "hidden": [6], "batch_size": 16}
+QUICK = {
+    "epochs": 2,
+    "hidden": [6],
+    "batch_size": 16,
+    "units": 6,
+    "trees": 10,
+    "lambda_start": 20.0,
+    "path_multiplier": 1.5,
+    "dense_iterations": 20,
+    "path_iterations": 5,
+}
 
 
 @pytest.mark.parametrize("method", RANKERS)

@@ -21,7 +21,7 @@ def test_a_trial_runs_on_every_dataset_of_the_paper(name: str, paper_data_dir: P
         pytest.skip(f"{DATASETS[name].file} is absent")
     data = load_dataset(name, data_dir=paper_data_dir)
     assert (data.name, data.x.shape, data.n_classes) == (name, DATASETS[name].shape, DATASETS[name].n_classes)
-    spec = TrialSpec("set", {"sparsity": 0.9, "epochs": 3}, split="paper", inner_splits=1)
+    spec = TrialSpec("set", {"sparsity": 0.9, "epochs": 2, "hidden": (200, 50)}, split="paper", inner_splits=1)
     result = run_trial(data, spec)
     assert set(result.importances) == {"neuron_strength", "neuron_attribution"}
     for one in result.importances.values():
