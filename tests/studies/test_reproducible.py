@@ -69,7 +69,7 @@ def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, m
 SCRIPT = """
 import pathlib, sys
 import studies.run
-from studies.spec.study import load_spec
+from studies.spec.loading import load_spec
 from tests.support.study_work import late
 from studies.spec.loading import load_spec
 from tests.support.study_work import late
