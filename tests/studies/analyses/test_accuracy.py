@@ -14,6 +14,7 @@ from studies.compare.small_tables import to_csv
 README = Path(__file__).parents[3] / "dst" / "README.md"
 
 
+@pytest.mark.slow
 def test_validation_chooses_the_l2_whose_test_rows_are_opened(monkeypatch):
     opened = []
     real = accuracy.score_on_test
