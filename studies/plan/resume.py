@@ -17,7 +17,7 @@ from studies.plan.data import StudyDataset
 from studies.spec.study import MAY_GROW, RESUMABLE, StudySpec
 from studies.store.files import TEMP_SUFFIX, write_text
 from studies.store.folder import StudyFolder
-from studies.store.study_file import read_resolved, read_study
+from studies.store.study_file import read_resolved, read_study_file
 
 VERSIONS_OF = ("dst-studies", "ray", "optuna", "torch", "scikit-learn", "numpy", "numba", "pandas", "wandb")
 """Distributions whose versions a study notes."""
@@ -42,14 +42,14 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             if not files <= _BEFORE_THE_SPEC:
                 raise InputError(f"{folder.path} is neither empty nor a study's folder: give another --out")
         return
-    before, names_before = read_study(folder)
+    before = read_study_file(folder)
     names = [dataset.name for dataset in datasets]
-    if names != names_before:
+    if names != list(before.datasets):
         raise InputError(
-            f"{folder.path} holds a study of {', '.join(names_before)}, but the spec has {', '.join(names)}: "
+            f"{folder.path} holds a study of {', '.join(before.datasets)}, but the spec has {', '.join(names)}: "
             "give another --out, or the same spec to go on"
         )
-    old, new = _flat(_meaning(before, names)), _flat(_meaning(spec, names))
+    old, new = _flat(_meaning(before.spec, names)), _flat(_meaning(spec, names))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key) or (key in MAY_GROW and new[key] > old[key]):
             continue
@@ -58,7 +58,7 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
             f"{folder.path} holds a study with {key}={old.get(key)}, but the spec says {new.get(key)}, and {rule}: "
             "give another --out, or the same spec to go on"
         )
-    noted = read_resolved(folder)
+    noted = before.resolved
     old_space, new_space = (
         _flat(_of_methods(described, spec.methods))
         for described in (noted.get("space", space.describe()), space.describe())
