@@ -236,6 +236,10 @@ class Ledger:
         self.skip_waiting(SEARCH)
         self._search.cut()
 
+    def open(self, stage: str) -> int:
+        """Return how many trials of a stage wait or run."""
+        return self._trials.open(stage)
+
     def search_done(self) -> bool:
         """Say whether all trials of the search were proposed and have ended."""
         return self._search.all_proposed and self._trials.open(SEARCH) == 0

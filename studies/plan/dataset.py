@@ -78,7 +78,7 @@ class DatasetPlan:
         if self.stage == Stage.SEARCH and self.ledger.search_done():
             self._add_confirming()
             self.stage = Stage.CONFIRM
-        if self.stage == Stage.CONFIRM and not self._open(Stage.CONFIRM):
+        if self.stage == Stage.CONFIRM and not self.ledger.open(Stage.CONFIRM):
             self.openings_waiting = self._to_open()
             self.stage = TEST
         if self.stage == TEST and not self.openings_waiting and not self.openings_running:
@@ -146,10 +146,6 @@ class DatasetPlan:
         """
         first = self._heard.get(ticket.params["method"])
         return first is not None and first < ticket.attrs["batch"]
-
-    def _open(self, stage: str) -> int:
-        counts = self.ledger.counts(stage)
-        return counts[State.WAITING] + counts[State.RUNNING]
 
     def _hear(self, params: Mapping[str, Any], attrs: Mapping[str, Any], value: float) -> None:
         better = min if self.spec.objective.direction == "minimize" else max
