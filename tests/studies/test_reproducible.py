@@ -59,7 +59,7 @@ def check_equal(result: StudyResult, undisturbed: StudyResult) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [2, 4])
 def test_any_number_of_workers_with_random_delays(data, undisturbed, tmp_path, monkeypatch, workers: int) -> None:
     monkeypatch.setenv(study_work.DELAY, "0.3")
     monkeypatch.setattr(studies.run, "run_job", study_work.late)
