@@ -239,6 +239,7 @@ def interrupted(cluster_address: str) -> Script:
     return script
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_jobs_without_an_answer(interrupted: Script) -> None:
     assert interrupted.answers == {"job/0": [("finished",)]}
     assert not ray.is_initialized()

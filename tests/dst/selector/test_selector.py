@@ -156,6 +156,7 @@ def test_wrong_targets_are_refused(table):
         SparseFeatureSelector(method="l1_logistic").fit(x, x[:, 0])
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_and_transforms(table, tmp_path):
     x, y = table
     frame = pd.DataFrame(x, columns=[f"gene{i}" for i in range(60)])

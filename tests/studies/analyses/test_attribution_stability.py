@@ -32,6 +32,7 @@ def test_columns_that_tie_are_not_selected_alike_by_seeds():
     assert between_epochs([one, one], 20, seed=3)["epoch_overlap"] == 1, "one training has one order"
 
 
+@pytest.mark.slow
 def test_the_table(tmp_path, capsys):
     out = tmp_path / "stability.csv"
     arguments = ["--datasets", "wine", "--sparsities", "0", "0.9", "--depths", "2", "--seeds", "2", "--epochs", "4"]

@@ -10,6 +10,7 @@ from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 
 
+@pytest.mark.slow
 def test_the_committed_tables_and_figure_are_those_of_the_committed_trials(tmp_path):
     listing = tmp_path / "trials.csv"
     listing.write_text((FOLDER / "trials.csv").read_text())
@@ -49,6 +50,7 @@ def study(tmp_path_factory):
     return StudyFolder(path)
 
 
+@pytest.mark.slow
 def test_trials_are_gathered_from_the_records(study, tmp_path):
     trials = gather(study)
     assert len(trials) == 2 * 3 * 2

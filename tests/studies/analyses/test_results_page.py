@@ -210,6 +210,7 @@ def committed():
     return paper_results._compare(paper_results.FOLDER)
 
 
+@pytest.mark.slow
 def test_the_committed_page_holds_what_its_tables_say(committed):
     """The page's tables are those that the committed scores give, each once."""
     page = paper_results.FOLDER / "README.md"
@@ -220,6 +221,7 @@ def test_the_committed_page_holds_what_its_tables_say(committed):
     assert fill(text, tables) == text
 
 
+@pytest.mark.slow
 def test_committed_tables_are_what_the_committed_scores_give(committed):
     for group, found in committed.items():
         for name, rows in found.tables().items():

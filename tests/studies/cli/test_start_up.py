@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.two_classes import write_two_classes
 
 FINISHED = Path(__file__).parents[1] / "earlier" / "finished"
@@ -54,6 +56,7 @@ def test_what_shows_a_study_or_a_list_loads_nothing_that_trains(tmp_path: Path) 
         assert not modules & {"torch", "numba", "sklearn", "ray", "wandb", "scipy.stats", "optuna"}, command
 
 
+@pytest.mark.slow
 def test_a_ranking_of_a_table_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     """scikit-learn itself loads scipy.stats; a selector cannot be one of its estimators without."""
     table = write_two_classes(tmp_path / "table.csv", 0, rows=40, columns=6, decided_by=(0, 1))
