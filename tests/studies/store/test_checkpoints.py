@@ -213,8 +213,8 @@ def long_study(tmp_path: Path, **changes: Any) -> StudySpec:
     given = {
         "methods": ["set"],
         "datasets": [{"path": str(table(tmp_path / "a.csv", n=300)), "target": "label", "inner_splits": 1}],
-        "training": {"epochs": 120, "patience": 120, "hidden": [20, 10]},
-        "search": {"trials": 3, "batch": 3, "pruner": "none"},
+        "training": {"epochs": 60, "patience": 60, "hidden": [20, 10]},
+        "search": {"trials": 2, "batch": 2, "pruner": "none"},
         "confirm": {"top": 1, "seeds": 1},
         "resources": {"checkpoint_seconds": 0},
     }
@@ -260,7 +260,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_a_whole_run_that_is_killed_goes_on_within_its_trial(tmp_path: Path) -> None:
     """One process that does everything is killed within a trial, which then goes on from where it was."""
-    spec = long_study(tmp_path, search={"trials": 2, "batch": 2, "pruner": "none"})
+    spec = long_study(tmp_path, training={"epochs": 120, "patience": 120, "hidden": [20, 10]})
     whole = run_study(spec, out=tmp_path / "whole", in_process=True)
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
     out = tmp_path / "out"
