@@ -21,8 +21,9 @@ study: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow"
 
+# Slow tests wait for processes that start, die or hang: three at a time, and whoever is done takes from the others.
 test-slow: $(READY)
-	$(PYTEST) -m "slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "slow"
 
 # Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
 coverage: $(READY)
