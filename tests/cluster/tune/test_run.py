@@ -145,8 +145,8 @@ def start_head(start_node: Callable[..., str], folder: str, *more: str) -> str:
 def cluster_address(local_run: LocalRun) -> Iterator[str]:
     """The address of a cluster of one machine with two cores.
 
-    The local run comes first: Ray looks for ``RAY_AUTH_MODE`` when it is imported, and a process that has started no Ray
-    of its own since shows no token.
+    The local run comes first: Ray looks for ``RAY_AUTH_MODE`` when it is imported, and a process that has started no
+    Ray of its own since shows no token.
     """
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes() as start_node:
         yield start_head(start_node, folder, "--num-cpus=2")
