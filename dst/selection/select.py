@@ -1,0 +1,196 @@
+"""Selection of K columns by a rule, from scores and training rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Part
+from dst.errors import check_rules
+from dst.selection.columns import Floats, Ints, TrainingColumns
+from dst.selection.order import first_of_largest, rank_columns
+from dst.selection.registry import SELECTION_RULES, Rule, check_selection
+
+CANDIDATES = 8
+"""Candidates for each column that has entered, by falling score."""
+
+FIRST_CANDIDATES = 200
+"""Candidates of the first columns."""
+
+
+def select_columns(
+    scores: Floats,
+    train: Part,
+    k: int,
+    rule: str = "top",
+    strength: float | None = None,
+    *,
+    rng: np.random.Generator,
+    groups: Ints | None = None,
+    contributions: npt.NDArray[np.float32] | None = None,
+) -> Ints:
+    """Select k columns by their scores, and by how much they repeat one another.
+
+    Columns enter one by one, each the one of the largest score times weight, which the rule gives; equal ones in the
+    order of :func:`dst.selection.order.rank_columns`. The first j of k columns are those that are selected for j.
+
+    - Candidates are the 200 columns of the highest scores, and twice as many each time that an eighth of them has
+      entered, or that all have weight 0; those with the score of the last are candidates too. They depend on how many
+      columns have entered, never on k.
+    - Columns of score 0 or less, which say no more than chance, come after all others in the order of scores: a factor
+      would turn their order round.
+    - A group enters as a whole when one of its columns would: that one, then the others in the order of scores. It is
+      passed over where it has more columns than are left to select. So fewer than k may be selected, and the first j
+      are the answer to j up to the first group that was passed over for either.
+
+    Args:
+        scores: float64 ``(n_features,)``, one a column of the table, larger is better.
+        train: training rows.
+        k: how many columns.
+        rule: a name in :data:`dst.selection.registry.SELECTION_RULES`.
+        strength: how much repetition counts; 0 is the rule ``top``; None: the rule's default.
+        rng: draws the order of equal scores.
+        groups: the group of each column, int64 ``(n_features,)``; a negative number: it enters alone. None: all do.
+        contributions: stands in for the rows' values: how much each column contributes to a network's output in each
+            training row, ``x_i dz / dx_i``, float32 ``(n_rows, n_features)``. ``greedy`` then sees what the network has
+            learnt that is not linear; two columns that act by their product alone contribute alike, so that the second
+            repeats the first.
+
+    Returns:
+        Column numbers in the order of entering, int64 ``(k,)``; fewer where no group fits into what is left.
+
+    Raises:
+        InputError: no such rule or strength; k, scores, groups or contributions do not fit the table.
+    """
+    check_selection(rule, strength)
+    _check_arrays(scores, train, k, groups, contributions)
+    entry = SELECTION_RULES[rule]
+    strength = entry.strength if strength is None else float(strength)
+    order = rank_columns(scores, rng)
+    entering = _Entering(order, k, groups)
+    if strength > 0:
+        x, origin = (train.x, train.origin) if contributions is None else (contributions, None)
+        candidates = _Candidates(entry, strength, TrainingColumns(x, origin, len(scores)), train, order, scores[order])
+        while (position := candidates.best(entering)) is not None:
+            for member in entering.enter(position):
+                candidates.enter(member)
+    for position in range(len(order)):
+        if entering.left == 0:
+            break
+        if entering.fits(slice(position, position + 1))[0]:
+            entering.enter(position)
+    return order[np.array(entering.entered, dtype=np.int64)]
+
+
+class _Entering:
+    """The columns that have entered, by their positions in the order of scores, and those that still may.
+
+    Attributes:
+        entered: positions, in the order of entering.
+        left: how many columns may still enter.
+    """
+
+    def __init__(self, order: Ints, k: int, groups: Ints | None) -> None:
+        self.entered: list[int] = []
+        self.left = k
+        self._waiting = np.ones(len(order), dtype=np.bool_)
+        self._sizes = np.ones(len(order), dtype=np.int64)
+        self._members: dict[int, Ints] = {}
+        if groups is not None:
+            group = groups[order]
+            for code in np.unique(group[group >= 0]):
+                members = np.flatnonzero(group == code)
+                self._sizes[members] = len(members)
+                self._members |= dict.fromkeys(members.tolist(), members)
+
+    def fits(self, positions: slice) -> npt.NDArray[np.bool_]:
+        """Return which columns wait, and have groups that fit into what is left."""
+        return self._waiting[positions] & (self._sizes[positions] <= self.left)
+
+    def enter(self, position: int) -> list[int]:
+        """Let a column enter, and return who has: itself, then the others of its group."""
+        members = [position, *(member for member in self._members.get(position, ()) if member != position)]
+        self._waiting[members] = False
+        self.left -= len(members)
+        self.entered += members
+        return members
+
+
+class _Candidates:
+    """The columns of a positive score that may enter next, and what the rule follows of them."""
+
+    def __init__(
+        self, rule: Rule[Any], strength: float, table: TrainingColumns, train: Part, order: Ints, falling: Floats
+    ) -> None:
+        self._rule, self._strength = rule, strength
+        self._table, self._train, self._order = table, train, order
+        self._scores = falling[falling > 0]
+        self._blocks: list[Floats] = []
+        self._size = 0
+        self._followed: Any = None
+
+    def best(self, entering: _Entering) -> int | None:
+        """Return the position of the column that enters next; None: no column of a positive score may."""
+        while entering.left and len(self._scores):
+            if self._size < len(self._scores) and len(self._blocks) * CANDIDATES >= self._size:
+                self._grow()
+            fits = entering.fits(slice(self._size))
+            weights = self._rule.weigh(self._followed, self._strength)
+            values = np.where(fits, self._scores[: self._size] * weights, -1.0)
+            if values.max() > 0 or (self._size == len(self._scores) and fits.any()):
+                return first_of_largest(values)
+            if self._size == len(self._scores):
+                break
+            self._grow()
+        return None
+
+    def enter(self, position: int) -> None:
+        """Take account of a column that has entered."""
+        block = self._table.centred(self._order[[position]]).block(0)
+        self._blocks.append(block)
+        self._followed.enter(block)
+
+    def _grow(self) -> None:
+        """Take twice as many candidates, and let those that have entered enter anew before them."""
+        size = min(max(FIRST_CANDIDATES, 2 * self._size), len(self._scores))
+        self._size = int(np.searchsorted(-self._scores, -self._scores[size - 1], side="right"))
+        candidates = self._table.centred(self._order[: self._size])
+        self._followed = self._rule.follow(candidates, self._train)
+        for block in self._blocks:
+            self._followed.enter(block)
+
+
+def _check_arrays(
+    scores: Floats,
+    train: Part,
+    k: int,
+    groups: Ints | None,
+    contributions: npt.NDArray[np.float32] | None,
+) -> None:
+    n_features = len(scores)
+    n_rows, n_encoded = map(int, train.x.shape)
+    fits = n_encoded == n_features if train.origin is None else bool((train.origin < n_features).all())
+    check_rules(
+        (
+            "a score for each column of the table",
+            scores.ndim == 1 and fits,
+            f"{n_features} for {n_encoded} encoded ones",
+        ),
+        ("finite scores", bool(np.isfinite(scores).all()), f"{np.count_nonzero(~np.isfinite(scores))} that are not"),
+        ("1 <= k <= columns of the table", 1 <= k <= n_features, f"k={k}, {n_features} columns"),
+    )
+    if groups is not None:
+        check_rules(
+            ("a group for each column", groups.shape == scores.shape, f"{groups.shape} for {n_features} columns")
+        )
+    if contributions is not None:
+        shape = contributions.shape
+        check_rules(
+            (
+                "contributions of each row and column",
+                shape == (n_rows, n_features),
+                f"{shape}, not {n_rows, n_features}",
+            )
+        )
