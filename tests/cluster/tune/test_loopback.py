@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 
+import pytest
+
 from tests.support.local_run import TOKEN, LocalRun
 
 
@@ -14,6 +16,7 @@ def on_loopback(address: str) -> bool:
     return bool((mapped or parsed).is_loopback)
 
 
+@pytest.mark.slow
 def test_every_port_is_on_loopback_and_the_token_is_shown_to_nobody(local_run: LocalRun) -> None:
     assert {"gcs_server", "raylet"} <= set(local_run.listening)
     assert any(name.startswith("ray::") for name in local_run.listening)

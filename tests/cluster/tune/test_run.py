@@ -195,6 +195,7 @@ def joined(cluster_address: str) -> Joined:
     return Joined(script, raised.value, refusals)
 
 
+@pytest.mark.slow
 def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on(joined: Joined) -> None:
     ends = [joined.script.of(number)[-1] for number in range(8)]
     # one of the first pair after the kill was sent to the idle worker that had died
@@ -209,12 +210,14 @@ def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on(joined: Joined)
     assert len(set(joined.script.pids())) <= 2 + 2
 
 
+@pytest.mark.slow
 def test_what_the_source_raises_ends_the_run_as_it_is(joined: Joined) -> None:
     assert str(joined.raised) == "disk full"
     assert {"job/8", "job/9"}.isdisjoint(joined.script.answers)
     assert not ray.is_initialized()
 
 
+@pytest.mark.slow
 def test_what_ray_cannot_do_is_refused(joined: Joined) -> None:
     assert joined.refusals == [
         "Ray runs in this process already: call ray.shutdown() first",

@@ -432,9 +432,10 @@ def test_lassonet_says_how_to_install_it(monkeypatch):
 @pytest.mark.parametrize("method", sorted(set(RANKERS) - set(METHODS) - {"random", "quickselection"}))
 def test_every_rival_serves_the_selector(method):
     train, _ = table()
-    taken = parameters(method) & (QUICK.keys() - {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"})
+    settings = QUICK | {"path_multiplier": 1.2, "dense_iterations": 200}  # by some seeds a shorter path misses
+    of_selector = {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"}
+    taken = {name: settings[name] for name in parameters(method) & (settings.keys() - of_selector)}
     selector = SparseFeatureSelector(
-        3, method=method, hidden=(30, 10), epochs=40, n_repeats=1, settings={name: QUICK[name] for name in taken}
+        3, method=method, hidden=(30, 10), epochs=40, n_repeats=1, settings=taken, random_state=0
     )
-    selected = selector.fit(train.x, train.y).get_support(indices=True)
-    assert len(set(selected) & set(PLANTED)) >= 2
+    assert set(selector.fit(train.x, train.y).get_support(indices=True)) == set(PLANTED)

@@ -62,6 +62,7 @@ def test_the_stock_way_runs_every_job_once_and_in_full(reuse):
     assert run.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_stock_trial_that_fails_ends_the_comparison():
     with pytest.raises(RuntimeError, match="1 of 1 stock trials failed"):
         run_stock(

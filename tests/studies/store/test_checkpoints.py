@@ -257,6 +257,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_whole_run_that_is_killed_goes_on_within_its_trial(tmp_path: Path) -> None:
     """One process that does everything is killed within a trial, which then goes on from where it was."""
     spec = long_study(tmp_path, search={"trials": 2, "batch": 2, "pruner": "none"})

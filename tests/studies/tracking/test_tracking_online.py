@@ -172,6 +172,7 @@ def call(study, home: Path, mode: str, **environment: str) -> subprocess.Complet
     return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
 
 
+@pytest.mark.slow
 def test_runs_reach_the_server_that_the_user_names(small, tmp_path: Path, server: Server) -> None:
     assert call(small, tmp_path / "home", "offline").stdout == "3\n"
     online = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
