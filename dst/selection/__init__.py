@@ -1,1 +1,17 @@
 """Selection: the way from scores of all columns, and the training rows, to the K columns that are taken."""
+
+from dst.selection.named import TOP, Selection, metric_of, selection_of
+from dst.selection.registry import SELECTION_RULES
+from dst.selection.select import select_columns
+from dst.selection.stand_ins import StandIn, stand_ins
+
+__all__ = [
+    "SELECTION_RULES",
+    "TOP",
+    "Selection",
+    "StandIn",
+    "metric_of",
+    "select_columns",
+    "selection_of",
+    "stand_ins",
+]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Part, Scaling, TableMatrix
-from dst.data.preparation import encode
+from dst.data.dataset import Matrix, Part, TableMatrix
 from dst.errors import InputError, unknown_name
 
 TASKS = ("auto", "classification", "regression")
@@ -73,16 +72,17 @@ def make_target(y: Any, task: str) -> Target:
     return Target(codes.astype(np.int64), classes)
 
 
+Prepare = Callable[[TableMatrix, TableMatrix], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None, int | None]]
+""":func:`dst.data.preparation.encode` with its settings: fitted to the first rows, done to both."""
+
+
 def make_parts(
     x: TableMatrix,
     target: Target,
     rng: np.random.Generator,
+    prepare: Prepare,
     *,
     repeats: int,
-    categorical: Sequence[int],
-    scaling: Scaling,
-    policy: str | None,
-    indicators: bool,
 ) -> Iterator[tuple[Part, Part]]:
     """Draw held-out rows, and yield the prepared training rows and these, ``repeats`` times.
 
@@ -93,29 +93,31 @@ def make_parts(
         x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
         target: what the loss compares the network's outputs with, for the same rows.
         rng: draws.
+        prepare: scales and encodes rows.
         repeats: how many draws.
-        categorical: columns of category codes, rising.
-        scaling: how numbers are scaled, a name in :data:`dst.data.SCALINGS`.
-        policy: what stands in for a missing number; None: none is missing.
-        indicators: whether a missing number also sets a column of its own.
     """
     n_rows = len(target.y)
     n_classes = 0 if target.classes is None else len(target.classes)
     for _ in range(repeats):
         held_out = _held_out(target.y if target.y.ndim == 1 else target.y[:, 0], rng)
         rows = np.arange(n_rows)[~held_out], np.arange(n_rows)[held_out]
-        train_x, held_x, origin, n_numbers = encode(
-            x[rows[0]],
-            x[rows[1]],
-            categorical=categorical,
-            scaling=scaling,
-            policy=policy,
-            indicators=indicators,
-        )
+        train_x, held_x, origin, n_numbers = prepare(x[rows[0]], x[rows[1]])
         yield (
             Part(train_x, target.y[rows[0]], n_classes, origin, n_numbers),
             Part(held_x, target.y[rows[1]], n_classes, origin, n_numbers),
         )
+
+
+def all_rows(x: TableMatrix, target: Target, prepare: Prepare) -> Part:
+    """Return all rows as one prepared part.
+
+    Args:
+        x: float32 or float64 ``(n_rows, n_features)``.
+        target: of the same rows.
+        prepare: scales and encodes rows.
+    """
+    every_x, _, origin, n_numbers = prepare(x, x[:1])
+    return Part(every_x, target.y, 0 if target.classes is None else len(target.classes), origin, n_numbers)
 
 
 def _held_out(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +21,12 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dst.data.dataset import Scaling, TableMatrix
+from dst.data.dataset import Part, Scaling, TableMatrix
 from dst.data.entry import default_batch_size, default_k, default_scaling
 from dst.data.imputing import POLICIES
 from dst.data.masked import without_mask
 from dst.data.precision import narrowed
+from dst.data.preparation import encode
 from dst.data.readers.table import check_rows, infinite_columns, missing_counts
 from dst.errors import InputError, unknown_name
 from dst.files.checkpoint import State, read_state, save_state
@@ -33,10 +35,12 @@ from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS, make_config, method_groups, parameters
 from dst.rankers.whole_columns import rank_whole_columns
 from dst.scoring import mean_scores, rank_columns
-from dst.selector.parts import Target, make_parts, make_target
+from dst.selection import TOP, Selection, stand_ins
+from dst.selector.parts import Target, all_rows, make_parts, make_target
 from dst.training.epochs import EpochReport
 
 _FORMAT = 1  # of a saved selector
+_STAND_INS = 20  # of a column, that are kept
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
 
 
@@ -56,6 +60,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         l2: weight decay.
         importance: the importance metric, a name in :data:`dst.importance.metrics.METRICS` or
             :data:`dst.importance.metrics.HELD_OUT_METRICS`. A method that trains no network has one of its own.
+        selection: what is made of the scores: a name in :data:`dst.selection.SELECTION_RULES`, alone or with its
+            strength as in ``greedy:0.5``. ``top`` takes the highest, though columns may repeat one another; the other
+            rules look at the rows of ``X``.
         hidden: sizes of the hidden layers.
         epochs: the most epochs that are trained.
         patience: epochs without a new lowest loss on the held-out rows after which training stops.
@@ -80,10 +87,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     Attributes:
         scores_: float64 ``(n_features,)``, larger is more important; the mean over repeats of scores whose magnitudes
             sum to 1. Below 0, on a table with categories or indicators, a column did worse than without effect.
-        order_: int64 ``(n_features,)``: column numbers, best first.
+        order_: int64 ``(n_features,)``: column numbers, the selected ones first, best first.
         support_: bool ``(n_features,)``: which columns are selected.
         selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.
         importance_: the metric that they come from.
+        stand_ins_: the columns that each selected one represents, each with its correlation, by the selected one
+            (:func:`dst.selection.stand_ins`; the twenty closest).
         stability_: float64 ``(n_features,)``: the share of repeats that would select a column.
         classes_: the classes, of a classification target.
         n_features_in_: columns seen in ``fit``.
@@ -98,6 +107,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         sparsity: float = 0.9,
         l2: float = 1e-4,
         importance: str = "neuron_attribution",
+        selection: str = TOP,
         hidden: Sequence[int] = (1000, 100),
         epochs: int = 100,
         patience: int = 10,
@@ -118,6 +128,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.sparsity = sparsity
         self.l2 = l2
         self.importance = importance
+        self.selection = selection
         self.hidden = hidden
         self.epochs = epochs
         self.patience = patience
@@ -173,29 +184,28 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         target = make_target(y, self.task)
         k = self._k(n_features)
         config = self._config(n_rows, target)
+        selection = self._selection()
         repeats = self._repeats(n_rows)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         to_split, to_order, *to_rank = rng.spawn(2 + repeats)
-        parts = make_parts(
-            matrix,
-            target,
-            to_split,
-            repeats=repeats,
+        prepare = partial(
+            encode,
             categorical=categorical,
             scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
             policy=self.impute,
             indicators=self.indicators,
         )
-        all_scores = []
+        parts = make_parts(matrix, target, to_split, prepare, repeats=repeats)
+        all_scores, selected = [], []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
             ranked = rank_whole_columns(
                 self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
             )
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
-        selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
+            selected.append(selection.columns(all_scores[-1], train, k, to_order))
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
-        self._set_scores(mean_scores(all_scores), k, to_order)
+        self._select(mean_scores(all_scores), all_rows(matrix, target, prepare), k, selection, to_order)
         self.importance_ = metric
         self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
@@ -247,6 +257,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             "parameters": parameters,
             "names": None if names is None else [str(name) for name in names],
             "classes": None if classes is None else classes.tolist(),
+            "stand_ins": [[column, others] for column, others in self.stand_ins_.items()],
         }
         arrays = {
             "scores": self.scores_,
@@ -271,6 +282,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         for name, array in state.arrays.items():
             setattr(selector, f"{name}_", array)
         selector.n_features_in_ = len(selector.scores_)
+        represented = state.progress.get("stand_ins", [])  # saved by an earlier version: none
+        selector.stand_ins_ = {column: [tuple(other) for other in others] for column, others in represented}
         if state.progress["names"] is not None:
             selector.feature_names_in_ = np.array(state.progress["names"], dtype=object)
         if state.progress["classes"] is not None:
@@ -289,11 +302,18 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.impute is not None or np.size(self.categorical) > 0
         return tags
 
-    def _set_scores(self, scores: npt.NDArray[np.float64], k: int, rng: np.random.Generator) -> None:
+    def _select(
+        self, scores: npt.NDArray[np.float64], rows: Part, k: int, selection: Selection, rng: np.random.Generator
+    ) -> None:
+        by_score = rank_columns(scores, deepcopy(rng))  # equal scores in the order in which the selection has them
+        chosen = selection.columns(scores, rows, k, rng)
         self.scores_ = scores
-        self.order_ = rank_columns(scores, rng)
-        self.support_ = np.zeros(len(scores), dtype=bool)
-        self.support_[self.order_[:k]] = True
+        self.support_ = np.isin(np.arange(len(scores)), chosen)
+        self.order_ = np.concatenate([chosen, by_score[~self.support_[by_score]]])
+        self.stand_ins_ = {
+            column: [(other.column, other.r) for other in others[:_STAND_INS]]
+            for column, others in stand_ins(rows, chosen).items()
+        }
 
     def _k(self, n_features: int) -> int:
         given = plain(self.n_features_to_select)
@@ -330,6 +350,11 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
             raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
         return columns
+
+    def _selection(self) -> Selection:
+        if not isinstance(self.selection, str):
+            raise InputError(f"selection must be the name of a rule, but got {self.selection!r}")
+        return Selection.parse(self.selection)
 
     def _config(self, n_rows: int, target: Target) -> Any:
         if self.method not in RANKERS:

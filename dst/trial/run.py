@@ -1,4 +1,4 @@
-"""One trial: data -> split -> prepare -> ranker -> top K -> scorer."""
+"""One trial: data -> split -> prepare -> ranker -> selection of K columns -> scorer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from dst.data import Dataset, TrialData, prepare_test, trial_data
+from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.files.checkpoint import State
 from dst.rankers import RANKERS, make_config
@@ -19,10 +20,10 @@ from dst.scoring import (
     check_scorer,
     mean_result,
     mean_scores,
-    rank_columns,
     score_columns,
     tie_order,
 )
+from dst.selection import Selection
 from dst.training.epochs import EpochReport
 from dst.trial.progress import TrialProgress, identity
 from dst.trial.result import Importance, TrialResult
@@ -40,7 +41,9 @@ def run_trial(
     on_epoch: OnTrialEpoch = lambda split, end: None,
     state: State | None = None,
 ) -> TrialResult:
-    """Rank the columns of a dataset and score the top K on validation rows. Test rows are not read.
+    """Rank the columns of a dataset, and score the K that each selection takes on validation rows.
+
+    Test rows are not read; selections look at training rows only.
 
     Args:
         data: the dataset; or what has been split and prepared already by the trial's design, for trials that share it.
@@ -65,6 +68,7 @@ def run_trial(
     check_scorer(spec.scorer)
     if spec.max_rows is not None and spec.max_rows < 1:
         raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
+    selections = {selection.name: selection for selection in map(Selection.parse, spec.selections)}.values()
     config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
     ranker = RANKERS[spec.method]
     reset_peak_rss()
@@ -76,7 +80,9 @@ def run_trial(
     progress = TrialProgress(identity(data, spec), started)
     ranking_state = None if state is None else progress.load(state)
     absent: set[int] = set()
+    first: Part | None = None
     for number, (train, validation) in enumerate(data.parts):
+        first = first or train
         absent.update(np.setdiff1d(np.arange(train.n_classes), train.y).tolist())
         if number < len(progress.rankings):
             continue
@@ -97,20 +103,26 @@ def run_trial(
         to_draw = np.random.default_rng([spec.seed, number, _ROWS])
         seen, judged = (capped(part, spec.max_rows, to_draw) for part in (train, validation))
         results = {}
-        for name, scores in ranking.scores.items():
-            columns = rank_columns(scores, tie_order(spec.seed, number))
-            results[name] = {
-                count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed) for count in every_k
-            }
+        for metric, scores in ranking.scores.items():
+            for selection in selections:
+                columns = selection.columns(scores, train, every_k[-1], tie_order(spec.seed, number))
+                results[selection.ranking_of(metric)] = {
+                    count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed)
+                    for count in every_k
+                }
         progress.add(ranking, results, time.perf_counter() - scored)
 
+    if first is None:
+        raise ValueError(f"{data.name} has no inner split")
     importances = {}
     rankings = tuple(progress.rankings)
-    for name, values in progress.results.items():
-        scores = mean_scores([ranking.scores[name] for ranking in rankings])
-        ranked = rank_columns(scores, tie_order(spec.seed))
-        by_k = {count: mean_result([value[count] for value in values]) for count in every_k}
-        importances[name] = Importance(scores, tuple(ranked[: every_k[-1]].tolist()), by_k, k)
+    for metric in rankings[0].scores:
+        scores = mean_scores([ranking.scores[metric] for ranking in rankings])
+        for selection in selections:
+            name = selection.ranking_of(metric)
+            ranked = selection.columns(scores, first, every_k[-1], tie_order(spec.seed))
+            by_k = {count: mean_result([value[count] for value in progress.results[name]]) for count in every_k}
+            importances[name] = Importance(scores, tuple(ranked.tolist()), by_k, k)
     return TrialResult(
         importances=importances,
         rankings=rankings,

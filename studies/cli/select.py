@@ -54,6 +54,9 @@ class SelectOptions:
     importance: Annotated[
         str | None, typer.Option(help="How a network's inputs are scored [default: neuron_attribution].")
     ] = None
+    selection: Annotated[
+        str, typer.Option(help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ...")
+    ] = "top"
     repeats: Annotated[int, typer.Option(min=1, help="Networks whose scores are averaged.")] = 5
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0
@@ -94,6 +97,7 @@ class SelectOptions:
             sparsity=self.sparsity,
             l2=self.l2,
             importance=self.importance or "neuron_attribution",
+            selection=self.selection,
             epochs=self.epochs,
             batch_size=dataset.batch_size,
             n_repeats=self.repeats,

@@ -12,6 +12,7 @@ from typing import Any
 from dst.data import Dataset, remove_values
 from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
+from dst.selection import metric_of, selection_of
 from dst.selector.selector import SparseFeatureSelector
 from studies.choice.best import BestRow
 from studies.report.fit_progress import FitProgress
@@ -122,7 +123,8 @@ def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow)
     return SparseFeatureSelector(
         row["k"],
         method=method,
-        importance=row["importance"] if RANKERS[method].is_network else next(iter(METRICS)),
+        importance=metric_of(row["importance"]) if RANKERS[method].is_network else next(iter(METRICS)),
+        selection=selection_of(row["importance"]).name,
         n_repeats=row["seeds"],
         task="classification",
         impute=use.missing.policy if use.missing else None,

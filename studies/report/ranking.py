@@ -19,6 +19,7 @@ from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
 from studies.report.drawing import drawn, shown_name, to_png
 from studies.report.fit_progress import FitProgress
+from studies.report.represented import stands_for
 from studies.report.style import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text
 
@@ -131,6 +132,7 @@ def ranked_table(selector: SparseFeatureSelector, names: tuple[str, ...]) -> pd.
             "name": [names[column] for column in order],
             "score": selector.scores_[order],
             "stability": selector.stability_[order],
+            "stands_for": [stands_for(selector.stand_ins_.get(column, ()), names) for column in order.tolist()],
         }
     )
 

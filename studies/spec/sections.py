@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from dst.scoring import SCORERS
+from dst.selection import TOP, Selection
 from dst.training.config import TrainingConfig
 from studies.spec.section import PositiveInt, Section, one_of
 
@@ -18,13 +19,25 @@ class ScoringSpec(Section):
         scorer: the classifier that sees the top K columns, a name in :data:`dst.scoring.SCORERS`.
         k_values: numbers of columns that each ranking is scored on besides the dataset's K, which counts; those above
             a dataset's number of columns are left out for it.
+        selections: what is made of each importance metric's scores, names of selection rules
+            (:data:`dst.selection.SELECTION_RULES`), each alone or with its strength, as in ``greedy:0.5``. One training
+            serves them all, and ``objective.selection`` says which of them counts.
         max_rows: rows, drawn by class, that the scorer of a search trial is fitted on and judged on, at most; None:
             all. Confirming trials and tests always take all.
     """
 
     scorer: Annotated[str, one_of("scorer", SCORERS)] = "svm"
     k_values: tuple[PositiveInt, ...] = ()
+    selections: Annotated[tuple[str, ...], Field(min_length=1)] = (TOP,)
     max_rows: PositiveInt | None = None
+
+    @field_validator("selections")
+    @classmethod
+    def _known_selections_each_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(Selection.parse(name).name for name in given)
+        if len(set(names)) < len(names):
+            raise ValueError(f"each selection once, but got {', '.join(given)}")
+        return names
 
 
 class TrainingSpec(Section):

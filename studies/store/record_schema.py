@@ -139,6 +139,7 @@ class ListRecord(TypedDict):
     columns: list[_Count]
     validation: dict[_Step, Judged]
     test: dict[_Step, Judged]
+    stand_ins: NotRequired[dict[_Step, list[tuple[_Count, float]]]]
     error: NotRequired[_Text | None]
     seconds: NotRequired[dict[str, _Number] | None]
     cpus: NotRequired[_Cores]
