@@ -18,7 +18,12 @@ NOTHING = 1e-10
 """The share of a column's variance, or of the labels', up to which nothing is left of it."""
 
 RIDGE = 0.05
-"""Of :func:`greedy`: the share of a column's variance that is added to what is left of it."""
+"""Of :func:`greedy`: the share of a column's variance that is added to what is left of it.
+
+Of numbers, 0 is orthogonal least squares (Chen, Billings and Luo 1989), which takes the column that leaves the least of
+the labels, however little of the column is left; a large ridge is orthogonal matching pursuit (Pati et al. 1993), which
+compares all columns at their full length.
+"""
 
 
 class Residuals:
@@ -75,11 +80,18 @@ class LabelResiduals(Residuals):
         with_labels: ``R_i' Y``, float64 ``(n_encoded, n_outputs)``.
     """
 
-    def __init__(self, columns: CentredColumns, labels: Floats) -> None:
+    def __init__(self, columns: CentredColumns, labels: Floats, ridge: float = RIDGE) -> None:
+        """Follow columns.
+
+        Args:
+            columns: candidates.
+            labels: Y, centred, float64 ``(n_rows, n_outputs)``.
+            ridge: the share of a column's variance that is added to what is left of it.
+        """
         super().__init__(columns, len(labels))
         self._labels = labels
         self.with_labels = columns.products(labels)
-        self._ridges = RIDGE * self._variances
+        self._ridges = ridge * self._variances
         self._numbers = np.flatnonzero((columns.counts == 1) & (self._variances > 0))
         self._blocks = np.flatnonzero((columns.counts > 1) & (self._variances > 0)).tolist()
         self._inverses = {position: self._inverse(position) for position in self._blocks}
@@ -92,7 +104,8 @@ class LabelResiduals(Residuals):
         gains = np.zeros(len(self._variances))
         encoded = self._columns.starts[self._numbers]
         explained = np.einsum("ij,ij->i", self.with_labels[encoded], self.with_labels[encoded])
-        gains[self._numbers] = explained / (self.left[encoded] + self._ridges[self._numbers])
+        length = self.left[encoded] + self._ridges[self._numbers]
+        gains[self._numbers] = np.divide(explained, length, out=np.zeros_like(length), where=length > 0)
         for position in self._blocks:
             shared = self.with_labels[self._rows(position)]
             gains[position] = np.sum(shared * (self._inverses[position] @ shared))
@@ -127,7 +140,7 @@ def determinantal(followed: Residuals, strength: float) -> Floats:
 
 
 def greedy(followed: LabelResiduals, strength: float) -> Floats:
-    """Weigh by ``gain^strength``: orthogonal matching pursuit (Pati et al. 1993) on the labels, times the score.
+    """Weigh by ``gain^strength``: orthogonal matching pursuit on the labels, with a ridge, times the score.
 
     The ridge is a share of the column's own variance over all of its encodings, so that no unit matters, that a column
     of which little is left gains little, and that one of many rare categories does not gain by their number.

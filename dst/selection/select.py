@@ -99,9 +99,10 @@ class _Entering:
         self._sizes = np.ones(len(order), dtype=np.int64)
         self._members: dict[int, Ints] = {}
         if groups is not None:
-            group = groups[order]
-            for code in np.unique(group[group >= 0]):
-                members = np.flatnonzero(group == code)
+            codes = groups[order]
+            by_group = np.argsort(codes, kind="stable")
+            by_group = by_group[codes[by_group] >= 0]
+            for members in np.split(by_group, np.flatnonzero(np.diff(codes[by_group])) + 1):
                 self._sizes[members] = len(members)
                 self._members |= dict.fromkeys(members.tolist(), members)
 
@@ -169,28 +170,16 @@ def _check_arrays(
     groups: Ints | None,
     contributions: npt.NDArray[np.float32] | None,
 ) -> None:
-    n_features = len(scores)
-    n_rows, n_encoded = map(int, train.x.shape)
+    n_features, (n_rows, n_encoded) = len(scores), map(int, train.x.shape)
     fits = n_encoded == n_features if train.origin is None else bool((train.origin < n_features).all())
-    check_rules(
-        (
-            "a score for each column of the table",
-            scores.ndim == 1 and fits,
-            f"{n_features} for {n_encoded} encoded ones",
-        ),
+    rules = [
+        ("a score for each column of the table", scores.ndim == 1 and fits, f"{n_features} for {n_encoded} (encoded)"),
         ("finite scores", bool(np.isfinite(scores).all()), f"{np.count_nonzero(~np.isfinite(scores))} that are not"),
         ("1 <= k <= columns of the table", 1 <= k <= n_features, f"k={k}, {n_features} columns"),
-    )
+    ]
     if groups is not None:
-        check_rules(
-            ("a group for each column", groups.shape == scores.shape, f"{groups.shape} for {n_features} columns")
-        )
+        rules.append(("a group for each column", groups.shape == (n_features,), f"{groups.shape} for {n_features}"))
     if contributions is not None:
-        shape = contributions.shape
-        check_rules(
-            (
-                "contributions of each row and column",
-                shape == (n_rows, n_features),
-                f"{shape}, not {n_rows, n_features}",
-            )
-        )
+        shape, wanted = contributions.shape, (n_rows, n_features)
+        rules.append(("contributions of all rows and columns", shape == wanted, f"{shape}, not {wanted}"))
+    check_rules(*rules)

@@ -29,9 +29,7 @@ class StandIn:
     r: float
 
 
-def stand_ins(
-    train: Part, chosen: Ints, n_features: int | None = None, *, at_least: float = 0.7
-) -> dict[int, tuple[StandIn, ...]]:
+def stand_ins(train: Part, chosen: Ints, *, at_least: float = 0.7) -> dict[int, tuple[StandIn, ...]]:
     """Return the columns that each chosen column represents, by falling correlation.
 
     A column that was not chosen goes to the chosen one that it correlates with the most, the first of equal ones.
@@ -39,7 +37,6 @@ def stand_ins(
     Args:
         train: training rows.
         chosen: column numbers, int64 ``(n_chosen,)``, in the order of entering.
-        n_features: columns of the table; None: up to the last that has an encoding.
         at_least: the correlation from which on a column is represented.
 
     Returns:
@@ -49,8 +46,10 @@ def stand_ins(
         InputError: ``at_least`` is not above 0 and at most 1.
     """
     check_rules(("0 < at_least <= 1", 0 < at_least <= 1, f"at_least={at_least}"))
-    if n_features is None:
-        n_features = int(train.x.shape[1]) if train.origin is None else int(train.origin.max()) + 1
+    if not len(chosen):
+        return {}
+    last = int(train.x.shape[1]) - 1 if train.origin is None else int(train.origin.max())
+    n_features = max(last, int(chosen.max())) + 1  # a chosen one may have no encodings
     table = TrainingColumns(train.x, train.origin, n_features)
     representing = table.centred(chosen)
     directions = np.hstack([representing.block(position) for position in range(len(chosen))])
