@@ -2,8 +2,8 @@
 
 from dst.selection.named import TOP, Selection, metric_of, selection_of
 from dst.selection.registry import SELECTION_RULES
+from dst.selection.represented import StandIn, stand_ins
 from dst.selection.select import select_columns
-from dst.selection.stand_ins import StandIn, stand_ins
 
 __all__ = [
     "SELECTION_RULES",

@@ -7,10 +7,10 @@ import pytest
 
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.selection import stand_ins as module
+from dst.selection import represented as module
 from dst.selection.columns import TrainingColumns
 from dst.selection.correlations import correlations
-from dst.selection.stand_ins import stand_ins
+from dst.selection.represented import stand_ins
 from tests.support.coded_table import CATEGORY, COPIED, COPY, as_sparse, coded_table
 
 
