@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -88,16 +88,26 @@ def ranked_features(
     if measured is not None and measured["importance"] != importance:
         measured = None
     if selection_of(importance).name != TOP:
-        listed = np.array(_listed(first, importance, measured), dtype=np.int64)
-        if len(listed) and listed.max() >= len(names):
-            path = archive.folder.record(first["dataset"], first["number"])
-            raise RecordError(f"{path}: its list names column {listed.max()}, but there are {len(names)} columns")
+        selected = _listed(first, importance, measured)
+        _check_columns(archive, first, selected, names)
+        listed = np.array(selected, dtype=np.int64)
         order = np.concatenate([listed, ranking.order[~np.isin(ranking.order, listed)]])
         ranking = replace(ranking, order=order)
     if measured is None or list(measured["columns"][:k]) != ranking.order[:k].tolist():
         return ranking
-    represented = measured.get("stand_ins", {})
-    return replace(ranking, stand_ins={int(column): others for column, others in represented.items()})
+    represented = {
+        int(column): [(other["column"], other["r"]) for other in others]
+        for column, others in measured.get("stand_ins", {}).items()
+    }
+    _check_columns(archive, first, (column for others in represented.values() for column, _ in others), names)
+    return replace(ranking, stand_ins=represented)
+
+
+def _check_columns(archive: StudyArchive, first: Record, columns: Iterable[int], names: Sequence[str]) -> None:
+    largest = max(columns, default=0)
+    if largest >= len(names):
+        path = archive.folder.record(first["dataset"], first["number"])
+        raise RecordError(f"{path}: its list names column {largest}, but there are {len(names)} columns")
 
 
 def _listed(first: Record, importance: str, measured: ListRecord | None) -> Sequence[int]:

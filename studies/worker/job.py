@@ -117,7 +117,7 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
 
     Returns:
         ``{"validation": {k: {"accuracy": ..., "balanced_accuracy": ..., "macro_auc": ...}}, "test": {k: ...},
-        "stand_ins": {column: [[other, r], ...]} (the closest), "seconds": {"total": ...}}``
+        "stand_ins": {column: [{"column": ..., "r": ...}, ...]} (the closest), "seconds": {"total": ...}}``
     """
     began = time.perf_counter()
     payload = ListPayload.from_json(document)
@@ -129,7 +129,7 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
         for part, by_k in (("validation", result.validation), ("test", result.test))
     }
     represented = {
-        str(column): [[other.column, other.r] for other in others[:_STAND_INS]]
+        str(column): [dataclasses.asdict(other) for other in others[:_STAND_INS]]
         for column, others in result.stand_ins.items()
         if others
     }

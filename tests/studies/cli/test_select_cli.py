@@ -47,7 +47,7 @@ def test_select_ranks_an_own_table(capsys, mine):
     assert document["stability"] == 1
     assert "network 2 of 2" in err
     table = pd.read_csv(document["out"])
-    assert list(table.columns) == ["rank", "column", "name", "score", "stability"]
+    assert list(table.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
     assert table["rank"].tolist() == list(range(1, 22))
     assert table["score"].is_monotonic_decreasing
     assert (mine / document["plot"]).read_bytes().startswith(b"\x89PNG")
