@@ -100,15 +100,10 @@ def rank_table(
         rounds.append((columns, standing))
         if next_width is not None:
             columns = np.sort(columns[rank_columns(standing, to_stay)[:next_width]])
-    left = [columns for columns, _ in rounds]
-    scores = {
-        metric: one_behind_another(
-            [(columns, ranking.scores[metric]) for columns, ranking in zip(left, rankings, strict=True)], n_features
-        )
-        if metric != "random"
-        else drawn
-        for metric, drawn in rankings[0].scores.items()
-    }
+    scores = {}
+    for metric, drawn in rankings[0].scores.items():
+        stages = [(ranked, each.scores[metric]) for (ranked, _), each in zip(rounds, rankings, strict=True)]
+        scores[metric] = drawn if metric == "random" else one_behind_another(stages, n_features)
     before = sum(ranking.epochs for ranking in rankings[:-1])
     last = dataclasses.replace(rankings[-1], scores=scores, best_epoch=before + rankings[-1].best_epoch)
     return in_all(rankings, last)
