@@ -23,10 +23,10 @@ from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
+from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
 from dst.topology.methods import METHODS, Method
-from dst.training.config import TrainingConfig
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
 """What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
@@ -102,7 +102,7 @@ RANKERS: dict[str, RankerEntry] = {
     **{
         name: RankerEntry(
             imported_when_called("dst.rankers.sparse_mlp:rank_by_sparse_mlp"),
-            TrainingConfig,
+            NetworksConfig,
             imported_when_called("dst.rankers.warm_up:warm_up"),
             by_epoch=True,
             metrics=NETWORK_METRICS,

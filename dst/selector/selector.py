@@ -33,7 +33,8 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.rankers import RANKERS, make_config, method_groups, parameters
-from dst.rankers.whole_columns import rank_whole_columns
+from dst.rankers.networks_config import check_k
+from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
 from dst.selection import TOP, Selection, stand_ins
 from dst.selector.parts import Target, all_rows, make_parts, make_target
@@ -79,8 +80,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             missing code is a category.
         scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
             the table is sparse.
-        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}``, see
-            :class:`dst.training.config.TrainingConfig`.
+        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}`` or ``{"networks": 5, "rounds": 3}``,
+            see :class:`dst.training.config.TrainingConfig` and :class:`dst.rankers.networks_config.NetworksConfig`.
         threads: cores that training may use.
         random_state: draws held-out rows, networks and the order of equal scores.
 
@@ -185,6 +186,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         k = self._k(n_features)
         config = self._config(n_rows, target)
         selection = self._selection()
+        check_k(config, n_features, k)
         repeats = self._repeats(n_rows)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         to_split, to_order, *to_rank = rng.spawn(2 + repeats)
@@ -198,7 +200,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         parts = make_parts(matrix, target, to_split, prepare, repeats=repeats)
         all_scores, selected = [], []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
-            ranked = rank_whole_columns(
+            ranked = rank_table(
                 self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
             )
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))

@@ -13,7 +13,8 @@ from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.files.checkpoint import State
 from dst.rankers import RANKERS, make_config
-from dst.rankers.whole_columns import rank_whole_columns
+from dst.rankers.networks_config import check_k
+from dst.rankers.successive import rank_table
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import (
     capped,
@@ -54,8 +55,8 @@ def run_trial(
             (on the same machine), except for what it measured of the machine.
 
     Raises:
-        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns, a table
-            that cannot be split or prepared so.
+        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns or of those
+            that the last round trains on, a table that cannot be split or prepared so.
         ValueError: what was prepared has another design than the trial.
         DivergedError: training diverged.
         ValueError: the state is of another trial.
@@ -70,6 +71,7 @@ def run_trial(
         raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
     selections = {selection.name: selection for selection in map(Selection.parse, spec.selections)}.values()
     config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
+    check_k(config, data.n_features, k)
     ranker = RANKERS[spec.method]
     reset_peak_rss()
     started = time.perf_counter()
@@ -95,7 +97,7 @@ def run_trial(
         ranker.warm_up(config, len(train.y))
         progress.leave_out("warm_up", time.perf_counter() - warming)
         rng = np.random.default_rng([spec.seed, number])
-        ranking = rank_whole_columns(
+        ranking = rank_table(
             spec.method, train, validation, config, rng, at_epoch, ranking_state, n_features=data.n_features
         )
         ranking_state = None

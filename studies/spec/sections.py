@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from dst.rankers.networks_config import NetworksConfig
 from dst.scoring import SCORERS
 from dst.selection import TOP, Selection
-from dst.training.config import TrainingConfig
 from studies.spec.section import PositiveInt, Section, one_of
 
 
@@ -41,7 +41,10 @@ class ScoringSpec(Section):
 
 
 class TrainingSpec(Section):
-    """Settings that all trials share (:class:`dst.training.config.TrainingConfig`); None: the ranker's default."""
+    """Settings that all trials share; None: the ranker's default.
+
+    Those of networks are explained in :class:`dst.rankers.networks_config.NetworksConfig` and the class it extends.
+    """
 
     epochs: PositiveInt = 200
     patience: PositiveInt = 50
@@ -61,13 +64,19 @@ class TrainingSpec(Section):
     history: str | None = None
     sampling: str | None = None
     importance_rows: PositiveInt | None = None
+    networks: PositiveInt | None = None
+    combine: str | None = None
+    rounds: PositiveInt | None = None
+    keep: Annotated[float, Field(gt=0, lt=1)] | None = None
 
-    @field_validator("optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling")
+    @field_validator(
+        "optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling", "combine"
+    )
     @classmethod
     def _known_names(cls, given: Any, info: ValidationInfo) -> Any:
         """Let the networks' own settings decide which names there are."""
         if given is not None:
-            TrainingConfig(**{str(info.field_name): given})
+            NetworksConfig(**{str(info.field_name): given})
         return given
 
     @field_validator("importances")

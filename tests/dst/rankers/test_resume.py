@@ -18,7 +18,7 @@ from dst.trial.run import run_trial
 from dst.trial.spec import TrialSpec
 from tests.support.examples import FEW
 from tests.support.informative_table import FAST, informative
-from tests.support.small_training import SMALL, parts
+from tests.support.small_training import SMALL, comparable, parts
 
 
 class KilledError(Exception):
@@ -37,12 +37,6 @@ def interrupted(path, epoch, run):
     with pytest.raises(KilledError):
         run(die, None)
     return run(die, read_state(path))
-
-
-def comparable(scores):
-    """Everything but what was measured of the machine."""
-    plain = dataclasses.asdict(dataclasses.replace(scores, seconds={}, memory={}))
-    return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
 
 
 @settings(max_examples=max(4, FEW))  # of 100 pairs of method, optimizer, dropout and engine
