@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, check_rules, unknown_name
+from dst.importance.metrics import CONTROLS
 from dst.rankers.scores import COMBINATIONS
 from dst.training.config import TrainingConfig
 
@@ -39,6 +40,11 @@ class NetworksConfig(TrainingConfig):
             ("networks >= 1", self.networks >= 1, f"networks={self.networks}"),
             ("rounds >= 1", self.rounds >= 1, f"rounds={self.rounds}"),
             ("0 < keep < 1", 0 < self.keep < 1, f"keep={self.keep}"),
+            (
+                "an importance that is no control, where rounds > 1,",
+                self.rounds == 1 or not set(self.importances) <= set(CONTROLS),
+                f"importances={', '.join(self.importances)}",
+            ),
         )
 
     @property

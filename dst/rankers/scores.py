@@ -48,9 +48,21 @@ def mean_ranks(scores: Sequence[Scores]) -> Scores:
     return np.asarray(ranks.mean(axis=0) / ranks.shape[1], dtype=np.float64)
 
 
+def mean_ranks_above_nothing(scores: Sequence[Scores]) -> Scores:
+    """Return :func:`mean_ranks`, in which a training counts 0 for the columns to which it gives 0 or less.
+
+    So what no training sees anything in keeps a score of 0, by which selection rules know it.
+
+    Args:
+        scores: each float64 ``(n_features,)``.
+    """
+    ranks = [np.where(values > 0, mean_ranks([values]), 0.0) for values in scores]
+    return np.asarray(np.mean(ranks, axis=0), dtype=np.float64)
+
+
 COMBINATIONS: dict[str, Callable[[Sequence[Scores]], Scores]] = {
     "mean": mean_scores,
-    "rank": mean_ranks,
+    "rank": mean_ranks_above_nothing,
     "median": median_scores,
 }
 """Name -> how the scores of several networks become one score for each column."""

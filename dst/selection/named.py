@@ -37,6 +37,8 @@ class Selection:
 
     def __post_init__(self) -> None:
         check_selection(self.rule, self.strength)
+        strength = SELECTION_RULES[self.rule].strength if self.strength is None else float(self.strength)
+        object.__setattr__(self, "strength", strength)
 
     @classmethod
     def parse(cls, name: str) -> Selection:
@@ -60,9 +62,9 @@ class Selection:
     @property
     def name(self) -> str:
         """The rule, and its strength where that is not the default."""
-        if self.strength in (None, SELECTION_RULES[self.rule].strength):
+        if self.strength == SELECTION_RULES[self.rule].strength:
             return self.rule
-        return f"{self.rule}:{self.strength:g}"
+        return f"{self.rule}:{str(self.strength).removesuffix('.0')}"
 
     def ranking_of(self, metric: str) -> str:
         """Return the name of the ranking that this makes of a metric's scores."""

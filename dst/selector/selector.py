@@ -81,7 +81,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
             the table is sparse.
         settings: further settings of the method by name, e.g. ``{"dropout": 0.2}`` or ``{"networks": 5, "rounds": 3}``,
-            see :class:`dst.training.config.TrainingConfig` and :class:`dst.rankers.networks_config.NetworksConfig`.
+            see :class:`dst.training.config.TrainingConfig` and :class:`dst.rankers.networks_config.NetworksConfig`. Its
+            ``importances`` decide, beside ``importance``, which columns stay after each of several ``rounds``.
         threads: cores that training may use.
         random_state: draws held-out rows, networks and the order of equal scores.
 
@@ -375,11 +376,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             settings["batch_size"] = default_batch_size(n_rows)
         if not isinstance(settings["hidden"], list | tuple):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
+        further = {name: plain(value) for name, value in (self.settings or {}).items()}
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if network is not None:  # one that grows by attribution takes it too
             grows_by = ("neuron_attribution",) if network.follows_attribution else ()
-            settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
-        further = {name: plain(value) for name, value in (self.settings or {}).items()}
+            deciding = further.pop("importances", ())  # on the columns that stay after a round
+            settings["importances"] = tuple(dict.fromkeys([self.importance, *grows_by, *deciding]))
         for name in further:
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))

@@ -20,7 +20,7 @@ from dst.data import Part
 from dst.scoring import tie_order
 from dst.selection import TOP, selection_of
 from studies.choice.best import BestRow
-from studies.choice.feature_ranking import mean_ranking, ranked_features
+from studies.choice.feature_ranking import mean_ranking, measured_list, ranked_features
 from studies.choice.selection import Confirmed
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
@@ -51,6 +51,9 @@ def select_list(
 ) -> tuple[int, ...]:
     """Select a configuration's feature list: what its selection makes of its seeds' mean scores.
 
+    A list that has been measured stays as it is: another machine might order near ties otherwise, and test rows would
+    be opened once more.
+
     Args:
         archive: the study that holds its records.
         configuration: a confirmed one of the study.
@@ -67,6 +70,9 @@ def select_list(
     selection = selection_of(importance)
     if selection.name == TOP:
         return tuple(ranking.order.tolist()[:length])
+    measured = measured_list(archive, records, importance)
+    if measured is not None and len(measured["columns"]) == length:
+        return tuple(measured["columns"])
     to_order = tie_order(records[0]["seed"] or 0)
     return tuple(selection.columns(ranking.scores, training_rows(), length, to_order).tolist())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -83,14 +84,9 @@ def ranked_features(
         RecordError: a trial lacks the metric, or the arrays do not fit the dataset.
     """
     ranking = mean_ranking(archive, records, importance, k, names)
-    first = records[0]
-    measured = archive.list_of(first["dataset"], first["number"], len(records))
-    if measured is not None and measured["importance"] != importance:
-        measured = None
+    measured = measured_list(archive, records, importance)
     if selection_of(importance).name != TOP:
-        selected = _listed(first, importance, measured)
-        _check_columns(archive, first, selected, names)
-        listed = np.array(selected, dtype=np.int64)
+        listed = np.array(_listed(archive, records, importance, measured, min(k, len(names)), names), dtype=np.int64)
         order = np.concatenate([listed, ranking.order[~np.isin(ranking.order, listed)]])
         ranking = replace(ranking, order=order)
     if measured is None or list(measured["columns"][:k]) != ranking.order[:k].tolist():
@@ -99,23 +95,50 @@ def ranked_features(
         int(column): [(other["column"], other["r"]) for other in others]
         for column, others in measured.get("stand_ins", {}).items()
     }
-    _check_columns(archive, first, (column for others in represented.values() for column, _ in others), names)
+    named = [column for others in represented.values() for column, _ in others]
+    if max(named, default=0) >= len(names):
+        path = _list_path(archive, records)
+        raise RecordError(f"{path}: names column {max(named)} as a stand-in, but there are {len(names)} columns")
     return replace(ranking, stand_ins=represented)
 
 
-def _check_columns(archive: StudyArchive, first: Record, columns: Iterable[int], names: Sequence[str]) -> None:
-    largest = max(columns, default=0)
-    if largest >= len(names):
-        path = archive.folder.record(first["dataset"], first["number"])
-        raise RecordError(f"{path}: its list names column {largest}, but there are {len(names)} columns")
+def measured_list(archive: StudyArchive, records: Sequence[Record], importance: str) -> ListRecord | None:
+    """Return what the first trial has measured of the configuration's list; None where it has not.
+
+    Args:
+        archive: holds the trials' records.
+        records: of the trials, by seed; one at least.
+        importance: the ranking that counts.
+    """
+    measured = archive.list_of(records[0]["dataset"], records[0]["number"], len(records))
+    return measured if measured is not None and measured["importance"] == importance else None
 
 
-def _listed(first: Record, importance: str, measured: ListRecord | None) -> Sequence[int]:
-    """Return the list as it was measured, or that of the first trial alone."""
+def _listed(
+    archive: StudyArchive,
+    records: Sequence[Record],
+    importance: str,
+    measured: ListRecord | None,
+    k: int,
+    names: Sequence[str],
+) -> Sequence[int]:
+    """Return the list as it was measured, or that of the first trial alone: K different columns or more."""
+    first = records[0]
     if measured is not None:
-        return measured["columns"]
-    found = importances_of(first)[importance]
-    return found.get("ranked", found["selected"])
+        columns, path = measured["columns"], _list_path(archive, records)
+    else:
+        found = importances_of(first)[importance]
+        columns, path = found.get("ranked", found["selected"]), archive.folder.record(first["dataset"], first["number"])
+    if len(set(columns)) < max(k, len(columns)) or max(columns) >= len(names):
+        raise RecordError(
+            f"{path}: a list has {k} different columns of {len(names)} or more, but this one has {len(set(columns))} "
+            f"in {len(columns)} places, the last of them {max(columns, default=0)}"
+        )
+    return columns
+
+
+def _list_path(archive: StudyArchive, records: Sequence[Record]) -> Path:
+    return archive.folder.list_scores(records[0]["dataset"], records[0]["number"], len(records))
 
 
 def mean_ranking(

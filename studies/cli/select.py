@@ -57,6 +57,9 @@ class SelectOptions:
     selection: Annotated[
         str, typer.Option(help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ...")
     ] = "top"
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Trainings that follow one another, each on the better half of the columns.")
+    ] = 1
     repeats: Annotated[int, typer.Option(min=1, help="Networks whose scores are averaged.")] = 5
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0
@@ -78,6 +81,8 @@ class SelectOptions:
 
         if self.importance is not None and self.method in RANKERS and not RANKERS[self.method].is_network:
             raise InputError(f"--importance is for networks, but method {self.method} has a metric of its own")
+        if self.rounds > 1 and self.method in RANKERS and not RANKERS[self.method].is_network:
+            raise InputError(f"--rounds is for networks, but got --rounds {self.rounds} with method {self.method}")
         if self.out is not None:
             check_out(self.out, self.file)
         dataset = load_dataset(self.file, target=self.target, k=self.k, categorical=self.categorical or (), **reading)
@@ -101,6 +106,7 @@ class SelectOptions:
             epochs=self.epochs,
             batch_size=dataset.batch_size,
             n_repeats=self.repeats,
+            settings=self._settings(),
             task="classification",
             impute=self.impute,
             indicators=self.indicators,
@@ -109,6 +115,14 @@ class SelectOptions:
             threads=self.threads,
             random_state=self.seed,
         )
+
+    def _settings(self) -> dict[str, Any] | None:
+        """Return the settings of several rounds, in which strength and attribution decide on the columns that stay."""
+        from dst.training.config import TrainingConfig
+
+        if self.rounds == 1:
+            return None
+        return {"rounds": self.rounds, "importances": TrainingConfig().importances}
 
 
 @with_options
@@ -122,7 +136,8 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
     torch.set_num_threads(1)
     started = time.perf_counter()
     dataset, out = options.load(reading.given())
-    ranked = rank_table(dataset, options.selector(dataset), out, FitProgress(options.repeats, options.epochs))
+    progress = FitProgress(options.repeats, options.rounds * options.epochs)
+    ranked = rank_table(dataset, options.selector(dataset), out, progress)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({**ranked.to_json(), "seconds": seconds})

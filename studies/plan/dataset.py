@@ -12,7 +12,7 @@ still chosen; so it ends with the trials and the winner of a study that was as l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from cluster.ledger.entries import State, Ticket
@@ -193,6 +193,7 @@ class DatasetPlan:
             if read_test(self.folder, self.name, record["number"]) is None
         ]
         archive = StudyArchive(self.folder)
+        training_rows = cache(self.dataset.training_rows)  # the first seed of each configuration has the same
         for configuration in opened:
             first = self.jobs.confirming(configuration.records[0])
             columns = select_list(
@@ -200,13 +201,14 @@ class DatasetPlan:
                 configuration,
                 self.dataset.feature_names,
                 max(configuration.records[0]["k"], *self.jobs.k_values, 1),
-                partial(self.dataset.training_rows, first.design),
+                partial(training_rows, first.design),
             )
             tests += to_measure(archive, configuration, columns)
         return tests
 
     def _opened_metrics(self, configuration: Confirmed) -> tuple[str, ...]:
-        """Return the rankings that are scored on test rows: all that compete at once, though a single one is chosen."""
+        """Return the rankings that are scored on test rows: all that compete at once, and the controls beside them."""
         rankings = importances_of(configuration.records[0])
         objective = self.spec.objective
-        return tuple(sorted(rankings if objective.importance == "best" else objective.counting(rankings)))
+        competing = objective.by_selection if objective.importance == "best" else objective.counting
+        return tuple(sorted(competing(rankings)))

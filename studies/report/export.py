@@ -66,7 +66,8 @@ def export_best(
     use = spec.datasets[names.index(name)]
     dataset = _load(use, name, archive.resolved["datasets"][name])
     selector = _selector(spec, use, dataset, row)
-    epochs = int(selector.epochs)
+    trainings = {"networks": 1, "rounds": 1} | dict(selector.settings or {})
+    epochs = int(selector.epochs) * trainings["networks"] * trainings["rounds"]
     with progress(row["seeds"], epochs) as shown:
         selector.fit(dataset.x, dataset.y, on_epoch=shown.on_epoch)
     selector.set_feature_names(dataset.feature_names)
@@ -114,11 +115,15 @@ def _load(use: DatasetSpec, name: str, resolved: Mapping[str, Any]) -> Dataset:
 
 def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow) -> SparseFeatureSelector:
     from dst.rankers import RANKERS, parameters
+    from dst.training.config import TrainingConfig
 
     method = row["method"]
     settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
     settings = {key: value for key, value in settings.items() if key in parameters(method)}
-    settings.pop("importances", None)  # the winner's is enough
+    if settings.get("rounds", 1) == 1:
+        settings.pop("importances", None)  # the winner's is enough
+    elif RANKERS[method].is_network:  # all decide on the columns that stay
+        settings.setdefault("importances", TrainingConfig().importances)
     own = {key: settings.pop(key) for key in _OWN if key in settings}
     return SparseFeatureSelector(
         row["k"],

@@ -11,7 +11,7 @@ from cluster.ledger.entries import Direction
 from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
-from dst.selection import Selection, metric_of, selection_of
+from dst.selection import TOP, Selection, metric_of, selection_of
 from studies.spec.section import Section, is_list
 from studies.spec.unquoted import reading
 
@@ -137,20 +137,22 @@ class ObjectiveSpec(Section):
             rankings: names as :mod:`dst.selection.named` has them.
         """
         every = list(rankings)
-        if self.importance == "best":
-            named = [name for name in every if metric_of(name) not in CONTROLS]
-        else:
-            named = [name for name in every if metric_of(name) == self.importance]
-        named = named or every
-        return [name for name in named if self.selection in ("best", selection_of(name).name)] or named
+        contenders = [name for name in every if metric_of(name) not in CONTROLS] or every
+        named = [name for name in every if metric_of(name) == self.importance] or contenders
+        return self.by_selection(named)
+
+    def by_selection(self, rankings: Iterable[str]) -> list[str]:
+        """Return the rankings that the named selection has made, or all where it is ``best``."""
+        every = list(rankings)
+        return [name for name in every if self.selection in ("best", selection_of(name).name)] or every
 
     def best_ranking(self, accuracies: Mapping[str, float]) -> str:
         """Return the ranking of the highest accuracy among those that count.
 
         Args:
-            accuracies: by ranking; the first of equals is taken.
+            accuracies: by ranking; of equals one without a rule is taken, then the first.
         """
-        return max(self.counting(accuracies), key=lambda name: accuracies[name])
+        return max(self.counting(accuracies), key=lambda name: (accuracies[name], selection_of(name).name == TOP))
 
     def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
         """Refuse methods that cannot give what is optimised.

@@ -93,6 +93,7 @@ def test_a_list_is_what_the_selection_makes_of_the_mean_scores_on_the_first_seed
                 named = {int(part.split(" ")[0].removeprefix("f")) for part in cell.split(", ") if part}
                 assert named <= set(range(SOURCES * COPIES))
                 assert {other // COPIES for other in named} <= {column // COPIES}
+            assert (features["stands_for"].iloc[:SOURCES] != "").all()
             assert (features["stands_for"].iloc[SOURCES:] == "").all()
 
 

@@ -136,3 +136,4 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
 )
 def test_controls_are_never_the_best_of_several(accuracies, best):
     assert ACCURACY.best_ranking(accuracies) == best
+    assert ObjectiveSpec(importance="l1_coefficient").best_ranking(accuracies) == best, "a ranker that lacks it"
