@@ -62,6 +62,16 @@ class NetworksConfig(TrainingConfig):
         return tuple(max(1, round(n_features * self.keep**number)) for number in range(self.rounds))
 
 
+def columns_of_last_round(config: Any, n_features: int) -> int:
+    """Return how many columns the last round of trainings ranks; all where a ranker has no rounds.
+
+    Args:
+        config: a ranker's settings.
+        n_features: columns of the table.
+    """
+    return config.widths(n_features)[-1] if isinstance(config, NetworksConfig) else n_features
+
+
 def check_k(config: Any, n_features: int, k: int) -> None:
     """Refuse to select more columns than the last round trains on: that round would change nothing of the selection.
 

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -32,13 +33,19 @@ from dst.errors import InputError, unknown_name
 from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
+from dst.k_curve import KPoint, k_curve, smallest_k
 from dst.rankers import RANKERS, make_config, method_groups, parameters
-from dst.rankers.networks_config import check_k
+from dst.rankers.networks_config import check_k, columns_of_last_round
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
 from dst.selection import TOP, Selection, stand_ins
-from dst.selector.parts import Target, all_rows, make_parts, make_target
+from dst.selector.auto_k import held_out_scores, k_grid
+from dst.selector.parts import Target, all_rows, make_parts, make_target, rankings_per_repeat
+from dst.stability import expected_false
 from dst.training.epochs import EpochReport
+
+THRESHOLDS = (0.6, 0.75, 0.9)
+"""Shares of halves; Meinshausen and Buehlmann (2010) find all from 0.6 to 0.9 sensible."""
 
 _FORMAT = 1  # of a saved selector
 _STAND_INS = 20  # of a column, that are kept
@@ -55,7 +62,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
 
     Args:
         n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
-            but not more than a quarter of the columns, rounded up.
+            but not more than a quarter of the columns, rounded up; ``auto``: the smallest number whose mean score on
+            held-out rows lies within one standard error of the best (:mod:`dst.k_curve`), of those in ``k_curve_``.
         method: a name in :data:`dst.rankers.RANKERS`; what is no network is a rival.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
@@ -70,7 +78,10 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         batch_size: rows in a minibatch; None: 32 below 200 rows, else 100.
         lr: learning rate.
         n_repeats: how many networks are trained, each with held-out rows of its own, whose scores are averaged; None: 5
-            below 500 rows, else 1.
+            below 500 rows or with ``auto``, else 1.
+        resampling: ``held_out``: each repeat ranks by all rows but those that it holds out; or ``halves``: each repeat
+            draws two halves of the rows that have none in common, and ranks by each alone, as the bound in
+            ``expected_false_`` asks for. That is twice as many networks, on fewer rows each: their mean ranks worse.
         task: ``classification``, ``regression`` or ``auto``: regression where scikit-learn's ``type_of_target`` says
             ``continuous``.
         impute: what stands in for a missing number (NaN), a name in :data:`dst.data.POLICIES`; None: none may miss.
@@ -91,11 +102,21 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             sum to 1. Below 0, on a table with categories or indicators, a column did worse than without effect.
         order_: int64 ``(n_features,)``: column numbers, the selected ones first, best first.
         support_: bool ``(n_features,)``: which columns are selected.
-        selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.
+        selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select; with ``halves`` two
+            rows a repeat.
         importance_: the metric that they come from.
         stand_ins_: the columns that each selected one represents, each with its correlation, by the selected one
             (:func:`dst.selection.stand_ins`; the twenty closest).
-        stability_: float64 ``(n_features,)``: the share of repeats that would select a column.
+        stability_: float64 ``(n_features,)``: the share of repeats, or of halves, that would select a column.
+        n_features_selected_: how many columns are selected.
+        k_curve_: with ``auto`` the score by number of columns (:class:`dst.k_curve.KPoint`: k, mean, low, high), else
+            empty. A classifier or regression (:func:`dst.selector.auto_k.held_out_scores`) is fitted on each repeat's
+            training rows, on the columns that the repeat alone selects, and judged on its held-out rows; the interval
+            is over repeats. These rows also decided when to stop training, so that the scores are optimistic.
+        expected_false_: with ``halves`` and a given number of columns, by threshold: how many of the columns whose
+            ``stability_`` reaches it are expected to say nothing of the target, at most
+            (:func:`dst.stability.expected_false`). These are other columns than the selected ones, usually fewer. None
+            otherwise: the bound does not hold.
         classes_: the classes, of a classification target.
         n_features_in_: columns seen in ``fit``.
         feature_names_in_: their names, where ``X`` was a data frame with names.
@@ -103,7 +124,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_features_to_select: float | None = None,
+        n_features_to_select: float | str | None = None,
         *,
         method: str = "set",
         sparsity: float = 0.9,
@@ -116,6 +137,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         batch_size: int | None = None,
         lr: float = 1e-3,
         n_repeats: int | None = None,
+        resampling: str = "held_out",
         task: str = "auto",
         impute: str | None = None,
         indicators: bool = False,
@@ -137,6 +159,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.batch_size = batch_size
         self.lr = lr
         self.n_repeats = n_repeats
+        self.resampling = resampling
         self.task = task
         self.impute = impute
         self.indicators = indicators
@@ -187,10 +210,13 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         k = self._k(n_features)
         config = self._config(n_rows, target)
         selection = self._selection()
-        check_k(config, n_features, k)
+        every_k = (k,) if k is not None else k_grid(columns_of_last_round(config, n_features))
+        check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
+        rankings = repeats * rankings_per_repeat(self.resampling)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        to_split, to_order, *to_rank = rng.spawn(2 + repeats)
+        to_split, to_order, *to_rank = rng.spawn(2 + rankings)
+        (to_judge,) = rng.spawn(1)
         prepare = partial(
             encode,
             categorical=categorical,
@@ -198,16 +224,22 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             policy=self.impute,
             indicators=self.indicators,
         )
-        parts = make_parts(matrix, target, to_split, prepare, repeats=repeats)
-        all_scores, selected = [], []
+        parts = make_parts(matrix, target, to_split, prepare, repeats=repeats, resampling=self.resampling)
+        all_scores, selected, judged = [], [], []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
             ranked = rank_table(
                 self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
             )
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
-            selected.append(selection.columns(all_scores[-1], train, k, to_order))
-        self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
+            selected.append(selection.columns(all_scores[-1], train, every_k[-1], to_order))
+            if k is None:
+                judged.append(held_out_scores(train, held_out, selected[-1], every_k, to_judge))
+        self.k_curve_: tuple[KPoint, ...] = ()
+        if k is None:
+            by_k = {count: [scores[count] for scores in judged] for count in every_k}
+            self.k_curve_, k = k_curve(by_k), smallest_k(by_k)
+        self.selections_ = np.array([np.isin(np.arange(n_features), columns[:k]) for columns in selected])
         self._select(mean_scores(all_scores), all_rows(matrix, target, prepare), k, selection, to_order)
         self.importance_ = metric
         self.__dict__.pop("classes_", None)  # of an earlier fit
@@ -228,6 +260,21 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         """The share of repeats that would select each column, float64 ``(n_features,)``."""
         check_is_fitted(self)
         return np.asarray(self.selections_.mean(axis=0), dtype=np.float64)
+
+    @property
+    def n_features_selected_(self) -> int:
+        """The number of selected columns."""
+        check_is_fitted(self)
+        return int(self.support_.sum())
+
+    @property
+    def expected_false_(self) -> dict[float, float] | None:
+        """By threshold the bound on how many of the columns that are as stable say nothing; None where none holds."""
+        check_is_fitted(self)
+        if self.resampling != "halves" or _is_auto(self.n_features_to_select):
+            return None
+        k, n_features = self.n_features_selected_, len(self.scores_)
+        return {threshold: expected_false(k, n_features, threshold) for threshold in THRESHOLDS}
 
     def set_feature_names(self, names: Sequence[str]) -> None:
         """Name the columns of a fitted selector that was given no data frame.
@@ -260,6 +307,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             "parameters": parameters,
             "names": None if names is None else [str(name) for name in names],
             "classes": None if classes is None else classes.tolist(),
+            "k_curve": [asdict(point) for point in self.k_curve_],
             "stand_ins": [[column, others] for column, others in self.stand_ins_.items()],
         }
         arrays = {
@@ -287,6 +335,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         selector.n_features_in_ = len(selector.scores_)
         represented = state.progress.get("stand_ins", [])  # saved by an earlier version: none
         selector.stand_ins_ = {column: [tuple(other) for other in others] for column, others in represented}
+        selector.k_curve_ = tuple(KPoint(**point) for point in state.progress.get("k_curve", []))  # likewise
         if state.progress["names"] is not None:
             selector.feature_names_in_ = np.array(state.progress["names"], dtype=object)
         if state.progress["classes"] is not None:
@@ -318,8 +367,11 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             for column, others in stand_ins(rows, chosen).items()
         }
 
-    def _k(self, n_features: int) -> int:
+    def _k(self, n_features: int) -> int | None:
+        """Return the number of columns that is given; None: it is to be found."""
         given = plain(self.n_features_to_select)
+        if _is_auto(given):
+            return None
         if given is None:
             return default_k(n_features)
         if isinstance(given, float) and 0 < given < 1:
@@ -327,16 +379,19 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= n_features:
             return given
         raise InputError(
-            "n_features_to_select must be a whole number from 1 to the number of columns, a share in (0, 1) or None, "
-            f"but got {given!r}, {n_features} columns"
+            "n_features_to_select must be a whole number from 1 to the number of columns, a share in (0, 1), 'auto' "
+            f"or None, but got {given!r}, {n_features} columns"
         )
 
     def _repeats(self, n_rows: int) -> int:
+        auto = _is_auto(self.n_features_to_select)
         if self.n_repeats is None:
-            return 5 if n_rows < _SMALL else 1
+            return 5 if n_rows < _SMALL or auto else 1
         given = plain(self.n_repeats)
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
+        if auto and given * rankings_per_repeat(self.resampling) < 2:
+            raise InputError("n_features_to_select='auto' takes n_repeats >= 2, for a standard error, but got 1")
         return given
 
     def _check_complete(self, matrix: TableMatrix, categorical: list[int]) -> None:
@@ -386,6 +441,10 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
         return make_config(self.method, {**settings, **further})
+
+
+def _is_auto(given: Any) -> bool:
+    return isinstance(given, str) and given == "auto"
 
 
 def _check_target(x: Any, y: Any) -> None:

@@ -21,12 +21,10 @@ from dst.scoring import tie_order
 from dst.selection import TOP, selection_of
 from studies.choice.best import BestRow
 from studies.choice.feature_ranking import mean_ranking, measured_list, ranked_features
+from studies.choice.over_k import MEASURES
 from studies.choice.selection import Confirmed
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
-
-_MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_accuracy"}
-"""The scorer's result, by the objective's name for it on validation rows."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def list_scores(archive: StudyArchive, configuration: Confirmed, columns: Sequen
         ):
             return ListScores(None, None)
         for part, measure, by_k in (
-            ("validation", _MEASURES[archive.spec.objective.judged_by], document["validation"]),
+            ("validation", MEASURES[archive.spec.objective.judged_by], document["validation"]),
             ("test", "accuracy", document["test"]),
         ):
             judged: Mapping[str, Any] = by_k.get(str(k), {"accuracy": None})

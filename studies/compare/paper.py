@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from dst.errors import InputError
+from dst.intervals import t_interval
 from dst.selection import TOP, selection_of
-from studies.compare.intervals import t_interval
 from studies.compare.reference import SINGLE, bound, paper_accuracy, paper_coverage, paper_flops, paper_k
 from studies.compare.statistics import beside_rivals, common_datasets, mean_ranks, paired_differences
 

@@ -74,9 +74,10 @@ BEST_COLUMNS = (
     "val_macro_auc",
     "list_val_score",
     "list_test_score",
+    "smallest_k",
     "features",
 )
-"""Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
+"""Columns of ``best.csv`` and ``best_by_method.csv``; the rows they are written from have ``k_curve`` as well."""
 
 
 def trials_table(archive: StudyArchive) -> pd.DataFrame:

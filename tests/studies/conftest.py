@@ -178,6 +178,8 @@ def _confirm(
                 "val_macro_auc": 0.9,
                 "list_val_score": None if method == "l1_logistic" else 0.8,
                 "list_test_score": None if method == "l1_logistic" else 0.77,
+                "smallest_k": None,
+                "k_curve": [],
                 "features": confirmed[0]["importances"][confirmed[0]["importance"]]["selected"],
             }
         )

@@ -49,7 +49,7 @@ def test_the_winner_is_named_with_its_features_and_test_accuracy(finished):
     assert result.ran
     assert list(result.best["dataset"]) == ["a", "b"]
     for row in result.rows:
-        assert set(row) == set(BEST_COLUMNS)
+        assert set(row) == {*BEST_COLUMNS, "k_curve"}
         assert row["method"] != "random"
         assert {3, 8} <= set(row["features"])
         assert len(row["features"]) == row["k"] == 6
