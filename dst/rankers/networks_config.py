@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dst.errors import InputError, check_rules, unknown_name
+from dst.rankers.entering import EnteringConfig
 from dst.rankers.scores import COMBINATIONS
 from dst.training.config import TrainingConfig
 
@@ -57,7 +58,9 @@ class NetworksConfig(TrainingConfig):
 
 
 def check_k(config: Any, n_features: int, k: int) -> None:
-    """Refuse to select more columns than the last round trains on: that round would change nothing of the selection.
+    """Refuse to select more columns than settings rank.
+
+    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter.
 
     Args:
         config: a ranker's settings.
@@ -67,6 +70,8 @@ def check_k(config: Any, n_features: int, k: int) -> None:
     Raises:
         InputError: it is so.
     """
+    if isinstance(config, EnteringConfig):
+        check_rules(("k <= depth", k <= config.depth, f"k={k}, depth={config.depth}"))
     if not isinstance(config, NetworksConfig):
         return
     widths = config.widths(n_features)

@@ -157,7 +157,7 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-EPOCHS = {"quickselection", "stg", "lassonet"}
+EPOCHS = {"quickselection", "stg", "lassonet", "fusion"}
 """Rankers that go epoch by epoch, besides sparse networks."""
 
 BRIEF = {
@@ -168,6 +168,7 @@ BRIEF = {
     "path_multiplier": 1.4,
     "dense_iterations": 50,
     "path_iterations": 10,
+    "trees": 20,
 }
 
 

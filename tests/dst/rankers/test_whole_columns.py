@@ -26,14 +26,18 @@ NETWORK = {"hidden": (60, 20), "epochs": 60, "lr": 3e-3, "batch_size": 50}
 QUICK: dict[str, dict[str, Any]] = {
     "extra_trees": {"trees": 60},
     "f_score": {},
+    "fusion": {**NETWORK, "trees": 60},
+    "greedy": {},
     "l1_logistic": {},
     "lasso": {},
     "lassonet": {"units": 50, "path_multiplier": 1.2, "dense_iterations": 100},
+    "mrmr": {},
     "mutual_info": {},
+    "rfs": {},
     "set": {**NETWORK, "importances": METRICS},
     "stg": {**NETWORK, "lr": 1e-2, "lam": 1e-2},
 }
-FAST = ("f_score", "l1_logistic", "lasso", "mutual_info")
+FAST = ("f_score", "greedy", "l1_logistic", "lasso", "mrmr", "mutual_info", "rfs")
 
 
 def table(levels: int, seed: int, kind: str = "random", n_rows: int = 1000) -> Dataset:
