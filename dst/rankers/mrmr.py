@@ -106,7 +106,7 @@ def rank_by_mrmr(
     """
     started = time.perf_counter()
     of_encoded = RELEVANCES[config.relevance](train, rng)
-    relevance = np.bincount(column_numbers(train), of_encoded)
+    relevance = np.bincount(column_numbers(train), of_encoded).astype(np.float64)
     value = SCHEMES[config.scheme]
 
     def follow(columns: CentredColumns) -> Correlations:

@@ -9,6 +9,7 @@ from typing import Any
 from dst.errors import InputError, check_rules, unknown_name
 from dst.rankers.entering import EnteringConfig
 from dst.rankers.scores import COMBINATIONS
+from dst.rankers.settings import SequentialAttentionConfig
 from dst.training.config import TrainingConfig
 
 
@@ -60,7 +61,8 @@ class NetworksConfig(TrainingConfig):
 def check_k(config: Any, n_features: int, k: int) -> None:
     """Refuse to select more columns than settings rank.
 
-    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter.
+    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter, or
+    that attention chooses.
 
     Args:
         config: a ranker's settings.
@@ -72,6 +74,8 @@ def check_k(config: Any, n_features: int, k: int) -> None:
     """
     if isinstance(config, EnteringConfig):
         check_rules(("k <= depth", k <= config.depth, f"k={k}, depth={config.depth}"))
+    if isinstance(config, SequentialAttentionConfig):
+        check_rules(("k <= phases", k <= config.phases, f"k={k}, phases={config.phases}"))
     if not isinstance(config, NetworksConfig):
         return
     widths = config.widths(n_features)

@@ -29,7 +29,7 @@ from dst.rankers.mrmr import MrmrConfig, rank_by_mrmr
 from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.rfs import RfsConfig, rank_by_rfs
-from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
+from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, SequentialAttentionConfig, StgConfig
 from dst.topology.methods import METHODS, Method
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -152,6 +152,13 @@ RANKERS: dict[str, RankerEntry] = {
     ),
     "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False),
     "rfs": RankerEntry(rank_by_rfs, RfsConfig, classifies=False, metrics=("row_norm",)),
+    "sequential_attention": RankerEntry(
+        imported_when_called("dst.rankers.sequential_attention:rank_by_sequential_attention"),
+        SequentialAttentionConfig,
+        by_epoch=True,
+        metrics=("attention_order",),
+        counts_flops=True,
+    ),
     "stg": RankerEntry(
         imported_when_called("dst.rankers.stg:rank_by_stg"),
         StgConfig,

@@ -49,6 +49,7 @@ def probits(probabilities: Scores) -> Scores:
 
 
 COLUMN_RULES: dict[str, ColumnRule] = {
+    "attention_order": ColumnRule(),
     "entry_order": ColumnRule(above_chance=False),
     "f_score": ColumnRule(above_chance=False),
     "gate_probability": ColumnRule(scale=probits),

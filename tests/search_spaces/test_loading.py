@@ -145,6 +145,7 @@ def test_methods_are_at_least_one_and_each_once(methods: tuple[str, ...]) -> Non
         (("l1_logistic",), ("method", "C")),
         (("random", "f_score"), ("method",)),
         (("stg",), ("method", "lr", "lam")),
+        (("sequential_attention",), ("method", "lr")),
         (("lasso",), ("method", "alpha")),
         (("greedy",), ("method", "ridge")),
         (("mrmr",), ("method", "relevance", "scheme")),

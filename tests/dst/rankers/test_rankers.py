@@ -44,6 +44,7 @@ QUICK = {
     "dense_iterations": 100,
     "path_iterations": 10,
     "lam": 1e-2,
+    "phases": 3,
 }
 """Small networks and short paths."""
 
