@@ -34,7 +34,7 @@ class RfsConfig:
     """Settings of :func:`rank_by_rfs`.
 
     Attributes:
-        gamma: strength of the penalty; the authors' protocol has none, 10 is what the field's comparisons took.
+        gamma: strength of the penalty; 10 as in the comparison of NeuroFS (Atashgahi et al., TMLR 2023).
         iterations: how many least squares problems are solved at most.
         tolerance: share of the objective by which it must fall for another.
     """
