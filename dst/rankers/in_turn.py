@@ -80,6 +80,20 @@ def in_all(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureS
     """
     first = rankings[0]
     flops, dense = 0.0, 0.0
+    for ranking in rankings:
+        if ranking.flops is not None and ranking.flops_ratio is not None:
+            flops += ranking.flops
+            dense += ranking.flops / ranking.flops_ratio * first.dense_size / ranking.dense_size
+    return dataclasses.replace(added_up(rankings, result), flops=flops, flops_ratio=flops / dense, memory=first.memory)
+
+
+def added_up(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureScores:
+    """Return a result with the ``seconds``, ``epochs`` and ``flops`` of all rankings, and their ``curves`` in turn.
+
+    Args:
+        rankings: in the order in which they ran; of any rankers.
+        result: has the other fields. Where a ranking counts no FLOPs, it has none.
+    """
     seconds: dict[str, float] = {}
     curves = Curves()
     for ranking in rankings:
@@ -87,17 +101,13 @@ def in_all(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureS
             seconds[phase] = seconds.get(phase, 0.0) + spent
         for field in dataclasses.fields(Curves):
             getattr(curves, field.name).extend(getattr(ranking.curves, field.name))
-        if ranking.flops is not None and ranking.flops_ratio is not None:
-            flops += ranking.flops
-            dense += ranking.flops / ranking.flops_ratio * first.dense_size / ranking.dense_size
+    flops = [ranking.flops for ranking in rankings if ranking.flops is not None]
     return dataclasses.replace(
         result,
         seconds=seconds,
         epochs=sum(ranking.epochs for ranking in rankings),
-        flops=flops,
-        flops_ratio=flops / dense,
+        flops=sum(flops) if len(flops) == len(rankings) else None,
         curves=curves,
-        memory=first.memory,
     )
 
 

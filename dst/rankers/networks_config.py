@@ -8,7 +8,9 @@ from typing import Any
 
 from dst.errors import InputError, check_rules, unknown_name
 from dst.importance.metrics import CONTROLS
+from dst.rankers.entering import EnteringConfig
 from dst.rankers.scores import COMBINATIONS
+from dst.rankers.settings import SequentialAttentionConfig
 from dst.training.config import TrainingConfig
 
 
@@ -73,7 +75,10 @@ def columns_of_last_round(config: Any, n_features: int) -> int:
 
 
 def check_k(config: Any, n_features: int, k: int) -> None:
-    """Refuse to select more columns than the last round trains on: that round would change nothing of the selection.
+    """Refuse to select more columns than settings rank.
+
+    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter, or
+    that attention chooses.
 
     Args:
         config: a ranker's settings.
@@ -83,6 +88,10 @@ def check_k(config: Any, n_features: int, k: int) -> None:
     Raises:
         InputError: it is so.
     """
+    if isinstance(config, EnteringConfig):
+        check_rules(("k <= depth", k <= config.depth, f"k={k}, depth={config.depth}"))
+    if isinstance(config, SequentialAttentionConfig):
+        check_rules(("k <= phases", k <= config.phases, f"k={k}, phases={config.phases}"))
     if not isinstance(config, NetworksConfig):
         return
     widths = config.widths(n_features)

@@ -153,3 +153,40 @@ class StgConfig:
             ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
             ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
         )
+
+
+@dataclass(frozen=True)
+class SequentialAttentionConfig:
+    """Settings of :func:`dst.rankers.sequential_attention.rank_by_sequential_attention`.
+
+    The authors tune learning rate (1e-5 to 1), batch and epochs (50 to 1000) for each table, with a phase for each of
+    the K columns that they want.
+
+    Attributes:
+        phases: how many columns are chosen, one at the end of each phase. All others are equal, so that K must not be
+            larger.
+        lr: learning rate of Adam.
+        units: units of the hidden layer.
+        epochs: how many are trained, all of them.
+        batch_size: rows in a minibatch.
+    """
+
+    phases: int = 100
+    lr: float = 1e-3
+    units: int = 67
+    epochs: int = 250
+    batch_size: int = 100
+
+    def __post_init__(self) -> None:
+        check_rules(
+            ("phases >= 1", self.phases >= 1, f"phases={self.phases}"),
+            ("0 < lr < inf", 0 < self.lr < math.inf, f"lr={self.lr}"),
+            ("units >= 1", self.units >= 1, f"units={self.units}"),
+            ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
+            ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
+        )
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Sizes of the hidden layers."""
+        return (self.units,)

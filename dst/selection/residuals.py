@@ -91,6 +91,7 @@ class LabelResiduals(Residuals):
         super().__init__(columns, len(labels))
         self._labels = labels
         self.with_labels = columns.products(labels)
+        self._ridge = ridge
         self._ridges = ridge * self._variances
         self._numbers = np.flatnonzero((columns.counts == 1) & (self._variances > 0))
         self._blocks = np.flatnonzero((columns.counts > 1) & (self._variances > 0)).tolist()
@@ -112,6 +113,26 @@ class LabelResiduals(Residuals):
         variance = float(np.square(self._labels).sum())
         shares = gains / variance if variance > 0 else np.zeros_like(gains)
         return np.where((shares > NOTHING) & (self.share_left() > 0), shares, 0.0)
+
+    def gain_by_chance(self) -> Floats:
+        """Return how much more each column would gain by chance than one number, float64 ``(n_columns,)``; numbers: 0.
+
+        Were Q turned at random in the ``n - 1 - m`` dimensions that m directions have left of the rows' space, a column
+        would gain ``df / (n - 1 - m)`` of its square on average, with the degrees of freedom
+        ``df = tr(R_i'R_i (R_i'R_i + ridge I)^-1)`` of its encodings. A number of which all is left has
+        ``1 / (1 + ridge)`` of them.
+        """
+        gains = np.zeros(len(self._variances))
+        dimensions = len(self._labels) - 1 - len(self._directions)
+        variance = float(np.square(self._labels).sum())
+        if not self._blocks or dimensions < 1 or variance == 0:
+            return gains
+        left = variance - float(np.square(self._directions @ self._labels).sum())
+        for position in self._blocks:
+            inverse = self._inverses[position]
+            freedom = len(inverse) - self._ridges[position] * np.trace(inverse) - 1 / (1 + self._ridge)
+            gains[position] = max(freedom, 0.0) * max(left, 0.0) / dimensions / variance
+        return gains
 
     def _project_out(self, q: Floats, products: Floats) -> None:
         self.with_labels -= np.multiply.outer(products, q @ self._labels)

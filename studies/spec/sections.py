@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from dst.rankers import make_config
 from dst.rankers.networks_config import NetworksConfig
 from dst.scoring import SCORERS
 from dst.selection import TOP, Selection
@@ -43,7 +44,8 @@ class ScoringSpec(Section):
 class TrainingSpec(Section):
     """Settings that all trials share; None: the ranker's default.
 
-    Those of networks are explained in :class:`dst.rankers.networks_config.NetworksConfig` and the class it extends.
+    Those of networks are explained in :class:`dst.rankers.networks_config.NetworksConfig` and the class it extends,
+    ``members`` in :class:`dst.rankers.fusion_config.FusionConfig`.
     """
 
     epochs: PositiveInt = 200
@@ -68,6 +70,7 @@ class TrainingSpec(Section):
     combine: str | None = None
     rounds: PositiveInt | None = None
     keep: Annotated[float, Field(gt=0, lt=1)] | None = None
+    members: tuple[str, ...] | None = None
 
     @field_validator(
         "optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling", "combine"
@@ -77,6 +80,14 @@ class TrainingSpec(Section):
         """Let the networks' own settings decide which names there are."""
         if given is not None:
             NetworksConfig(**{str(info.field_name): given})
+        return given
+
+    @field_validator("members")
+    @classmethod
+    def _known_members(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Let the settings of fusion decide which members there are."""
+        if given is not None:
+            make_config("fusion", {"members": given})
         return given
 
     @field_validator("importances")

@@ -118,6 +118,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "mest": {"engine": "dense"},
     "dense": {},
     "stg": {},
+    "sequential_attention": {},
     "lassonet": {},
     "quickselection": {},
 }

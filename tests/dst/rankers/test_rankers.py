@@ -44,6 +44,7 @@ QUICK = {
     "dense_iterations": 100,
     "path_iterations": 10,
     "lam": 1e-2,
+    "phases": 3,
 }
 """Small networks and short paths."""
 
@@ -131,7 +132,9 @@ def test_a_constant_column_is_not_among_the_best(method):
     assert any(5 not in best(scores) for scores in larger_scores(method).scores.values())
 
 
-@pytest.mark.parametrize("method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees"])
+@pytest.mark.parametrize(
+    "method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees", "greedy", "mrmr", "rfs"]
+)
 def test_a_constant_column_scores_zero(method):
     (scores,) = quick_scores(method).scores.values()
     assert scores[5] == 0
@@ -151,7 +154,7 @@ def test_training_rows_may_lack_a_class(method, lacking):
         assert found.val_accuracy <= float((validation.y != lacking).mean())
 
 
-STOPS_BY_VALIDATION = {*METHODS, "quickselection", "lassonet"}
+STOPS_BY_VALIDATION = {*METHODS, "quickselection", "lassonet", "fusion"}
 """Whose training ends, or whose path moves on, by the loss of validation rows."""
 
 
@@ -251,7 +254,9 @@ def test_f_scores_by_hand():
     np.testing.assert_allclose(scores, [0.8, 1.0, 0.0])
 
 
-@pytest.mark.parametrize("method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees"])
+@pytest.mark.parametrize(
+    "method", ["f_score", "mutual_info", "lasso", "l1_logistic", "extra_trees", "greedy", "mrmr", "rfs"]
+)
 def test_many_constant_columns_are_no_matter_for_a_warning(method):
     train, validation = table()
     wide = [Part(np.pad(part.x, ((0, 0), (0, 60))), part.y, 3) for part in (train, validation)]
@@ -433,6 +438,7 @@ def test_lassonet_says_how_to_install_it(monkeypatch):
 def test_every_rival_serves_the_selector(method):
     train, _ = table()
     settings = QUICK | {"path_multiplier": 1.2, "dense_iterations": 200}  # by some seeds a shorter path misses
+    settings |= {"members": ("l1_logistic", "extra_trees")}  # a network of sparsity 0.9 misses on so few columns
     of_selector = {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"}
     taken = {name: settings[name] for name in parameters(method) & (settings.keys() - of_selector)}
     selector = SparseFeatureSelector(

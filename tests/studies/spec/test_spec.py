@@ -88,6 +88,16 @@ def test_training_takes_networks_and_rounds_and_a_space_may_vary_them(tmp_path):
         search_space(parse_spec({**SPEC, "space": {"keep": {"values": [0.5, 1.0]}}}))
 
 
+def test_training_names_the_members_of_fusion():
+    training = {"members": ["set", "lasso"]}
+    spec = parse_spec({**SPEC, "methods": ["fusion"], "training": training})
+    assert spec.training.settings()["members"] == ("set", "lasso")
+    with pytest.raises(SpecError, match=r"training\.members: unknown member 'laso'"):
+        parse_spec({**SPEC, "training": {"members": ["set", "laso"]}})
+    with pytest.raises(SpecError, match=r"space\.members: members is the same in all trials"):
+        search_space(parse_spec({**SPEC, "methods": ["fusion"], "space": {"members": "set"}}))
+
+
 def test_training_says_what_it_runs_on(tmp_path):
     training = {"engine": "dense", "device": "cuda", "threads": 2}
     spec = load_spec(write(tmp_path, training=training, resources={"gpus": 0.5, "cpus": 2}))
