@@ -25,7 +25,7 @@ from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
 from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
-from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig
+from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig, WastConfig
 from dst.topology.methods import METHODS, Method
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -138,6 +138,14 @@ RANKERS: dict[str, RankerEntry] = {
         by_epoch=True,
         metrics=("gate_probability",),
         counts_flops=True,
+    ),
+    "wast": RankerEntry(
+        imported_when_called("dst.rankers.wast:rank_by_wast"),
+        WastConfig,
+        classifies=False,
+        metrics=("neuron_importance",),
+        counts_flops=True,
+        reads_labels=False,
     ),
 }
 

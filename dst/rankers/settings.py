@@ -153,3 +153,49 @@ class StgConfig:
             ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
             ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
         )
+
+
+@dataclass(frozen=True)
+class WastConfig:
+    """Settings of :func:`dst.rankers.wast.rank_by_wast`; the defaults are the authors'.
+
+    What they tune is ``lamda``: 0.9, on images 0.4, on their widest tables 0.01 and 0.001. Minibatches and epochs have
+    names of their own because a trial fills ``batch_size`` in with its dataset's and a study ``epochs`` with its own.
+
+    Attributes:
+        lamda: weight of the reconstruction's error in a column's importance, in [0, 1]; the rest is of its strength.
+        zeta: share of the connections that moves after each step (the authors' alpha).
+        density: share of the connections that exist, in both layers.
+        units: hidden units.
+        input_noise: standard deviation of the noise on the inputs.
+        dae_epochs: how many epochs are trained, all of them.
+        dae_lr: learning rate of gradient descent.
+        momentum: Nesterov's.
+        dae_batch_size: rows in a minibatch.
+        threads: cores that training may use.
+    """
+
+    lamda: float = 0.9
+    zeta: float = 0.3
+    density: float = 0.2
+    units: int = 200
+    input_noise: float = 0.2
+    dae_epochs: int = 10
+    dae_lr: float = 0.1
+    momentum: float = 0.9
+    dae_batch_size: int = 128
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_rules(
+            ("0 <= lamda <= 1", 0 <= self.lamda <= 1, f"lamda={self.lamda}"),
+            ("0 < zeta < 1", 0 < self.zeta < 1, f"zeta={self.zeta}"),
+            ("0 < density <= 1", 0 < self.density <= 1, f"density={self.density}"),
+            ("units >= 1", self.units >= 1, f"units={self.units}"),
+            ("0 <= input_noise < inf", 0 <= self.input_noise < math.inf, f"input_noise={self.input_noise}"),
+            ("dae_epochs >= 1", self.dae_epochs >= 1, f"dae_epochs={self.dae_epochs}"),
+            ("0 < dae_lr < inf", 0 < self.dae_lr < math.inf, f"dae_lr={self.dae_lr}"),
+            ("0 <= momentum < 1", 0 <= self.momentum < 1, f"momentum={self.momentum}"),
+            ("dae_batch_size >= 1", self.dae_batch_size >= 1, f"dae_batch_size={self.dae_batch_size}"),
+            ("threads >= 1", self.threads >= 1, f"threads={self.threads}"),
+        )

@@ -57,6 +57,7 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "lasso_coefficient": ColumnRule("root_mean_square"),
     "mutual_info": ColumnRule(above_chance=False),
     "neuron_attribution": ColumnRule("root_mean_square"),
+    "neuron_importance": ColumnRule("root_mean_square", above_chance=False),
     "neuron_strength": ColumnRule("root_mean_square"),
     "path_lambda": ColumnRule(),
     "permutation": ColumnRule(above_chance=False),

@@ -120,6 +120,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "stg": {},
     "lassonet": {},
     "quickselection": {},
+    "wast": {},
 }
 
 

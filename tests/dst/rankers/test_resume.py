@@ -157,7 +157,7 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-EPOCHS = {"quickselection", "stg", "lassonet"}
+EPOCHS = {"quickselection", "stg", "lassonet", "wast"}
 """Rankers that go epoch by epoch, besides sparse networks."""
 
 BRIEF = {
@@ -199,7 +199,9 @@ def test_after_the_last_epoch_nothing_is_left_to_train(method):
     assert len(states) == epochs
 
 
-@pytest.mark.parametrize(("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2")])
+@pytest.mark.parametrize(
+    ("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2"), ("wast", "lamda")]
+)
 def test_the_state_of_a_rival_with_other_settings_is_refused(method, changed):
     train, validation = parts()
     states = []
