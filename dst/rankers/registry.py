@@ -25,7 +25,7 @@ from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
 from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
-from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, StgConfig, WastConfig
+from dst.rankers.settings import LassoNetConfig, NeuroFsConfig, QuickSelectionConfig, StgConfig, WastConfig
 from dst.topology.methods import METHODS, Method
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -60,6 +60,8 @@ class RankerEntry:
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
         reads_labels: whether its scores depend on the labels.
+        takes_k: the setting that tells it how many columns are wanted, where it trains for a number of them; a trial
+            and a selector fill it in (:func:`with_k`).
         network: of a network, how its connections are chosen and moved; None: another kind of model.
     """
 
@@ -71,6 +73,7 @@ class RankerEntry:
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
     reads_labels: bool = True
+    takes_k: str | None = None
     network: Method | None = None
 
     @property
@@ -122,6 +125,15 @@ RANKERS: dict[str, RankerEntry] = {
         counts_flops=True,
     ),
     "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
+    "neurofs": RankerEntry(
+        imported_when_called("dst.rankers.neurofs:rank_by_neurofs"),
+        NeuroFsConfig,
+        imported_when_called("dst.rankers.neurofs:warm_up_neurofs"),
+        by_epoch=True,
+        metrics=("neuron_strength",),
+        counts_flops=True,
+        takes_k="inputs",
+    ),
     "quickselection": RankerEntry(
         imported_when_called("dst.rankers.quickselection:rank_by_quickselection"),
         QuickSelectionConfig,
@@ -216,6 +228,20 @@ def make_config(method: str, settings: Mapping[str, Any]) -> Any:
     if "method" in {f.name for f in dataclasses.fields(config)}:
         taken["method"] = method
     return config(**taken)
+
+
+def with_k(method: str, config: Any, k: int) -> Any:
+    """Return a ranker's settings with the number of columns that are selected, where it takes one and has none.
+
+    Args:
+        method: a name in :data:`RANKERS`.
+        config: its settings.
+        k: how many columns are selected.
+    """
+    setting = RANKERS[method].takes_k
+    if setting is None or getattr(config, setting) > 0:
+        return config
+    return dataclasses.replace(config, **{setting: k})
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

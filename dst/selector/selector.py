@@ -32,7 +32,7 @@ from dst.errors import InputError, unknown_name
 from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
-from dst.rankers import RANKERS, make_config, method_groups, parameters
+from dst.rankers import RANKERS, make_config, method_groups, parameters, with_k
 from dst.rankers.networks_config import check_k
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
@@ -184,7 +184,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self._check_complete(matrix, categorical)
         target = make_target(y, self.task)
         k = self._k(n_features)
-        config = self._config(n_rows, target)
+        config = with_k(self.method, self._config(n_rows, target), k)
         selection = self._selection()
         check_k(config, n_features, k)
         repeats = self._repeats(n_rows)

@@ -121,6 +121,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "lassonet": {},
     "quickselection": {},
     "wast": {},
+    "neurofs": {},
 }
 
 

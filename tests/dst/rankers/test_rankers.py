@@ -44,6 +44,7 @@ QUICK = {
     "dense_iterations": 100,
     "path_iterations": 10,
     "lam": 1e-2,
+    "inputs": 3,
 }
 """Small networks and short paths."""
 
@@ -239,6 +240,8 @@ def test_one_decision_covers_all_encodings_of_a_column(method):
         ("lassonet", {"lambda_start": "auto"}, "lambda_start must be a number, but got 'auto'"),
         ("quickselection", {"zeta": 1.0}, "0 < zeta < 1 must hold"),
         ("quickselection", {"input_noise": -1.0}, "0 <= input_noise < inf must hold"),
+        ("neurofs", {"growth": "gradients"}, "unknown growth 'gradients': did you mean 'gradient'"),
+        ("neurofs", {"zeta_inputs": 1.0}, "0 <= zeta_inputs < 1 must hold"),
         ("wast", {"lamda": 1.5}, "0 <= lamda <= 1 must hold, but got lamda=1.5"),
         ("wast", {"dae_batch_size": 0}, "dae_batch_size >= 1 must hold"),
     ],

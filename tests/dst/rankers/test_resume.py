@@ -157,7 +157,7 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-EPOCHS = {"quickselection", "stg", "lassonet", "wast"}
+EPOCHS = {"lassonet", "neurofs", "quickselection", "stg", "wast"}
 """Rankers that go epoch by epoch, besides sparse networks."""
 
 BRIEF = {
@@ -168,6 +168,7 @@ BRIEF = {
     "path_multiplier": 1.4,
     "dense_iterations": 50,
     "path_iterations": 10,
+    "inputs": 3,
 }
 
 
@@ -200,7 +201,8 @@ def test_after_the_last_epoch_nothing_is_left_to_train(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2"), ("wast", "lamda")]
+    ("method", "changed"),
+    [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2"), ("wast", "lamda"), ("neurofs", "zeta_inputs")],
 )
 def test_the_state_of_a_rival_with_other_settings_is_refused(method, changed):
     train, validation = parts()
