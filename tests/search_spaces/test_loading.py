@@ -17,7 +17,7 @@ from search_spaces import Fixed, Space, SpaceError, load_space, packaged_spaces
 METHODS = tuple(RANKERS)
 OF_RIVALS = (
     *("C", "alpha", "M", "path_multiplier", "lam", "epsilon", "dae_epochs"),
-    *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
+    *("zeta", "zeta_inputs", "lamda", "max_features", "min_samples_leaf", "n_neighbors"),
 )
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
 

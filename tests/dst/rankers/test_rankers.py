@@ -444,6 +444,6 @@ def test_every_rival_serves_the_selector(method):
     of_selector = {"epochs", "patience", "hidden", "sparsity", "lr", "batch_size"}
     taken = {name: settings[name] for name in parameters(method) & (settings.keys() - of_selector)}
     selector = SparseFeatureSelector(
-        3, method=method, hidden=(30, 10), epochs=40, n_repeats=1, settings=taken, random_state=0
+        3, method=method, hidden=(30, 10), epochs=40, lr=3e-3, n_repeats=1, settings=taken, random_state=0
     )
     assert set(selector.fit(train.x, train.y).get_support(indices=True)) == set(PLANTED)
