@@ -66,6 +66,9 @@ GROWTHS = {"gradient": "rigl", "random": "set"}
 class NeuroFsConfig:
     """Settings of :func:`dst.rankers.neurofs.rank_by_neurofs`; the defaults are the authors', but for the optimizer.
 
+    Their gradient descent (learning rate 0.01, momentum 0.9) leaves a network that starts as ours do at chance after
+    100 epochs of COIL20: here it is Adam.
+
     Attributes:
         inputs: how many inputs are wanted in the end, K; 0 (default): as many as a trial or a selector takes columns,
             which fill it in.
