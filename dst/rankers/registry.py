@@ -29,7 +29,14 @@ from dst.rankers.mrmr import MrmrConfig, rank_by_mrmr
 from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.rfs import RfsConfig, rank_by_rfs
-from dst.rankers.settings import LassoNetConfig, QuickSelectionConfig, SequentialAttentionConfig, StgConfig
+from dst.rankers.settings import (
+    LassoNetConfig,
+    NeuroFsConfig,
+    QuickSelectionConfig,
+    SequentialAttentionConfig,
+    StgConfig,
+    WastConfig,
+)
 from dst.topology.methods import METHODS, Method
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
@@ -65,6 +72,8 @@ class RankerEntry:
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
         reads_labels: whether its scores depend on the labels.
+        takes_k: the setting that tells it how many columns are wanted, where it trains for a number of them; a trial
+            and a selector fill it in (:func:`with_k`).
         network: of a network, how its connections are chosen and moved; None: another kind of model.
     """
 
@@ -76,6 +85,7 @@ class RankerEntry:
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
     reads_labels: bool = True
+    takes_k: str | None = None
     network: Method | None = None
 
     @property
@@ -141,6 +151,15 @@ RANKERS: dict[str, RankerEntry] = {
     ),
     "mrmr": RankerEntry(rank_by_mrmr, MrmrConfig, classifies=False, metrics=("mrmr_order",)),
     "mutual_info": RankerEntry(rank_by_mutual_info, MutualInfoConfig, classifies=False, metrics=("mutual_info",)),
+    "neurofs": RankerEntry(
+        imported_when_called("dst.rankers.neurofs:rank_by_neurofs"),
+        NeuroFsConfig,
+        imported_when_called("dst.rankers.neurofs:warm_up_neurofs"),
+        by_epoch=True,
+        metrics=("neuron_strength",),
+        counts_flops=True,
+        takes_k="inputs",
+    ),
     "quickselection": RankerEntry(
         imported_when_called("dst.rankers.quickselection:rank_by_quickselection"),
         QuickSelectionConfig,
@@ -165,6 +184,14 @@ RANKERS: dict[str, RankerEntry] = {
         by_epoch=True,
         metrics=("gate_probability",),
         counts_flops=True,
+    ),
+    "wast": RankerEntry(
+        imported_when_called("dst.rankers.wast:rank_by_wast"),
+        WastConfig,
+        classifies=False,
+        metrics=("neuron_importance",),
+        counts_flops=True,
+        reads_labels=False,
     ),
 }
 
@@ -277,6 +304,20 @@ def _check_members(config: FusionConfig) -> None:
         if member not in valid:
             raise InputError(unknown_name("member", member, valid))
         make_config(member, config.settings[member])
+
+
+def with_k(method: str, config: Any, k: int) -> Any:
+    """Return a ranker's settings with the number of columns that are selected, where it takes one and has none.
+
+    Args:
+        method: a name in :data:`RANKERS`.
+        config: its settings.
+        k: how many columns are selected.
+    """
+    setting = RANKERS[method].takes_k
+    if setting is None or getattr(config, setting) > 0:
+        return config
+    return dataclasses.replace(config, **{setting: k})
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

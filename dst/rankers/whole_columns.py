@@ -62,6 +62,7 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "mrmr_order": ColumnRule(above_chance=False),
     "mutual_info": ColumnRule(above_chance=False),
     "neuron_attribution": ColumnRule("root_mean_square"),
+    "neuron_importance": ColumnRule("root_mean_square", above_chance=False),
     "neuron_strength": ColumnRule("root_mean_square"),
     "path_lambda": ColumnRule(),
     "permutation": ColumnRule(above_chance=False),

@@ -34,7 +34,7 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.k_curve import KPoint, k_curve, smallest_k
-from dst.rankers import RANKERS, make_config, method_groups, parameters
+from dst.rankers import RANKERS, make_config, method_groups, parameters, with_k
 from dst.rankers.networks_config import check_k, columns_of_last_round
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
@@ -211,6 +211,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         config = self._config(n_rows, target)
         selection = self._selection()
         every_k = (k,) if k is not None else k_grid(columns_of_last_round(config, n_features))
+        config = with_k(self.method, config, every_k[-1])
         check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
         rankings = repeats * rankings_per_repeat(self.resampling)

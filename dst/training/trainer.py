@@ -17,12 +17,13 @@ from dst.data.dataset import Part
 from dst.errors import DivergedError
 from dst.files.checkpoint import State
 from dst.network.model import SparseMLP
+from dst.topology.inputs import InputElimination
 from dst.topology.methods import METHODS
 from dst.topology.schedules import SCHEDULES, share
 from dst.training.batches import Batches, HeldOut, output_width
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
-from dst.training.engines.engine import StepConfig
+from dst.training.engines.engine import StepConfig, anywhere
 from dst.training.epochs import Curves
 from dst.training.result import EpochEnd, FitResult, StepStart, training_flops
 
@@ -42,6 +43,7 @@ class Trainer:
         input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
             importance; None while it is not known.
         before_step: called before each step; its time does not count as training's.
+        inputs: which inputs leave while connections move, and when; None: all stay.
 
     Attributes:
         model: the network as it is now.
@@ -61,6 +63,7 @@ class Trainer:
         rng: np.random.Generator,
         input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
         before_step: Callable[[StepStart], None] = lambda start: None,
+        inputs: InputElimination | None = None,
     ) -> None:
         check_device(config.device)
         self._config = config
@@ -95,6 +98,7 @@ class Trainer:
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
         self._before_step = before_step
+        self._inputs = inputs
         self.epoch = 0
         self._step = 0
         self._curves = Curves()
@@ -175,6 +179,10 @@ class Trainer:
             "seconds": dict(self._seconds),
             "rng": {name: stream.bit_generator.state for name, stream in self._streams().items()},
         }
+        if self._inputs is not None:
+            inputs = self._inputs.state_dict()
+            arrays |= {f"inputs.{name}": array for name, array in inputs.arrays.items()}
+            progress["inputs"] = inputs.progress
         return State(arrays, progress)
 
     @with_gradients
@@ -213,6 +221,10 @@ class Trainer:
         self._seconds = dict(progress["seconds"])
         for name, stream in self._streams().items():
             stream.bit_generator.state = progress["rng"][name]
+        if self._inputs is not None:
+            inputs = {name: array for name, array in state.arrays.items() if name.startswith("inputs.")}
+            inputs = {name.removeprefix("inputs."): array for name, array in inputs.items()}
+            self._inputs.load_state_dict(State(inputs, progress["inputs"]))
 
     def _train_on_all_rows(self) -> float:
         """Train one epoch and return its mean loss."""
@@ -250,7 +262,8 @@ class Trainer:
             initial=config.drop_fraction,
             final=min(config.final_drop_fraction, config.drop_fraction),
         )
-        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance())
+        restrict = anywhere if self._inputs is None else partial(self._inputs.restrict, epoch=self.epoch)
+        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance(), restrict)
 
     def _streams(self) -> dict[str, np.random.Generator]:
         return {"shuffle": self._to_shuffle, "grow": self._to_grow, "noise": self._to_noise}

@@ -12,7 +12,7 @@ from dst.data import Dataset, TrialData, prepare_test, trial_data
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.files.checkpoint import State
-from dst.rankers import RANKERS, make_config
+from dst.rankers import RANKERS, make_config, with_k
 from dst.rankers.networks_config import check_k
 from dst.rankers.successive import rank_table
 from dst.resources import peak_rss_bytes, reset_peak_rss
@@ -70,7 +70,7 @@ def run_trial(
     if spec.max_rows is not None and spec.max_rows < 1:
         raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
     selections = {selection.name: selection for selection in map(Selection.parse, spec.selections)}.values()
-    config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
+    config = with_k(spec.method, make_config(spec.method, {"batch_size": data.batch_size, **spec.settings}), k)
     check_k(config, data.n_features, k)
     ranker = RANKERS[spec.method]
     reset_peak_rss()

@@ -121,6 +121,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "sequential_attention": {},
     "lassonet": {},
     "quickselection": {},
+    "wast": {},
+    "neurofs": {},
 }
 
 

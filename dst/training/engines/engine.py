@@ -6,7 +6,7 @@ ones :class:`dst.training.engines.torch.TorchEngine`; :mod:`dst.training.engines
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,9 +15,16 @@ import numpy.typing as npt
 
 from dst.errors import InputError
 from dst.topology.methods import Method
+from dst.topology.update import Update
 
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+Restrict = Callable[[Update], Update]
+
+
+def anywhere(update: Update) -> Update:
+    """Return an update as it is: connections may grow at any input."""
+    return update
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ class Engine(Protocol):
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """Move connections of every layer (:func:`dst.topology.rewire.rewire`).
 
@@ -90,6 +98,7 @@ class Engine(Protocol):
             rng: draws.
             x: the minibatch of the last step.
             input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
+            restrict: returns the first layer's update with the inputs that are allowed.
         """
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
@@ -23,7 +24,7 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
+from dst.training.engines.engine import Floats, Restrict, StepConfig, Targets, accuracy, anywhere
 
 _EVALUATE_COLUMNS = 512
 
@@ -142,6 +143,7 @@ class SparseEngine:
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """See :meth:`Engine.rewire`."""
         if method.grow is None:
@@ -149,7 +151,9 @@ class SparseEngine:
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
-            seen = Update(layer, rng, gradient, input_importance if index == 0 else None)
+            seen = Update(layer, rng, gradient)
+            if index == 0:
+                seen = restrict(dataclasses.replace(seen, input_importance=input_importance))
             drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
             if rewire(seen, self.moments[index], drop=drop, grow=grow, fraction=fraction):
                 self._follow(index)

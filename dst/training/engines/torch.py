@@ -7,6 +7,7 @@ before the optimizer sees it and its moments never leave zero.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
+from dst.training.engines.engine import Floats, Restrict, StepConfig, Targets, accuracy, anywhere
 
 _PER_PARAMETER = ("exp_avg", "exp_avg_sq", "momentum_buffer")
 """torch's names of the optimizer's arrays that have the shape of their parameter."""
@@ -114,6 +115,7 @@ class TorchEngine:
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """See :meth:`dst.training.engines.engine.Engine.rewire`; connections move in layers with a mask."""
         if method.grow is None:
@@ -127,7 +129,9 @@ class TorchEngine:
             shape = layer.in_features, layer.out_features
             connections.arrange(linear.tile_inputs(*shape, connections.nnz, self._columns))
             gradient = (self._padded(self._inputs[index]), self._padded(self._deltas[index]))
-            update = Update(connections, rng, gradient, input_importance if index == 0 else None)
+            update = Update(connections, rng, gradient)
+            if index == 0:
+                update = restrict(dataclasses.replace(update, input_importance=input_importance))
             nobody = [np.zeros(connections.nnz, np.float32)]  # here moments stay at their places
             if rewire(update, nobody, drop=drop, grow=grow, fraction=fraction):
                 layer.mask.zero_().view(-1)[torch.from_numpy(connections.positions()).to(self._device)] = True

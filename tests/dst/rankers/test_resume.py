@@ -157,7 +157,7 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-EPOCHS = {"quickselection", "stg", "lassonet", "fusion", "sequential_attention"}
+EPOCHS = {"fusion", "lassonet", "neurofs", "quickselection", "sequential_attention", "stg", "wast"}
 """Rankers that go epoch by epoch, besides sparse networks."""
 
 BRIEF = {
@@ -169,6 +169,7 @@ BRIEF = {
     "dense_iterations": 50,
     "path_iterations": 10,
     "trees": 20,
+    "inputs": 3,
 }
 
 
@@ -201,7 +202,15 @@ def test_after_the_last_epoch_nothing_is_left_to_train(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("sequential_attention", "lr"), ("quickselection", "l2")]
+    ("method", "changed"),
+    [
+        ("stg", "lam"),
+        ("lassonet", "M"),
+        ("sequential_attention", "lr"),
+        ("quickselection", "l2"),
+        ("wast", "lamda"),
+        ("neurofs", "zeta_inputs"),
+    ],
 )
 def test_the_state_of_a_rival_with_other_settings_is_refused(method, changed):
     train, validation = parts()
