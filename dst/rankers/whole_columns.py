@@ -55,12 +55,14 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "integrated_gradients": ColumnRule(),
     "l1_coefficient": ColumnRule("root_mean_square"),
     "lasso_coefficient": ColumnRule("root_mean_square"),
+    "loss_gradient": ColumnRule("root_mean_square"),
     "mutual_info": ColumnRule(above_chance=False),
     "neuron_attribution": ColumnRule("root_mean_square"),
     "neuron_strength": ColumnRule("root_mean_square"),
     "path_lambda": ColumnRule(),
     "permutation": ColumnRule(above_chance=False),
     "random": ColumnRule(above_chance=False),
+    "squared_gradient": ColumnRule("mean"),
 }
 """Metric -> its rule. A ranker that reads no labels has no shadows: there is no effect to take away."""
 

@@ -74,6 +74,8 @@ class TrainingConfig:
             ``best_epoch`` or at the ``last`` epoch alone (with ``per_step``: at the last step of that epoch).
         sampling: when they are taken: ``per_epoch`` (once, in its middle where they are summed up and at its end where
             one epoch counts, on rows drawn anew) or ``per_step`` (before each step on its minibatch, as in the paper).
+            ``loss_gradient`` is a sum in which what was taken before loses a tenth each time: it remembers about ten
+            epochs or, as its authors have it, ten steps.
         importance_rows: training rows that gradients are taken on ``per_epoch``.
     """
 

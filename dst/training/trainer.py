@@ -228,7 +228,7 @@ class Trainer:
                 x[:, :n] += np.float32(config.input_noise) * noise
             paused = time.perf_counter()
             rows = partial(_as_rows, x, n)
-            self._before_step(StepStart(self.model, index, len(firsts), rows))
+            self._before_step(StepStart(self.model, index, len(firsts), rows, y.T))
             started += time.perf_counter() - paused
             loss_sum += self._engine.step(x, y) * n
             stepped = time.perf_counter()
