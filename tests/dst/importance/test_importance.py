@@ -224,9 +224,8 @@ def test_gradients_of_losses_on_floats_rank_the_columns_that_matter_first(engine
     y = np.stack([x[:, 2] + x[:, 5], x[:, 2] - 2 * x[:, 5]], axis=1)
     train, validation = (Part(x[rows], y[rows], 0) for rows in (slice(160), slice(160, 200)))
     metrics = ("loss_gradient", "squared_gradient")
-    config = TrainingConfig(
-        loss="squared_error", importances=metrics, engine=engine, sampling=sampling, hidden=(20,), epochs=12, lr=1e-2
-    )
+    learn = {"hidden": (40,), "sparsity": 0.3, "epochs": 15, "lr": 1e-2}
+    config = TrainingConfig(loss="squared_error", importances=metrics, engine=engine, sampling=sampling, **learn)
     ranked = rank_by_sparse_mlp(train, validation, config, np.random.default_rng(0), lambda end: None)
     for metric in metrics:
         assert set(np.argsort(-ranked.scores[metric])[:2]) == {2, 5}
