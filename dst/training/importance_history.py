@@ -7,10 +7,10 @@ cost. :mod:`studies.analyses.importance_sampling` measures how well the two agre
 they agree less where the best epoch comes early. A history that keeps one epoch takes its end: that network is the
 best one.
 
-The sum of a metric with a decay (:class:`dst.importance.metrics.Metric`) is multiplied with it each time before what is
-taken is added. ``loss_gradient`` has that of GradEnFS (Liu et al., AISTATS 2024), ``I = 0.9 I + g``, which remembers
-about ten times. Per step these are the last ten steps, as theirs: up to the best epoch, or of all (their choice). Per
-epoch they are about ten epochs, of which ``g`` is a sample each. Where one epoch counts, ``g`` alone does.
+The sum of a metric with a decay (:class:`dst.importance.metrics.Metric`) is multiplied with it before each sample is
+added. ``loss_gradient`` has the decay of GradEnFS (Liu et al., AISTATS 2024), ``I = 0.9 I + g``, which remembers about
+ten samples. Taken per step these are the last ten steps, as theirs, before the end of the best epoch or (their choice,
+``all``) of the training. Taken per epoch they are the last ten epochs. Where one epoch counts, there is ``g`` alone.
 """
 
 from __future__ import annotations
