@@ -58,6 +58,7 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "integrated_gradients": ColumnRule(),
     "l1_coefficient": ColumnRule("root_mean_square"),
     "lasso_coefficient": ColumnRule("root_mean_square"),
+    "loss_gradient": ColumnRule("root_mean_square"),
     "mean_rank": ColumnRule(above_chance=False),
     "mrmr_order": ColumnRule(above_chance=False),
     "mutual_info": ColumnRule(above_chance=False),
@@ -68,6 +69,7 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "permutation": ColumnRule(above_chance=False),
     "random": ColumnRule(above_chance=False),
     "row_norm": ColumnRule("root_mean_square"),
+    "squared_gradient": ColumnRule("mean"),
 }
 """Metric -> its rule. A ranker that reads no labels has no shadows: there is no effect to take away."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import torch
 
 from dst.data.dataset import Part
 from dst.errors import DivergedError
-from dst.files.checkpoint import State
+from dst.files.checkpoint import State, changed_settings
 from dst.network.model import SparseMLP
 from dst.topology.inputs import InputElimination
 from dst.topology.methods import METHODS
@@ -31,9 +30,9 @@ from dst.training.result import EpochEnd, FitResult, StepStart, training_flops
 class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
-    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
-    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.rewire.rewire`)
-    where the method says so.
+    The loss is the mean over a minibatch (cross-entropy: on logits, and on labels that may be smoothed; on validation
+    rows they never are), L2 is coupled weight decay. Every ``update_interval`` optimizer steps, the connections of each
+    layer move (:func:`dst.topology.rewire.rewire`) where the method says so.
 
     Args:
         train: rows to train on.
@@ -86,6 +85,8 @@ class Trainer:
             seed=int(to_init.integers(2**63)),
             batch_size=min(config.batch_size, len(train.y)),
             threads=config.threads,
+            label_smoothing=config.label_smoothing,
+            group_penalty=config.group_penalty,
         )
         self.engine = "dense"
         if self._method.sparse:
@@ -193,12 +194,8 @@ class Trainer:
             ValueError: the state is of a training with other settings or another table's shape.
         """
         progress = state.progress
-        # Through JSON, so that a state that was saved (tuples become lists) compares equal.
-        own, saved = (
-            json.loads(json.dumps(settings)) for settings in (dataclasses.asdict(self._config), progress["config"])
-        )
-        if own != saved:
-            changed = sorted(key for key in own.keys() | saved.keys() if own.get(key) != saved.get(key))
+        changed = changed_settings(self._config, progress["config"])
+        if changed:
             raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
 
         def tensors(prefix: str) -> dict[str, torch.Tensor]:
@@ -243,7 +240,7 @@ class Trainer:
                 x[:, :n] += np.float32(config.input_noise) * noise
             paused = time.perf_counter()
             rows = partial(_as_rows, x, n)
-            self._before_step(StepStart(self.model, index, len(firsts), rows))
+            self._before_step(StepStart(self.model, index, len(firsts), rows, y.T))
             started += time.perf_counter() - paused
             loss_sum += self._engine.step(x, y) * n
             stepped = time.perf_counter()

@@ -55,6 +55,8 @@ class TrainingSpec(Section):
     optimizer: str | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    group_penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     update_interval: PositiveInt | None = None
     distribution: str | None = None
     schedule: str | None = None

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.errors import InputError
+from dst.kernels.losses import Targets
 from dst.topology.methods import Method
 from dst.topology.update import Update
 
 Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 Restrict = Callable[[Update], Update]
 
 
@@ -40,6 +40,9 @@ class StepConfig:
         seed: of dropout, 64 bits.
         batch_size: samples in a minibatch.
         threads: how many share the work of a step, at least 1.
+        label_smoothing: of the cross-entropy (:func:`dst.kernels.losses.cross_entropy`).
+        group_penalty: after a step the connections of each input of the first layer shrink together, by
+            :func:`dst.kernels.groups.shrink_inputs` with ``lr * group_penalty``; 0: they do not.
     """
 
     lr: float
@@ -50,6 +53,8 @@ class StepConfig:
     seed: int = 0
     batch_size: int = 100
     threads: int = 1
+    label_smoothing: float = 0.0
+    group_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in (("batch_size", self.batch_size), ("threads", self.threads)):
@@ -68,7 +73,7 @@ class Engine(Protocol):
     """Minibatches are padded with zero columns to a multiple of this."""
 
     def step(self, x: Floats, y: Targets) -> float:
-        """Take an optimizer step on a minibatch; return its loss before the step.
+        """Take an optimizer step on a minibatch; return its loss before the step, smoothed labels included.
 
         Args:
             x: float32 ``(n_features, columns)``, C order: the n samples, and zeros up to a multiple of ``width``.
@@ -78,7 +83,7 @@ class Engine(Protocol):
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
         """Return loss and accuracy on samples ``x`` ``(n_features, columns)``, padded likewise.
 
-        The accuracy of float targets is their share of explained variance (R squared).
+        Labels are not smoothed here. The accuracy of float targets is their share of explained variance (R squared).
         """
 
     def rewire(

@@ -56,6 +56,7 @@ def test_any_ranking_interrupted_at_any_epoch(tmp_path_factory, method, optimize
         engine=engine,
         sparsity=0.7,
         lr=1e-3 if optimizer == "adam" else 0.05,
+        importances=("neuron_strength", "neuron_attribution", "squared_gradient", "loss_gradient"),
         **SMALL,
     )
 

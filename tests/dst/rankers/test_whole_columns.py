@@ -21,7 +21,15 @@ LEVELS = (2, 3, 5, 20, 50, 200)
 TRUE, NOISE, WORDS = [0, 1], 2, 3
 """Columns of the table."""
 
-METRICS = ("neuron_strength", "neuron_attribution", "gradient_x_input", "integrated_gradients", "permutation")
+METRICS = (
+    "neuron_strength",
+    "neuron_attribution",
+    "gradient_x_input",
+    "integrated_gradients",
+    "squared_gradient",
+    "loss_gradient",
+    "permutation",
+)
 NETWORK = {"hidden": (60, 20), "epochs": 60, "lr": 3e-3, "batch_size": 50}
 QUICK: dict[str, dict[str, Any]] = {
     "extra_trees": {"trees": 60},

@@ -98,6 +98,16 @@ def test_training_names_the_members_of_fusion():
         search_space(parse_spec({**SPEC, "methods": ["fusion"], "space": {"members": "set"}}))
 
 
+def test_training_takes_smoothing_and_a_penalty_and_a_space_may_vary_them(tmp_path):
+    training = {"label_smoothing": 0.1, "group_penalty": 0.01, "importances": ["squared_gradient", "loss_gradient"]}
+    settings = load_spec(write(tmp_path, training=training)).training.settings()
+    assert {name: settings[name] for name in training} == {**training, "importances": tuple(training["importances"])}
+    space = {"label_smoothing": {"low": 0.0, "high": 0.3}, "group_penalty": {"values": [0, 0.01]}}
+    assert search_space(parse_spec({**SPEC, "space": space})).distributions.keys() >= space.keys()
+    with pytest.raises(SpecError, match=r"space\.label_smoothing: 0 <= label_smoothing < 1 must hold"):
+        search_space(parse_spec({**SPEC, "space": {"label_smoothing": {"low": 0.0, "high": 1.0}}}))
+
+
 def test_training_says_what_it_runs_on(tmp_path):
     training = {"engine": "dense", "device": "cuda", "threads": 2}
     spec = load_spec(write(tmp_path, training=training, resources={"gpus": 0.5, "cpus": 2}))
