@@ -9,8 +9,8 @@ from typing import Any
 from dst.errors import InputError, check_rules, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers.entering import EnteringConfig
+from dst.rankers.gated_settings import SequentialAttentionConfig
 from dst.rankers.scores import COMBINATIONS
-from dst.rankers.settings import SequentialAttentionConfig
 from dst.training.config import TrainingConfig
 
 

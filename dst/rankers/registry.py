@@ -8,7 +8,6 @@ where they fit.
 from __future__ import annotations
 
 import dataclasses
-import pkgutil
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from dst.rankers.base import Ranker
 from dst.rankers.extra_trees import ExtraTreesConfig, rank_by_extra_trees
 from dst.rankers.filters import FScoreConfig, MutualInfoConfig, rank_by_f_score, rank_by_mutual_info
 from dst.rankers.fusion_config import FusionConfig
+from dst.rankers.gated_settings import SequentialAttentionConfig, StgConfig
 from dst.rankers.greedy import GreedyConfig, rank_by_greedy
 from dst.rankers.l1_logistic import L1LogisticConfig, rank_by_l1_logistic
 from dst.rankers.lasso import LassoConfig, rank_by_lasso
@@ -29,31 +29,12 @@ from dst.rankers.mrmr import MrmrConfig, rank_by_mrmr
 from dst.rankers.networks_config import NetworksConfig
 from dst.rankers.random_order import RandomConfig, rank_randomly
 from dst.rankers.rfs import RfsConfig, rank_by_rfs
-from dst.rankers.settings import (
-    LassoNetConfig,
-    NeuroFsConfig,
-    QuickSelectionConfig,
-    SequentialAttentionConfig,
-    StgConfig,
-    WastConfig,
-)
+from dst.rankers.settings import LassoNetConfig, NeuroFsConfig, QuickSelectionConfig, WastConfig
+from dst.rankers.when_called import imported_when_called
 from dst.topology.methods import METHODS, Method
 
 NETWORK_METRICS = (*MODEL_METRICS, *HELD_OUT_METRICS)
 """What inputs of a network can be ranked by; a training gives those of them that its ``importances`` name."""
-
-
-def imported_when_called(path: str) -> Callable[..., Any]:
-    """Return a function that stands for another, whose module is imported by the first call.
-
-    Args:
-        path: ``package.module:function``.
-    """
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return pkgutil.resolve_name(path)(*args, **kwargs)
-
-    return call
 
 
 @dataclass(frozen=True)

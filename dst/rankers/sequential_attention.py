@@ -19,7 +19,7 @@ from dst.data.dataset import Part
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.rankers.gated_network import GatedRanking, Gates
-from dst.rankers.settings import SequentialAttentionConfig
+from dst.rankers.gated_settings import SequentialAttentionConfig
 
 WARM_UP = 0.1
 """Share of the steps before the first phase, with all gates open."""

@@ -10,7 +10,7 @@ from dst.data.dataset import Part
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end
 from dst.rankers.gated_network import GatedRanking
-from dst.rankers.settings import StgConfig
+from dst.rankers.gated_settings import StgConfig
 from dst.rankers.stochastic_gates import StochasticGates
 
 

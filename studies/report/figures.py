@@ -1,8 +1,4 @@
-"""Figures of a study: pure functions from tables to :class:`matplotlib.figure.Figure`, and the registry of them.
-
-A new figure is a function and an entry of :data:`FIGURES`: its files under ``plots/`` and its place in the report
-follow.
-"""
+"""Figures of a study, pure functions from tables, and their registry: a new one is a function and an entry of ``FIGURES``."""
 
 from __future__ import annotations
 
