@@ -1,4 +1,4 @@
-"""Figures of a study, pure functions from tables, and their registry: a new one is a function and an entry of ``FIGURES``."""
+"""Figures of a study, pure functions from tables, and their registry: a new one is a function and a `Figure` there."""
 
 from __future__ import annotations
 
