@@ -47,10 +47,10 @@ class Residuals:
     def enter(self, block: Floats) -> None:
         """Take account of a column that enters, of encodings ``(n_rows, n_encodings)``."""
         added = self._added_by(block)
-        if not added.shape[1]:
+        if not len(added):
             return
         self._append(added)
-        products = self._columns.products(added)
+        products = self._columns.products(added.T)
         self.left = np.maximum(self.left - np.einsum("ij,ij->i", products, products), 0.0)
         self._project_out(added, products)
 
@@ -61,34 +61,35 @@ class Residuals:
         return np.where(share > NOTHING, share, 0.0)
 
     def _project_out(self, added: Floats, products: Floats) -> None:
-        """Take account of directions ``(n_rows, n_added)`` and their products with the encoded ``(n_encoded, ...)``."""
+        """Take account of directions ``(n_added, n_rows)`` and their products with the encoded ``(n_encoded, ...)``."""
 
     def _added_by(self, block: Floats) -> Floats:
-        """Return what encodings add to the directions so far, orthonormal, float64 ``(n_rows, n_added)``.
+        """Return what encodings add to the directions so far, orthonormal, float64 ``(n_added, n_rows)``.
 
         These are the principal axes of what is left of the encodings, each taken at length 1: dependent encodings, as
         of all levels of a category, have axes of which nothing is left. Where little is left of one, the second time
         takes off what rounding left of the first (Giraud et al. 2005).
         """
-        squares = np.einsum("ij,ij->j", block, block)
-        rest = block[:, squares > 0] / np.sqrt(squares[squares > 0])
+        rest = block.T
+        squares = np.einsum("ij,ij->i", rest, rest)
+        rest = rest[squares > 0] / np.sqrt(squares[squares > 0])[:, None]
         directions = self._room[: self._n_directions]
         for _ in range(2):
-            rest = rest - directions.T @ (directions @ rest)
-            shares, axes = np.linalg.eigh(rest.T @ rest)
+            rest -= (rest @ directions.T) @ directions
+            shares, axes = np.linalg.eigh(rest @ rest.T)
             left = shares > NOTHING
-            rest = rest @ (axes[:, left] / np.sqrt(shares[left]))
+            rest = (axes[:, left] / np.sqrt(shares[left])).T @ rest
             if (shares[left] > _MUCH).all():
                 break
         return np.asarray(rest, dtype=np.float64)
 
     def _append(self, added: Floats) -> None:
-        n_directions = self._n_directions + added.shape[1]
+        n_directions = self._n_directions + len(added)
         if n_directions > len(self._room):
             room = np.empty((max(n_directions, 2 * len(self._room)), self._room.shape[1]))
             room[: self._n_directions] = self._room[: self._n_directions]
             self._room = room
-        self._room[self._n_directions : n_directions] = added.T
+        self._room[self._n_directions : n_directions] = added
         self._n_directions = n_directions
 
 
@@ -137,7 +138,7 @@ class LabelResiduals(Residuals):
         return np.where((shares > NOTHING) & is_left, shares, 0.0)
 
     def _project_out(self, added: Floats, products: Floats) -> None:
-        self.with_labels -= products @ (added.T @ self._labels)
+        self.with_labels -= products @ (added @ self._labels)
         for blocks, grams in zip(self._columns.blocks, self._grams, strict=True):
             c = products[blocks.encoded]
             grams -= c @ c.swapaxes(1, 2)
