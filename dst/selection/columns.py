@@ -46,11 +46,10 @@ class CentredColumns:
         self.counts = counts
         self.starts = np.cumsum(counts) - counts
         self._values: Any
-        self._means: Floats  # that are still to be taken off
+        self._means = np.zeros(0)  # of sparse columns, that are still to be taken off
         if isinstance(values, np.ndarray):
             self._values = np.array(values.T, dtype=np.float64, order="C")
             self._values -= self._values.mean(axis=1, keepdims=True)
-            self._means = np.zeros(len(self._values))
             self.squares = np.einsum("ij,ij->i", self._values, self._values)
         else:
             self._values = values.T.tocsr().astype(np.float64)
@@ -63,8 +62,10 @@ class CentredColumns:
         Args:
             directions: D, float64 ``(n_rows,)`` or ``(n_rows, n_directions)``.
         """
-        found = self._values @ directions
-        return np.asarray(found - np.multiply.outer(self._means, directions.sum(axis=0)), dtype=np.float64)
+        found: Floats = self._values @ directions
+        if not isinstance(self._values, np.ndarray):
+            found -= np.multiply.outer(self._means, directions.sum(axis=0))
+        return found
 
     def block(self, position: int) -> Floats:
         """Return the encodings of a column, dense, float64 ``(n_rows, n_encodings)``; not to be written to."""

@@ -36,12 +36,11 @@ from dst.rankers import RANKERS, make_config, method_groups, parameters
 from dst.rankers.networks_config import check_k
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
-from dst.selection import TOP, Selection, stand_ins
+from dst.selection import CLOSEST, TOP, Selection, stand_ins
 from dst.selector.parts import Target, all_rows, make_parts, make_target
 from dst.training.epochs import EpochReport
 
 _FORMAT = 1  # of a saved selector
-_STAND_INS = 20  # of a column, that are kept
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
 
 
@@ -313,8 +312,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.support_ = np.isin(np.arange(len(scores)), chosen)
         self.order_ = np.concatenate([chosen, by_score[~self.support_[by_score]]])
         self.stand_ins_ = {
-            column: [(other.column, other.r) for other in others[:_STAND_INS]]
-            for column, others in stand_ins(rows, chosen).items()
+            column: [(other.column, other.r) for other in others]
+            for column, others in stand_ins(rows, chosen, most=CLOSEST).items()
         }
 
     def _k(self, n_features: int) -> int:
