@@ -205,6 +205,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
             selected.append(selection.columns(all_scores[-1], train, k, to_order))
+        del train, held_out  # copies of the table, which is prepared anew below
         self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
         self._select(mean_scores(all_scores), all_rows(matrix, target, prepare), k, selection, to_order)
         self.importance_ = metric
