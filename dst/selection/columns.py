@@ -14,7 +14,7 @@ from dst.data.dataset import Matrix, Part, as_array
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_DENSE = 2**22  # numbers of encodings that are made dense at a time: 32 MB
+_BLOCK = 2**22  # numbers in float64 that are made at a time: 32 MB
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class CentredColumns:
         n_columns, width = blocks.encoded.shape
         n_rows = int(self._values.shape[1])
         found = np.empty((n_columns, width, width))
-        step = max(1, _DENSE // (width * max(n_rows, 1)))
+        step = max(1, _BLOCK // (width * max(n_rows, 1)))
         for first in range(0, n_columns, step):
             some = slice(first, first + step)
             encodings = self._dense(blocks.encoded[some].ravel()).reshape(-1, width, n_rows)
@@ -170,6 +170,19 @@ class TrainingColumns:
         if self._by_column is None:
             return np.ones(len(columns), dtype=np.int64)
         return np.asarray(self._counts[columns], dtype=np.int64)
+
+    def in_blocks(self, columns: Ints, n_directions: int = 0) -> list[Ints]:
+        """Return columns in blocks that take a bounded amount of memory, each one column at least.
+
+        Args:
+            columns: int64 ``(n_columns,)``.
+            n_directions: that each block is multiplied with.
+        """
+        if not len(columns):
+            return []
+        width = max(1, _BLOCK // (self.n_rows + n_directions))
+        number = (np.cumsum(self.n_encodings(columns)) - 1) // width
+        return np.split(columns, np.flatnonzero(np.diff(number)) + 1)
 
 
 def spread(block: Floats) -> float:

@@ -16,8 +16,6 @@ from dst.selection.order import TIE
 CLOSEST = 20
 """Stand-ins of a column that lists and selectors keep: a table of genes has thousands."""
 
-_BLOCK = 2**22  # numbers of a block of columns in float64: 32 MB
-
 
 @dataclass(frozen=True)
 class StandIn:
@@ -65,7 +63,7 @@ def stand_ins(
     representing = table.centred(chosen)
     directions = np.hstack([_of_spread_one(representing.block(position)) for position in range(len(chosen))])
     column, owner, r = np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([])
-    for columns in _blocks(table, np.setdiff1d(np.arange(n_features), chosen), directions.shape[1]):
+    for columns in table.in_blocks(np.setdiff1d(np.arange(n_features), chosen), directions.shape[1]):
         others = table.centred(columns)
         products = others.products(directions)
         shared = representing.by_column(others.by_column(np.square(products, out=products)).T).T
@@ -86,12 +84,3 @@ def stand_ins(
 def _of_spread_one(block: Floats) -> Floats:
     norm = spread(block)
     return block / math.sqrt(norm) if norm > 0 else block
-
-
-def _blocks(table: TrainingColumns, columns: Ints, n_directions: int) -> list[Ints]:
-    """Return columns in blocks that take a bounded amount of memory, one column at least."""
-    if not len(columns):
-        return []
-    width = max(1, _BLOCK // (table.n_rows + n_directions))
-    number = (np.cumsum(table.n_encodings(columns)) - 1) // width
-    return np.split(columns, np.flatnonzero(np.diff(number)) + 1)
