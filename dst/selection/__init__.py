@@ -2,10 +2,11 @@
 
 from dst.selection.named import TOP, Selection, metric_of, selection_of
 from dst.selection.registry import SELECTION_RULES
-from dst.selection.represented import StandIn, stand_ins
+from dst.selection.represented import CLOSEST, StandIn, stand_ins
 from dst.selection.select import select_columns
 
 __all__ = [
+    "CLOSEST",
     "SELECTION_RULES",
     "TOP",
     "Selection",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -9,10 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Matrix, Part, as_array
-from dst.data.preparation import encodings_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_BLOCK = 2**22  # numbers in float64 that are made at a time: 32 MB
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Columns that have the same number of encodings, two or more.
+
+    Attributes:
+        positions: of the columns, int64 ``(n_columns,)``.
+        encoded: their encodings, int64 ``(n_columns, n_encodings)``.
+    """
+
+    positions: Ints
+    encoded: Ints
 
 
 class CentredColumns:
@@ -31,11 +46,10 @@ class CentredColumns:
         self.counts = counts
         self.starts = np.cumsum(counts) - counts
         self._values: Any
-        self._means: Floats  # that are still to be taken off
+        self._means = np.zeros(0)  # of sparse columns, that are still to be taken off
         if isinstance(values, np.ndarray):
             self._values = np.array(values.T, dtype=np.float64, order="C")
             self._values -= self._values.mean(axis=1, keepdims=True)
-            self._means = np.zeros(len(self._values))
             self.squares = np.einsum("ij,ij->i", self._values, self._values)
         else:
             self._values = values.T.tocsr().astype(np.float64)
@@ -48,22 +62,46 @@ class CentredColumns:
         Args:
             directions: D, float64 ``(n_rows,)`` or ``(n_rows, n_directions)``.
         """
-        found = self._values @ directions
-        return np.asarray(found - np.multiply.outer(self._means, directions.sum(axis=0)), dtype=np.float64)
+        found: Floats = self._values @ directions
+        if not isinstance(self._values, np.ndarray):
+            found -= np.multiply.outer(self._means, directions.sum(axis=0))
+        return found
 
     def block(self, position: int) -> Floats:
-        """Return the encodings of a column, dense, float64 ``(n_rows, n_encodings)``."""
-        rows = slice(self.starts[position], self.starts[position] + self.counts[position])
-        return np.asarray(as_array(self._values[rows]) - self._means[rows, None], dtype=np.float64).T
+        """Return the encodings of a column, dense, float64 ``(n_rows, n_encodings)``; not to be written to."""
+        return self._dense(slice(self.starts[position], self.starts[position] + self.counts[position])).T
+
+    @cached_property
+    def blocks(self) -> tuple[Blocks, ...]:
+        """The columns with several encodings, by how many they have."""
+        found = []
+        for width in np.unique(self.counts[self.counts > 1]).tolist():
+            positions = np.flatnonzero(self.counts == width)
+            found.append(Blocks(positions, self.starts[positions, None] + np.arange(width)))
+        return tuple(found)
+
+    def grams(self, blocks: Blocks) -> Floats:
+        """Return ``X_i' X_i`` of some columns, float64 ``(n_columns, n_encodings, n_encodings)``."""
+        n_columns, width = blocks.encoded.shape
+        n_rows = int(self._values.shape[1])
+        found = np.empty((n_columns, width, width))
+        step = max(1, _BLOCK // (width * max(n_rows, 1)))
+        for first in range(0, n_columns, step):
+            some = slice(first, first + step)
+            encodings = self._dense(blocks.encoded[some].ravel()).reshape(-1, width, n_rows)
+            found[some] = encodings @ encodings.swapaxes(1, 2)
+        return found
 
     def by_column(self, values: Floats) -> Floats:
-        """Return sums over the encodings of each column, float64 ``(n_columns, ...)``.
+        """Return sums over the encodings of each column, float64 ``(n_columns, ...)``; not to be written to.
 
         Args:
             values: float64 ``(n_encoded, ...)``.
         """
-        sums = np.zeros((len(self.counts), *values.shape[1:]))
         encoded = self.counts > 0
+        if len(values) == len(self.counts) and encoded.all():
+            return values
+        sums = np.zeros((len(self.counts), *values.shape[1:]))
         if encoded.any():
             sums[encoded] = np.add.reduceat(values, self.starts[encoded], axis=0)
         return sums
@@ -71,10 +109,17 @@ class CentredColumns:
     @cached_property
     def spreads(self) -> Floats:
         """The norm of each column's Gram matrix, float64 ``(n_columns,)``; of a number its sum of squares."""
-        norms = self.by_column(self.squares)
-        for position in np.flatnonzero(self.counts > 1).tolist():
-            norms[position] = spread(self.block(position))
+        norms = self.by_column(self.squares).copy()
+        for blocks in self.blocks:
+            norms[blocks.positions] = np.linalg.norm(self.grams(blocks), axis=(1, 2))
         return norms
+
+    def _dense(self, encoded: Ints | slice) -> Floats:
+        """Return encoded columns, centred, float64 ``(n, n_rows)``."""
+        values = self._values[encoded]
+        if isinstance(values, np.ndarray):
+            return values
+        return np.asarray(as_array(values) - self._means[encoded, None], dtype=np.float64)
 
     def _sparse_squares(self) -> Floats:
         """Sum squares about the mean, zeros and others apart: a difference of two large sums would lose a small one."""
@@ -101,7 +146,11 @@ class TrainingColumns:
         """
         self.n_rows = int(x.shape[0])
         self._x: Any = x if isinstance(x, np.ndarray) else x.tocsc()
-        self._encodings = None if origin is None else encodings_of(origin, n_features)
+        self._by_column: Ints | None = None
+        if origin is not None:
+            self._by_column = np.argsort(origin, kind="stable")
+            self._counts = np.bincount(origin, minlength=n_features)
+            self._starts = np.cumsum(self._counts) - self._counts
 
     def centred(self, columns: Ints) -> CentredColumns:
         """Return some columns, in the order that is given.
@@ -109,17 +158,31 @@ class TrainingColumns:
         Args:
             columns: int64 ``(n_columns,)``.
         """
-        if self._encodings is None:
-            return CentredColumns(self._x[:, columns], np.ones(len(columns), dtype=np.int64))
-        encodings = [self._encodings[column] for column in columns]
-        encoded = np.concatenate([np.array([], dtype=np.int64), *encodings])
-        return CentredColumns(self._x[:, encoded], np.array([len(each) for each in encodings], dtype=np.int64))
+        counts = self.n_encodings(columns)
+        if self._by_column is None:
+            return CentredColumns(self._x[:, columns], counts)
+        before = np.cumsum(counts) - counts
+        places = np.repeat(self._starts[columns] - before, counts) + np.arange(counts.sum())
+        return CentredColumns(self._x[:, self._by_column[places]], counts)
 
     def n_encodings(self, columns: Ints) -> Ints:
         """Return how many encodings each of some columns has, int64 ``(n_columns,)``."""
-        if self._encodings is None:
+        if self._by_column is None:
             return np.ones(len(columns), dtype=np.int64)
-        return np.array([len(self._encodings[column]) for column in columns], dtype=np.int64)
+        return np.asarray(self._counts[columns], dtype=np.int64)
+
+    def in_blocks(self, columns: Ints, n_directions: int = 0) -> list[Ints]:
+        """Return columns in blocks that take a bounded amount of memory, each one column at least.
+
+        Args:
+            columns: int64 ``(n_columns,)``.
+            n_directions: that each block is multiplied with.
+        """
+        if not len(columns):
+            return []
+        width = max(1, _BLOCK // (self.n_rows + n_directions))
+        number = (np.cumsum(self.n_encodings(columns)) - 1) // width
+        return np.split(columns, np.flatnonzero(np.diff(number)) + 1)
 
 
 def spread(block: Floats) -> float:

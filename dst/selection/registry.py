@@ -36,6 +36,7 @@ class Rule(Generic[_Followed]):
         meaning: what strength means; larger, repetition counts for more.
         strongest: the largest strength that there is.
         reads_labels: whether the answer depends on the labels, other than by the scores.
+        zero_is_final: whether a column of weight 0 has it whatever else enters.
     """
 
     follow: Callable[[CentredColumns, Part], _Followed]
@@ -44,6 +45,7 @@ class Rule(Generic[_Followed]):
     meaning: str
     strongest: float = math.inf
     reads_labels: bool = False
+    zero_is_final: bool = False
 
 
 def _correlations(columns: CentredColumns, train: Part) -> Correlations:
@@ -61,10 +63,19 @@ def _label_residuals(columns: CentredColumns, train: Part) -> LabelResiduals:
 SELECTION_RULES: dict[str, Rule[Any]] = {
     "top": Rule(_correlations, top, 0.0, "nothing: repetition does not count", strongest=0.0),
     "threshold": Rule(
-        _correlations, threshold, 0.1, "1 less the largest correlation that two chosen columns may have", strongest=1.0
+        _correlations,
+        threshold,
+        0.1,
+        "1 less the largest correlation that two chosen columns may have",
+        strongest=1.0,
+        zero_is_final=True,
     ),
-    "decorrelated": Rule(_correlations, decorrelated, 0.5, "power of 1 less the largest correlation"),
-    "determinantal": Rule(_residuals, determinantal, 1.0, "power of the share of variance that is left, to score^2"),
+    "decorrelated": Rule(
+        _correlations, decorrelated, 0.5, "power of 1 less the largest correlation", zero_is_final=True
+    ),
+    "determinantal": Rule(
+        _residuals, determinantal, 1.0, "power of the share of variance that is left, to score^2", zero_is_final=True
+    ),
     "greedy": Rule(
         _label_residuals, greedy, 1.0, "power of the share of the labels that a column adds", reads_labels=True
     ),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from dst.data.dataset import Part
 from dst.errors import check_rules
-from dst.selection.columns import Ints, TrainingColumns
+from dst.selection.columns import Floats, Ints, TrainingColumns, spread
 from dst.selection.correlations import root_rv
 from dst.selection.order import TIE
 
-_BLOCK = 2**22  # numbers of a block of columns in float64: 32 MB
+CLOSEST = 20
+"""Stand-ins of a column that lists and selectors keep: a table of genes has thousands."""
 
 
 @dataclass(frozen=True)
@@ -29,46 +31,56 @@ class StandIn:
     r: float
 
 
-def stand_ins(train: Part, chosen: Ints, *, at_least: float = 0.7) -> dict[int, tuple[StandIn, ...]]:
+def stand_ins(
+    train: Part, chosen: Ints, *, at_least: float = 0.7, most: int | None = None
+) -> dict[int, tuple[StandIn, ...]]:
     """Return the columns that each chosen column represents, by falling correlation.
 
-    A column that was not chosen goes to the chosen one that it correlates with the most, the first of equal ones.
+    A column that was not chosen goes to the chosen one that it correlates with the most, the first of equal ones. Each
+    is compared with all chosen ones: twice rows x encoded columns x chosen encodings operations.
 
     Args:
         train: training rows.
         chosen: column numbers, int64 ``(n_chosen,)``, in the order of entering.
         at_least: the correlation from which on a column is represented.
+        most: how many stand-ins of a chosen column are returned, the closest; None: all.
 
     Returns:
         The stand-ins of each chosen column, in the order of ``chosen``; equal ones in the table's order.
 
     Raises:
-        InputError: ``at_least`` is not above 0 and at most 1.
+        InputError: ``at_least`` is not above 0 and at most 1, or ``most`` is below 1.
     """
-    check_rules(("0 < at_least <= 1", 0 < at_least <= 1, f"at_least={at_least}"))
+    check_rules(
+        ("0 < at_least <= 1", 0 < at_least <= 1, f"at_least={at_least}"),
+        ("most >= 1", most is None or most >= 1, f"most={most}"),
+    )
     if not len(chosen):
         return {}
     last = int(train.x.shape[1]) - 1 if train.origin is None else int(train.origin.max())
     n_features = max(last, int(chosen.max())) + 1  # a chosen one may have no encodings
     table = TrainingColumns(train.x, train.origin, n_features)
     representing = table.centred(chosen)
-    directions = np.hstack([representing.block(position) for position in range(len(chosen))])
-    found: dict[int, list[StandIn]] = {int(column): [] for column in chosen}
-    for columns in _blocks(table, np.setdiff1d(np.arange(n_features), chosen), directions.shape[1]):
+    directions = np.hstack([_of_spread_one(representing.block(position)) for position in range(len(chosen))])
+    column, owner, r = np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([])
+    for columns in table.in_blocks(np.setdiff1d(np.arange(n_features), chosen), directions.shape[1]):
         others = table.centred(columns)
-        shared = representing.by_column(others.by_column(np.square(others.products(directions))).T).T
-        r = root_rv(shared, np.multiply.outer(others.spreads, representing.spreads))
-        largest = r.max(axis=1, keepdims=True)
-        owner = np.argmax(r >= largest - TIE, axis=1)
-        for row in np.flatnonzero(largest[:, 0] >= at_least - TIE):
-            found[int(chosen[owner[row]])].append(StandIn(int(columns[row]), float(largest[row, 0])))
-    return {column: tuple(sorted(each, key=lambda other: -other.r)) for column, each in found.items()}
+        products = others.products(directions)
+        shared = representing.by_column(others.by_column(np.square(products, out=products)).T).T
+        largest = root_rv(shared.max(axis=1), others.spreads)
+        close = np.flatnonzero(largest >= at_least - TIE)
+        each = root_rv(shared[close], others.spreads[close, None])
+        column = np.concatenate([column, columns[close]])
+        owner = np.concatenate([owner, np.argmax(each >= largest[close, None] - TIE, axis=1)])
+        r = np.concatenate([r, largest[close]])
+    order = np.lexsort((column, -r, owner))
+    ends = np.searchsorted(owner[order], np.arange(len(chosen)), side="right")
+    return {
+        int(representative): tuple(StandIn(int(column[other]), float(r[other])) for other in others[:most])
+        for representative, others in zip(chosen, np.split(order, ends)[:-1], strict=True)
+    }
 
 
-def _blocks(table: TrainingColumns, columns: Ints, n_directions: int) -> list[Ints]:
-    """Return columns in blocks that take a bounded amount of memory, one column at least."""
-    if not len(columns):
-        return []
-    width = max(1, _BLOCK // (table.n_rows + n_directions))
-    number = (np.cumsum(table.n_encodings(columns)) - 1) // width
-    return np.split(columns, np.flatnonzero(np.diff(number)) + 1)
+def _of_spread_one(block: Floats) -> Floats:
+    norm = spread(block)
+    return block / math.sqrt(norm) if norm > 0 else block

@@ -26,6 +26,10 @@ compares all columns at their full length.
 """
 
 
+_MUCH = 0.01
+"""The share from which on so much is left of a direction that rounding is none of it."""
+
+
 class Residuals:
     """What is left of columns after those that have entered.
 
@@ -35,19 +39,20 @@ class Residuals:
 
     def __init__(self, columns: CentredColumns, n_rows: int) -> None:
         self._columns = columns
-        self._directions = np.zeros((0, n_rows))
+        self._room = np.empty((16, n_rows))  # for directions, doubled when it is full
+        self._n_directions = 0
         self._variances = columns.by_column(columns.squares)
         self.left = columns.squares.copy()
 
     def enter(self, block: Floats) -> None:
         """Take account of a column that enters, of encodings ``(n_rows, n_encodings)``."""
-        for encoding in block.T:
-            q = self._direction(encoding)
-            if q is not None:
-                self._directions = np.vstack([self._directions, q])
-                products = self._columns.products(q)
-                self.left = np.maximum(self.left - np.square(products), 0.0)
-                self._project_out(q, products)
+        added = self._added_by(block)
+        if not len(added):
+            return
+        self._append(added)
+        products = self._columns.products(added.T)
+        self.left = np.maximum(self.left - np.einsum("ij,ij->i", products, products), 0.0)
+        self._project_out(added, products)
 
     def share_left(self) -> Floats:
         """Return the share of each column's variance that is left, float64 ``(n_columns,)``; 0 of a constant one."""
@@ -55,26 +60,43 @@ class Residuals:
         share = np.divide(left, self._variances, out=np.zeros_like(left), where=self._variances > 0)
         return np.where(share > NOTHING, share, 0.0)
 
-    def _project_out(self, q: Floats, products: Floats) -> None:
-        """Take account of a direction ``(n_rows,)`` and its products with the encoded columns ``(n_encoded,)``."""
+    def _project_out(self, added: Floats, products: Floats) -> None:
+        """Take account of directions ``(n_added, n_rows)`` and their products with the encoded ``(n_encoded, ...)``."""
 
-    def _direction(self, encoding: Floats) -> Floats | None:
-        """Return what an encoding adds to the directions so far, of length 1; None: nothing.
+    def _added_by(self, block: Floats) -> Floats:
+        """Return what encodings add to the directions so far, orthonormal, float64 ``(n_added, n_rows)``.
 
-        By Gram-Schmidt, twice: the second time takes off what rounding left of the first (Giraud et al. 2005).
+        These are the principal axes of what is left of the encodings, each taken at length 1: dependent encodings, as
+        of all levels of a category, have axes of which nothing is left. Where little is left of one, the second time
+        takes off what rounding left of the first (Giraud et al. 2005).
         """
-        q = encoding
+        rest = block.T
+        squares = np.einsum("ij,ij->i", rest, rest)
+        rest = rest[squares > 0] / np.sqrt(squares[squares > 0])[:, None]
+        directions = self._room[: self._n_directions]
         for _ in range(2):
-            q = q - (self._directions @ q) @ self._directions
-        square = float(q @ q)
-        return q / np.sqrt(square) if square > NOTHING * float(encoding @ encoding) else None
+            rest -= (rest @ directions.T) @ directions
+            shares, axes = np.linalg.eigh(rest @ rest.T)
+            left = shares > NOTHING
+            rest = (axes[:, left] / np.sqrt(shares[left])).T @ rest
+            if (shares[left] > _MUCH).all():
+                break
+        return np.asarray(rest, dtype=np.float64)
+
+    def _append(self, added: Floats) -> None:
+        n_directions = self._n_directions + len(added)
+        if n_directions > len(self._room):
+            room = np.empty((max(n_directions, 2 * len(self._room)), self._room.shape[1]))
+            room[: self._n_directions] = self._room[: self._n_directions]
+            self._room = room
+        self._room[self._n_directions : n_directions] = added
+        self._n_directions = n_directions
 
 
 class LabelResiduals(Residuals):
     """What is left of columns, and what it says about what is left of the labels.
 
-    A column with several encodings keeps ``(R_i'R_i + ridge I)^-1``, brought up to date by Sherman and Morrison's
-    formula: the ridge keeps its divisor away from 0.
+    A column with several encodings keeps ``R_i'R_i + ridge I``: the ridge keeps what it is solved for from rounding.
 
     Attributes:
         with_labels: ``R_i' Y``, float64 ``(n_encoded, n_outputs)``.
@@ -94,25 +116,27 @@ class LabelResiduals(Residuals):
         self._ridge = ridge
         self._ridges = ridge * self._variances
         self._numbers = np.flatnonzero((columns.counts == 1) & (self._variances > 0))
-        self._blocks = np.flatnonzero((columns.counts > 1) & (self._variances > 0)).tolist()
-        self._inverses = {position: self._inverse(position) for position in self._blocks}
+        self._grams = [columns.grams(blocks) for blocks in columns.blocks]
+        for blocks, grams in zip(columns.blocks, self._grams, strict=True):
+            np.einsum("ijj->ij", grams)[:] += self._ridges[blocks.positions, None]  # a view of the diagonals
 
     def gain(self) -> Floats:
         """Return the share of the labels' variance that each column adds, with its ridge, float64 ``(n_columns,)``.
 
         ``tr(Q' R_i (R_i'R_i + ridge I)^-1 R_i' Q) / ||Y||^2`` with Q, what is left of the labels Y: ``R_i'Q = R_i'Y``.
         """
-        gains = np.zeros(len(self._variances))
+        gains, is_left = np.zeros(len(self._variances)), self.share_left() > 0
         encoded = self._columns.starts[self._numbers]
         explained = np.einsum("ij,ij->i", self.with_labels[encoded], self.with_labels[encoded])
         length = self.left[encoded] + self._ridges[self._numbers]
         gains[self._numbers] = np.divide(explained, length, out=np.zeros_like(length), where=length > 0)
-        for position in self._blocks:
-            shared = self.with_labels[self._rows(position)]
-            gains[position] = np.sum(shared * (self._inverses[position] @ shared))
+        for blocks, grams in zip(self._columns.blocks, self._grams, strict=True):
+            some = is_left[blocks.positions]
+            shared = self.with_labels[blocks.encoded[some]]
+            gains[blocks.positions[some]] = np.sum(shared * np.linalg.solve(grams[some], shared), axis=(1, 2))
         variance = float(np.square(self._labels).sum())
         shares = gains / variance if variance > 0 else np.zeros_like(gains)
-        return np.where((shares > NOTHING) & (self.share_left() > 0), shares, 0.0)
+        return np.where((shares > NOTHING) & is_left, shares, 0.0)
 
     def gain_by_chance(self) -> Floats:
         """Return how much more each column would gain by chance than one number, float64 ``(n_columns,)``; numbers: 0.
@@ -123,32 +147,24 @@ class LabelResiduals(Residuals):
         ``1 / (1 + ridge)`` of them.
         """
         gains = np.zeros(len(self._variances))
-        dimensions = len(self._labels) - 1 - len(self._directions)
+        dimensions = len(self._labels) - 1 - self._n_directions
         variance = float(np.square(self._labels).sum())
-        if not self._blocks or dimensions < 1 or variance == 0:
+        if not self._grams or dimensions < 1 or variance == 0:
             return gains
-        left = variance - float(np.square(self._directions @ self._labels).sum())
-        for position in self._blocks:
-            inverse = self._inverses[position]
-            freedom = len(inverse) - self._ridges[position] * np.trace(inverse) - 1 / (1 + self._ridge)
-            gains[position] = max(freedom, 0.0) * max(left, 0.0) / dimensions / variance
+        left = variance - float(np.square(self._room[: self._n_directions] @ self._labels).sum())
+        for blocks, grams in zip(self._columns.blocks, self._grams, strict=True):
+            varies = self._variances[blocks.positions] > 0
+            positions = blocks.positions[varies]
+            traces = np.trace(np.linalg.inv(grams[varies]), axis1=1, axis2=2)
+            freedom = grams.shape[1] - self._ridges[positions] * traces - 1 / (1 + self._ridge)
+            gains[positions] = np.maximum(freedom, 0.0) * max(left, 0.0) / dimensions / variance
         return gains
 
-    def _project_out(self, q: Floats, products: Floats) -> None:
-        self.with_labels -= np.multiply.outer(products, q @ self._labels)
-        for position in self._blocks:
-            inverse, c = self._inverses[position], products[self._rows(position)]
-            reached = inverse @ c
-            inverse += np.multiply.outer(reached, reached / (1 - c @ reached))
-
-    def _inverse(self, position: int) -> Floats:
-        block = self._columns.block(position)
-        ridge = self._ridges[position] * np.eye(block.shape[1])
-        return np.asarray(np.linalg.inv(block.T @ block + ridge), dtype=np.float64)
-
-    def _rows(self, position: int) -> slice:
-        start = self._columns.starts[position]
-        return slice(start, start + self._columns.counts[position])
+    def _project_out(self, added: Floats, products: Floats) -> None:
+        self.with_labels -= products @ (added @ self._labels)
+        for blocks, grams in zip(self._columns.blocks, self._grams, strict=True):
+            c = products[blocks.encoded]
+            grams -= c @ c.swapaxes(1, 2)
 
 
 def determinantal(followed: Residuals, strength: float) -> Floats:

@@ -38,7 +38,9 @@ def select_columns(
 
     - Candidates are the 200 columns of the highest scores, and twice as many each time that an eighth of them has
       entered, or that all have weight 0; those with the score of the last are candidates too. They depend on how many
-      columns have entered, never on k.
+      columns have entered, never on k. They take 8 bytes a row and encoded column where the table is dense, all columns
+      of a table at the most. Where a weight of 0 is final, as of ``threshold``, candidates that are sought because all
+      others have it are kept only if they have more.
     - Columns of score 0 or less, which say no more than chance, come after all others in the order of scores: a factor
       would turn their order round.
     - A group enters as a whole when one of its columns would: that one, then the others in the order of scores. It is
@@ -76,11 +78,7 @@ def select_columns(
         while (position := candidates.best(entering)) is not None:
             for member in entering.enter(position):
                 candidates.enter(member)
-    for position in range(len(order)):
-        if entering.left == 0:
-            break
-        if entering.fits(slice(position, position + 1))[0]:
-            entering.enter(position)
+    entering.fill()
     return order[np.array(entering.entered, dtype=np.int64)]
 
 
@@ -106,7 +104,7 @@ class _Entering:
                 self._sizes[members] = len(members)
                 self._members |= dict.fromkeys(members.tolist(), members)
 
-    def fits(self, positions: slice) -> npt.NDArray[np.bool_]:
+    def fits(self, positions: Ints) -> npt.NDArray[np.bool_]:
         """Return which columns wait, and have groups that fit into what is left."""
         return self._waiting[positions] & (self._sizes[positions] <= self.left)
 
@@ -117,6 +115,18 @@ class _Entering:
         self.left -= len(members)
         self.entered += members
         return members
+
+    def fill(self) -> None:
+        """Let columns enter in the order of scores, while one fits."""
+        waiting = np.flatnonzero(self._waiting)
+        if not self._members:
+            self.entered += waiting[: self.left].tolist()
+            self.left = 0
+        for position in waiting.tolist():
+            if self.left == 0:
+                break
+            if self._waiting[position] and self._sizes[position] <= self.left:
+                self.enter(position)
 
 
 class _Candidates:
@@ -129,22 +139,26 @@ class _Candidates:
         self._table, self._train, self._order = table, train, order
         self._scores = falling[falling > 0]
         self._blocks: list[Floats] = []
-        self._size = 0
+        self._size = 0  # how many have been candidates: the first in the order of scores
+        self._positions: Ints = np.array([], dtype=np.int64)  # of those that are
         self._followed: Any = None
 
     def best(self, entering: _Entering) -> int | None:
-        """Return the position of the column that enters next; None: no column of a positive score may."""
+        """Return the position of the column that enters next; None: what may enter, if anything, does so by score."""
         while entering.left and len(self._scores):
             if self._size < len(self._scores) and len(self._blocks) * CANDIDATES >= self._size:
                 self._grow()
-            fits = entering.fits(slice(self._size))
+            fits = entering.fits(self._positions)
             weights = self._rule.weigh(self._followed, self._strength)
-            values = np.where(fits, self._scores[: self._size] * weights, -1.0)
-            if values.max() > 0 or (self._size == len(self._scores) and fits.any()):
-                return first_of_largest(values)
-            if self._size == len(self._scores):
+            values = np.where(fits, self._scores[self._positions] * weights, -1.0)
+            final, last = self._rule.zero_is_final, self._size == len(self._scores)
+            if values.max(initial=-1.0) > 0 or (last and not final and fits.any()):
+                return int(self._positions[first_of_largest(values)])
+            if last:
                 break
-            self._grow()
+            if final:
+                self._positions = self._positions[weights > 0]
+            self._grow(weighed=final)
         return None
 
     def enter(self, position: int) -> None:
@@ -153,14 +167,26 @@ class _Candidates:
         self._blocks.append(block)
         self._followed.enter(block)
 
-    def _grow(self) -> None:
-        """Take twice as many candidates, and let those that have entered enter anew before them."""
-        size = min(max(FIRST_CANDIDATES, 2 * self._size), len(self._scores))
+    def _grow(self, weighed: bool = False) -> None:
+        """Take twice as many candidates; ``weighed``: without new ones of weight 0."""
+        size, first = min(max(FIRST_CANDIDATES, 2 * self._size), len(self._scores)), self._size
         self._size = int(np.searchsorted(-self._scores, -self._scores[size - 1], side="right"))
-        candidates = self._table.centred(self._order[: self._size])
-        self._followed = self._rule.follow(candidates, self._train)
+        more = np.arange(first, self._size)
+        if weighed:
+            sizes = np.cumsum([len(block) for block in self._table.in_blocks(self._order[more])])
+            found = [
+                some[self._rule.weigh(self._follow(some), self._strength) > 0] for some in np.split(more, sizes)[:-1]
+            ]
+            more = np.concatenate(found)
+        self._positions = np.concatenate([self._positions, more])
+        self._followed = self._follow(self._positions)
+
+    def _follow(self, positions: Ints) -> Any:
+        """Return what the rule follows of columns before which all that have entered do."""
+        followed = self._rule.follow(self._table.centred(self._order[positions]), self._train)
         for block in self._blocks:
-            self._followed.enter(block)
+            followed.enter(block)
+        return followed
 
 
 def _check_arrays(

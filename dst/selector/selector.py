@@ -38,7 +38,7 @@ from dst.rankers import RANKERS, make_config, method_groups, parameters, with_k
 from dst.rankers.networks_config import check_k, columns_of_last_round
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
-from dst.selection import TOP, Selection, stand_ins
+from dst.selection import CLOSEST, TOP, Selection, stand_ins
 from dst.selector.auto_k import held_out_scores, k_grid
 from dst.selector.parts import Target, all_rows, make_parts, make_target, rankings_per_repeat
 from dst.stability import expected_false
@@ -48,7 +48,6 @@ THRESHOLDS = (0.6, 0.75, 0.9)
 """Shares of halves; Meinshausen and Buehlmann (2010) find all from 0.6 to 0.9 sensible."""
 
 _FORMAT = 1  # of a saved selector
-_STAND_INS = 20  # of a column, that are kept
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
 
 
@@ -236,6 +235,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             selected.append(selection.columns(all_scores[-1], train, every_k[-1], to_order))
             if k is None:
                 judged.append(held_out_scores(train, held_out, selected[-1], every_k, to_judge))
+        del train, held_out  # copies of the table, which is prepared anew below
         self.k_curve_: tuple[KPoint, ...] = ()
         if k is None:
             by_k = {count: [scores[count] for scores in judged] for count in every_k}
@@ -364,8 +364,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.support_ = np.isin(np.arange(len(scores)), chosen)
         self.order_ = np.concatenate([chosen, by_score[~self.support_[by_score]]])
         self.stand_ins_ = {
-            column: [(other.column, other.r) for other in others[:_STAND_INS]]
-            for column, others in stand_ins(rows, chosen).items()
+            column: [(other.column, other.r) for other in others]
+            for column, others in stand_ins(rows, chosen, most=CLOSEST).items()
         }
 
     def _k(self, n_features: int) -> int | None:

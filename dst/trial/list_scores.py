@@ -9,7 +9,7 @@ import numpy as np
 
 from dst.data import Dataset, prepare_test, trial_data
 from dst.scoring import ScorerResult, mean_result, score_columns
-from dst.selection import StandIn, stand_ins
+from dst.selection import CLOSEST, StandIn, stand_ins
 from dst.trial.spec import TrialSpec
 
 
@@ -20,7 +20,7 @@ class ListResult:
     Attributes:
         validation: fitted on training rows, judged on validation rows; the mean over inner splits.
         test: fitted on training and validation rows, judged on test rows.
-        stand_ins: of each of the first K columns, in the training rows of the first inner split
+        stand_ins: the closest of each of the first K columns, in the training rows of the first inner split
             (:func:`dst.selection.stand_ins`).
     """
 
@@ -45,7 +45,7 @@ def score_list(dataset: Dataset, spec: TrialSpec, columns: Sequence[int], every_
     order = np.asarray(columns, dtype=np.int64)
     by_split, found = [], None
     for train, validation in trial_data(dataset, spec.design, keep=False).parts:
-        found = found or stand_ins(train, order[:k])
+        found = found or stand_ins(train, order[:k], most=CLOSEST)
         by_split.append(
             {count: score_columns(train, validation, order[:count], spec.scorer, seed=spec.seed) for count in every_k}
         )

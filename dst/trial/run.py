@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from dst.data import Dataset, TrialData, prepare_test, trial_data
 from dst.data.dataset import Part
@@ -21,10 +22,11 @@ from dst.scoring import (
     check_scorer,
     mean_result,
     mean_scores,
+    rank_columns,
     score_columns,
     tie_order,
 )
-from dst.selection import Selection
+from dst.selection import TOP, Selection
 from dst.training.epochs import EpochReport
 from dst.trial.progress import TrialProgress, identity
 from dst.trial.result import Importance, TrialResult
@@ -82,9 +84,11 @@ def run_trial(
     progress = TrialProgress(identity(data, spec), started)
     ranking_state = None if state is None else progress.load(state)
     absent: set[int] = set()
-    first: Part | None = None
+    first: Part | None = None  # where a rule looks at it again
+    taken: dict[str, npt.NDArray[np.int64]] = {}  # by ranking, in the last split
     for number, (train, validation) in enumerate(data.parts):
-        first = first or train
+        if number == 0 and any(selection.name != TOP for selection in selections):
+            first = train
         absent.update(np.setdiff1d(np.arange(train.n_classes), train.y).tolist())
         if number < len(progress.rankings):
             continue
@@ -107,14 +111,18 @@ def run_trial(
         results = {}
         for metric, scores in ranking.scores.items():
             for selection in selections:
-                columns = selection.columns(scores, train, every_k[-1], tie_order(spec.seed, number))
-                results[selection.ranking_of(metric)] = {
+                # A rule has the scores as they enter a mean: with one split its answer is the trial's, to the last bit.
+                seen_scores = scores if selection.name == TOP else mean_scores([scores])
+                name = selection.ranking_of(metric)
+                columns = selection.columns(seen_scores, train, every_k[-1], tie_order(spec.seed, number))
+                taken[name] = columns
+                results[name] = {
                     count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed)
                     for count in every_k
                 }
         progress.add(ranking, results, time.perf_counter() - scored)
 
-    if first is None:
+    if not progress.rankings:
         raise ValueError(f"{data.name} has no inner split")
     importances = {}
     rankings = tuple(progress.rankings)
@@ -122,7 +130,12 @@ def run_trial(
         scores = mean_scores([ranking.scores[metric] for ranking in rankings])
         for selection in selections:
             name = selection.ranking_of(metric)
-            ranked = selection.columns(scores, first, every_k[-1], tie_order(spec.seed))
+            if first is None:
+                ranked = rank_columns(scores, tie_order(spec.seed))[: every_k[-1]]
+            elif len(rankings) == 1 and name in taken and selection.name != TOP:
+                ranked = taken[name]
+            else:
+                ranked = selection.columns(scores, first, every_k[-1], tie_order(spec.seed))
             by_k = {count: mean_result([value[count] for value in progress.results[name]]) for count in every_k}
             importances[name] = Importance(scores, tuple(ranked.tolist()), by_k, k)
     return TrialResult(

@@ -108,10 +108,6 @@ def open_test_rows(document: Mapping[str, Any], shared: Dataset | TrialData, rep
     return Output({"importances": importances, "seconds": {"total": time.perf_counter() - began}})
 
 
-_STAND_INS = 20
-"""Stand-ins of a column that are kept, the closest: a table of genes has thousands."""
-
-
 def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
     """Score a feature list on validation and test rows, for every K that trials are scored on (a :class:`ListPayload`).
 
@@ -129,7 +125,7 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
         for part, by_k in (("validation", result.validation), ("test", result.test))
     }
     represented = {
-        str(column): [dataclasses.asdict(other) for other in others[:_STAND_INS]]
+        str(column): [dataclasses.asdict(other) for other in others]
         for column, others in result.stand_ins.items()
         if others
     }

@@ -55,6 +55,18 @@ def test_the_weights_of_strength_zero_are_one(rule):
         followed.enter(columns.block(position))
 
 
+@pytest.mark.parametrize("rule", [name for name, rule in SELECTION_RULES.items() if rule.zero_is_final])
+@given(seed=st.integers(0, 2**16), entering=st.permutations(range(10)))
+def test_a_weight_of_zero_that_is_final_stays(rule, seed, entering):
+    train, entry = coded_table(seed), SELECTION_RULES[rule]
+    columns = TrainingColumns(train.x, train.origin, 10).centred(np.arange(10))
+    followed, strength = entry.follow(columns, train), entry.strength
+    for position in entering:
+        before = entry.weigh(followed, strength)
+        followed.enter(columns.block(position))
+        assert (entry.weigh(followed, strength)[before == 0] == 0).all()
+
+
 @every
 @pytest.mark.parametrize("make", [coded_table, lambda: as_sparse(coded_table())], ids=["dense", "sparse"])
 def test_all_columns_enter_once_and_the_first_of_many_are_the_few(rule, make):

@@ -7,10 +7,10 @@ import pytest
 
 from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.selection import represented as module
+from dst.selection import columns as selection_columns
 from dst.selection.columns import TrainingColumns
 from dst.selection.correlations import correlations
-from dst.selection.represented import stand_ins
+from dst.selection.represented import StandIn, stand_ins
 from tests.support.coded_table import CATEGORY, COPIED, COPY, as_sparse, coded_table
 
 
@@ -27,7 +27,7 @@ def repeating_table(n_columns=60, n_rows=50, seed=0):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("numbers", [2**22, 60 * 7], ids=["one block", "many blocks"])
 def test_each_column_goes_to_the_chosen_one_it_correlates_with_the_most(sparse, numbers, monkeypatch):
-    monkeypatch.setattr(module, "_BLOCK", numbers)
+    monkeypatch.setattr(selection_columns, "_BLOCK", numbers)
     train = repeating_table()
     chosen = np.array([31, 4, 17, 50])
     found = stand_ins(as_sparse(train) if sparse else train, chosen, at_least=0.6)
@@ -48,11 +48,20 @@ def test_each_column_goes_to_the_chosen_one_it_correlates_with_the_most(sparse, 
 def test_columns_with_encodings_have_and_are_stand_ins(change):
     train = change(coded_table())
     found = stand_ins(train, np.array([CATEGORY, COPY]), at_least=0.05)
-    assert found[COPY][0] == module.StandIn(COPIED, pytest.approx(1.0))
+    assert found[COPY][0] == StandIn(COPIED, pytest.approx(1.0))
     columns = TrainingColumns(train.x, train.origin, 10).centred(np.arange(10))
     r = correlations(columns, columns.block(CATEGORY))
     assert found[CATEGORY]
     assert all(other.r == pytest.approx(r[other.column]) for other in found[CATEGORY])
+
+
+def test_the_closest_are_the_first_of_all():
+    train, chosen = repeating_table(), np.array([31, 4, 17, 50])
+    found, few = (stand_ins(train, chosen, at_least=0.5, most=most) for most in (None, 2))
+    assert few == {column: others[:2] for column, others in found.items()}
+    assert max(map(len, found.values())) > 2
+    with pytest.raises(InputError, match="most >= 1 must hold, but got most=0"):
+        stand_ins(train, chosen, most=0)
 
 
 def test_a_copy_goes_to_the_first_of_two_copies_that_were_chosen():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -11,6 +12,8 @@ from threadpoolctl import threadpool_limits
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.scoring import rank_columns
+from dst.selection import columns as selection_columns
+from dst.selection.columns import TrainingColumns
 from dst.selection.registry import SELECTION_RULES
 from dst.selection.select import FIRST_CANDIDATES, select_columns
 from tests.support.coded_table import as_sparse, coded_table
@@ -32,6 +35,28 @@ def test_threshold_looks_beyond_candidates_that_all_repeat():
     scores = np.linspace(1, 0.5, x.shape[1])
     last = x.shape[1] - 1
     assert selected(scores, Part(x, np.arange(30) % 2, 2), 4, "threshold", strength=0.1) == [0, last - 1, last, 1]
+
+
+@pytest.mark.parametrize("make", [lambda part: part, as_sparse], ids=["dense", "sparse"])
+@pytest.mark.parametrize("rule", [name for name, rule in SELECTION_RULES.items() if rule.zero_is_final])
+def test_columns_whose_weight_stays_zero_are_no_candidates(rule, make, monkeypatch):
+    monkeypatch.setattr(selection_columns, "_BLOCK", 30 * 70)  # blocks of 70 columns
+    x = independent(30, 4 * FIRST_CANDIDATES)
+    sources = np.random.default_rng(1).integers(0, 4, x.shape[1] - 5)
+    x[:, :-5] = x[:, sources]  # of the first four
+    train, scores = make(Part(x, np.arange(30) % 2, 2)), np.linspace(1, 0.5, x.shape[1])
+    groups = np.where(np.arange(x.shape[1]) % 50 == 0, 0, -1)
+    followed = []
+    centred = TrainingColumns.centred
+    monkeypatch.setattr(
+        TrainingColumns, "centred", lambda table, columns: followed.append(len(columns)) or centred(table, columns)
+    )
+    answers = [selected(scores, train, k, rule, **more) for k, more in ((9, {}), (600, {}), (600, {"groups": groups}))]
+    assert max(followed) == FIRST_CANDIDATES
+    monkeypatch.setitem(SELECTION_RULES, rule, dataclasses.replace(SELECTION_RULES[rule], zero_is_final=False))
+    plain = [selected(scores, train, k, rule, **more) for k, more in ((9, {}), (600, {}), (600, {"groups": groups}))]
+    assert answers == plain
+    assert set(answers[0]) >= set(range(x.shape[1] - 5, x.shape[1]))
 
 
 def test_columns_that_score_as_the_last_candidate_are_candidates():

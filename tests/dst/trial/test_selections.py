@@ -10,7 +10,7 @@ import pytest
 from dst import InputError, SparseFeatureSelector, TrialSpec, run_trial
 from dst.data import trial_data
 from dst.scoring import mean_scores, score_columns, tie_order
-from dst.selection import SELECTION_RULES, metric_of, select_columns, selection_of
+from dst.selection import SELECTION_RULES, Selection, metric_of, select_columns, selection_of
 from tests.support.repeating_table import COPIES, SOURCES, repeating
 
 EVERY = ("top", "greedy", "threshold:0.3", "decorrelated", "determinantal", "mrmr:0.5")
@@ -56,6 +56,26 @@ def test_a_rule_finds_all_that_decides_where_the_highest_scores_repeat_one_colum
     for name in ("f_score+greedy", "f_score+threshold"):
         assert len(sources_of(found[name].selected)) == SOURCES
         assert found[name].val_svm_accuracy > found["f_score"].val_svm_accuracy + 0.05
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_with_one_split_each_rule_selects_once_and_with_several_once_more(splits, monkeypatch):
+    data, calls = repeating(), []
+    columns = Selection.columns
+
+    def counted(selection, *given):
+        calls.append(selection.name)
+        return columns(selection, *given)
+
+    monkeypatch.setattr(Selection, "columns", counted)
+    spec = TrialSpec("f_score", k=6, inner_splits=splits, seed=2, selections=EVERY)
+    found = run_trial(data, spec).importances
+    repeated = [rule for rule in EVERY if rule != "top"]
+    assert sorted(rule for rule in calls if rule != "top") == sorted(repeated * (1 if splits == 1 else splits + 1))
+    (train, _), *_ = trial_data(data, spec.design, keep=False).parts
+    for name, importance in found.items():
+        again = columns(selection_of(name), importance.scores, train, 6, tie_order(2))
+        assert importance.ranked == tuple(again.tolist())
 
 
 @pytest.mark.parametrize("rule", SELECTION_RULES)
