@@ -18,6 +18,8 @@ from studies.report.enough_k import smallest_k_in_words
 from studies.report.figures import Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.report.notes import method_notes
+from studies.report.selected import NOTE as SELECTED_NOTE
+from studies.report.selected import selected_table
 from studies.spec.objective import ObjectiveSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
@@ -75,6 +77,7 @@ def write_report(
     for plot in figures_of(best_by_method, trade_offs):
         shown[plot.section] += _shown(documents, plot)
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
+    selected = selected_table(folder, best)
     scored = bool(trials["val_score"].notna().any())
     sections = [
         section(
@@ -89,6 +92,7 @@ def write_report(
             "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
         ),
         *([section("How many columns", shown["over_k"] + _enough(best), _OVER_K_NOTE)] if shown["over_k"] else []),
+        *([section("Selected columns", selected, SELECTED_NOTE)] if selected else []),
         section(
             "The search",
             shown["search"] if scored else paragraph("No trial has a score yet."),

@@ -148,3 +148,13 @@ def test_an_export_is_refitted_with_the_winners_selection(finished, tmp_path):
     selector = SparseFeatureSelector.load(tmp_path / "winner" / "selector.npz")
     assert selector.selection == selection_of(row["importance"]).name
     assert len({column // COPIES for column in selector.get_support(indices=True)}) == SOURCES
+
+
+def test_the_report_shows_the_selected_columns_and_what_they_stand_for(finished):
+    page = (finished.folder / "report.html").read_text()
+    features = pd.read_csv(finished.folder / "features" / "repeating.csv")
+    assert "Selected columns" in page
+    (row,) = finished.rows
+    assert f"<td>{selection_of(row['importance']).name}</td>" in page
+    for line in features.head(SOURCES).to_dict("records"):
+        assert f"<td>{line['stands_for']}</td>" in page
