@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from dst.importance.metrics import (
         gradient_x_input,
         integrated_gradients,
+        loss_gradient,
         neuron_attribution,
         neuron_strength,
         permutation_importance,
+        squared_gradient,
     )
     from dst.network.model import SparseMLP
     from dst.scoring import rank_columns, svm_accuracy
@@ -51,6 +53,7 @@ __all__ = [
     "integrated_gradients",
     "list_datasets",
     "load_dataset",
+    "loss_gradient",
     "make_splits",
     "neuron_attribution",
     "neuron_strength",
@@ -60,6 +63,7 @@ __all__ = [
     "rank_columns",
     "run_trial",
     "score_on_test",
+    "squared_gradient",
     "svm_accuracy",
 ]
 
@@ -80,9 +84,11 @@ _MODULES = {
     "importance.metrics": (
         "gradient_x_input",
         "integrated_gradients",
+        "loss_gradient",
         "neuron_attribution",
         "neuron_strength",
         "permutation_importance",
+        "squared_gradient",
     ),
     "network.model": ("SparseMLP",),
     "scoring": ("rank_columns", "svm_accuracy"),

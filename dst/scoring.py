@@ -12,6 +12,8 @@ import numpy.typing as npt
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import encoded_columns
 from dst.errors import InputError, unknown_name
+from dst.rankers.scores import mean_scores as mean_scores
+from dst.selection.order import rank_columns as rank_columns
 
 
 @dataclass(frozen=True)
@@ -51,34 +53,6 @@ def tie_order(seed: int, inner_split: int = 0) -> np.random.Generator:
         inner_split: whose ranking it is.
     """
     return np.random.default_rng([seed, inner_split, _TIES])
-
-
-def rank_columns(scores: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return column numbers by falling score, int64 ``(n_features,)``: the order of every ranking and feature list.
-
-    Equal scores come in random order: a ranker that says nothing about many columns (an L1 model without coefficients,
-    inputs without connections) must not gain from where a table's author put the informative ones.
-
-    Args:
-        scores: float64 ``(n_features,)``.
-        rng: draws the order of equal scores.
-    """
-    shuffled = rng.permutation(len(scores))
-    return shuffled[np.argsort(-scores[shuffled], kind="stable")]
-
-
-def mean_scores(scores: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """Return the mean of several trainings' scores, float64 ``(n_features,)``.
-
-    Scores of different trainings live on different scales, so each is divided by the sum of its magnitudes first; most
-    metrics are never negative, so that they sum to 1 then.
-
-    Args:
-        scores: each float64 ``(n_features,)``.
-    """
-    totals = [float(np.abs(values).sum()) for values in scores]
-    shares = [values / total if total > 0 else values for values, total in zip(scores, totals, strict=True)]
-    return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
 
 def svm_accuracy(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:

@@ -1,8 +1,8 @@
-"""Agreement of the selections of several trainings: one number for a list of subsets of the columns.
+"""Agreement of the selections of several trainings, and how many of the columns they agree on may be false.
 
-Each takes ``selected``, bool ``(n_selections, n_features)``: which columns each training selected. All are 1 where
-every selection is the same; :func:`nogueira` and :func:`kuncheva` are 0 on average for random selections,
-:func:`jaccard` is not, as it does not correct for chance.
+Each measure of agreement takes ``selected``, bool ``(n_selections, n_features)``: which columns each training selected.
+All are 1 where every selection is the same; :func:`nogueira` and :func:`kuncheva` are 0 on average for random
+selections, :func:`jaccard` is not, as it does not correct for chance.
 """
 
 from __future__ import annotations
@@ -110,6 +110,36 @@ def jaccard(selected: Selected) -> float:
     _check(selected)
     pairs = itertools.combinations(selected, 2)
     return float(np.mean([(a & b).sum() / (a | b).sum() if (a | b).any() else 1.0 for a, b in pairs]))
+
+
+def expected_false(q: float, p: int, threshold: float) -> float:
+    """Return a bound on the expected number of falsely selected columns in stability selection.
+
+    Columns are selected that at least ``threshold`` of many rankings choose, each ranking made from one half of the
+    rows alone. Of these at most ``q^2 / ((2 threshold - 1) p)`` are expected to say nothing of the target. Source:
+    Meinshausen and Buehlmann (JRSS B 72, 2010), theorem 1. It assumes
+
+    - subsamples of half the rows, drawn without looking at the columns; with complementary pairs, the two halves of
+      one draw, any number of them will do (Shah and Samworth, JRSS B 75, 2013);
+    - columns that say nothing are exchangeable: each is as likely to be chosen as any other of them;
+    - the ranking is not worse than random guessing.
+
+    With complementary pairs the same figure needs neither of the last two assumptions if what it counts is the selected
+    columns that one half chooses with a probability of at most ``q / p`` (Shah and Samworth, theorem 1).
+
+    Args:
+        q: columns that each ranking chooses, fixed beforehand, or their expected number.
+        p: columns of the table.
+        threshold: share of rankings, in (1/2, 1].
+
+    Raises:
+        ValueError: a value breaks its rule.
+    """
+    if not 0 <= q <= p or p < 1:
+        raise ValueError(f"0 <= q <= p and p >= 1 must hold, but got q={q}, p={p}")
+    if not 0.5 < threshold <= 1:
+        raise ValueError(f"1/2 < threshold <= 1 must hold, but got threshold={threshold}")
+    return q**2 / ((2 * threshold - 1) * p)
 
 
 def _check(selected: Selected) -> None:

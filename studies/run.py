@@ -18,7 +18,7 @@ from dst.resources import usable_cores
 from studies.choice.best import BestRow
 from studies.plan.data import StudyData
 from studies.plan.dataset import DatasetPlan
-from studies.plan.ledgers import check_k, check_search, grid_points, open_ledger
+from studies.plan.ledgers import check_numbers, check_rounds, check_search, grid_points, open_ledger
 from studies.plan.progress import make_progress
 from studies.plan.resume import check_folder, other_versions, write_spec
 from studies.plan.study import StudyPlan
@@ -110,7 +110,8 @@ def run_study(
     for dataset in {dataset.table: dataset for dataset in datasets}.values():
         for note in dataset.notes:
             _LOG.warning("%s: %s", dataset.name, note)
-    check_k(spec, space, datasets)
+    check_numbers(spec, space, datasets)
+    check_rounds(spec, space, datasets)
     check_folder(folder, spec, datasets, space)
     try:
         folder.create()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch  # noqa: F401  here, since no test is to be charged with the time that it takes
 import typer
 
 import dst

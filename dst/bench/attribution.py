@@ -107,7 +107,7 @@ def _measured(shape: Shape, sparsity: float, seconds: float, rng: np.random.Gene
     steps = -(-len(table) // shape.batch)
     labels = np.zeros(len(table), np.int64)
     history = ImportanceHistory(Part(table, labels, shape.classes), rng, config)
-    middle = StepStart(work.model, steps // 2, steps, lambda: rows)
+    middle = StepStart(work.model, steps // 2, steps, lambda: rows, labels[: len(rows)])
 
     def sample() -> None:
         history.add_step(middle)

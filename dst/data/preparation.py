@@ -59,13 +59,14 @@ def column_numbers(part: Part) -> npt.NDArray[np.int64]:
     return np.unique(part.origin, return_inverse=True)[1].astype(np.int64)
 
 
-def encodings_of(columns: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def encodings_of(columns: npt.NDArray[np.int64], n_columns: int = 0) -> list[npt.NDArray[np.int64]]:
     """Return the encoded columns of each column, ascending.
 
     Args:
         columns: of each encoded column, from 0; what :func:`column_numbers` returned, or with gaps ``Part.origin``.
+        n_columns: how many columns there are at least; the last of a table may have no encodings.
     """
-    return np.split(np.argsort(columns, kind="stable"), np.cumsum(np.bincount(columns))[:-1])
+    return np.split(np.argsort(columns, kind="stable"), np.cumsum(np.bincount(columns, minlength=n_columns))[:-1])
 
 
 def at_first_encoding(scores: npt.NDArray[np.float64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -32,9 +32,12 @@ from dst.data.preparation import beside, encodings_of
 NUMBER_SHADOWS = 16
 """Shadows of plain numbers at most: as they are all alike, their median stands for each."""
 
-POOLINGS = ("root_mean_square", "root_sum", "sum")
+POOLINGS = ("mean", "root_mean_square", "root_sum", "sum")
 """How the scores of the encoded columns of a column become one.
 
+``mean``
+    For squares of magnitudes by unit of the input: ``sum_e p_e s_e`` with ``p_e`` the share of rows in category e, the
+    square of what ``root_mean_square`` makes of their roots.
 ``root_mean_square``
     For magnitudes by unit of the input (weights, gradients, coefficients): ``sqrt(sum_e p_e s_e^2)`` with ``p_e`` the
     share of rows in category e, the root mean square over training rows of the magnitude that the row's category has; a
@@ -83,7 +86,9 @@ class Columns:
         Returns:
             float64 ``(n_features + n_shadows,)``.
         """
-        weights = self.share * scores**2 if pooling == "root_mean_square" else scores
+        weights = scores**2 if pooling == "root_mean_square" else scores
+        if pooling in ("mean", "root_mean_square"):
+            weights = self.share * weights
         size = self.n_features + len(self.copied)
         sums = np.bincount(self.origin, weights=weights, minlength=size).astype(np.float64)
         if pooling == "root_mean_square":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -44,6 +45,23 @@ class State:
         prefix = f"{name}/"
         arrays = {key.removeprefix(prefix): array for key, array in self.arrays.items() if key.startswith(prefix)}
         return State(arrays, self.progress[name])
+
+
+def changed_settings(settings: Any, saved: Mapping[str, Any]) -> list[str]:
+    """Return the names of settings that are not those of a state.
+
+    A setting that the state does not name came after the state was taken: the default of a new setting stands for what
+    was done before.
+
+    Args:
+        settings: a dataclass.
+        saved: as :func:`dataclasses.asdict` gave them when the state was taken; lists may stand for tuples.
+    """
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(settings) if field.default is not dataclasses.MISSING
+    }
+    own, before = (json.loads(json.dumps(given)) for given in (dataclasses.asdict(settings), {**defaults, **saved}))
+    return sorted(name for name in own.keys() | before.keys() if own.get(name) != before.get(name))
 
 
 class CheckpointError(ValueError):

@@ -8,7 +8,8 @@ What computes them is imported where they are: their names are read by who train
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 Columns = npt.NDArray[np.int64]
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+"""Of rows: class codes ``(n_rows,)``, or float32 ``(n_rows, n_outputs)``."""
 
 INTEGRATION_STEPS = 32
 """Points on the way from the baseline to a row at which :func:`integrated_gradients` takes gradients."""
@@ -46,10 +49,56 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
     if len(model.linears) == 1:
         return model.linears[0].input_strength()
     sums = np.zeros(rows.shape[1])
-    for block in blocks(rows):
-        back = backward(model, block)
+    for block in blocks(len(rows)):
+        back = backward(model, rows[block])
         for output in range(model.linears[-1].out_features):
             back.add_magnitudes(output, sums)
+    return sums / len(rows)
+
+
+def squared_gradient(model: SparseMLP, rows: Rows) -> Scores:
+    """Return the mean squared gradient of the logits with respect to each input, summed over logits.
+
+    ``q_i = sum_c mean_b (d z_c(x_b) / d x_i)^2``: SmoothGrad-squared (Hooker et al., NeurIPS 2019) with rows and epochs
+    in the place of noise. Beside :func:`neuron_attribution` it prefers inputs that matter much to few rows or logits.
+    """
+    from dst.importance.gradients import backward, blocks
+
+    if len(model.linears) == 1:
+        return model.linears[0].input_squares()
+    sums = np.zeros(rows.shape[1])
+    for block in blocks(len(rows)):
+        back = backward(model, rows[block])
+        for output in range(model.linears[-1].out_features):
+            back.add_squares(output, sums)
+    return sums / len(rows)
+
+
+def loss_gradient(model: SparseMLP, rows: Rows, targets: Targets, *, label_smoothing: float = 0.0) -> Scores:
+    """Return the mean absolute gradient of the rows' losses with respect to each input.
+
+    ``g_i = mean_b |d l(z(x_b), y_b) / d x_i|`` (GradEnFS: Liu et al., AISTATS 2024). The loss l is that of row b alone,
+    so that scores do not depend on how many rows there are. Rows that the network is sure of count little.
+
+    Args:
+        model: the network.
+        rows: float32 ``(n_rows, n_features)``.
+        targets: class codes, int64 ``(n_rows,)``, for the cross-entropy, or float32 ``(n_rows, n_outputs)`` for the
+            squared error, the mean over outputs.
+        label_smoothing: of the cross-entropy.
+    """
+    from dst.importance.gradients import backward, blocks
+    from dst.kernels.losses import loss_and_gradient
+
+    sums = np.zeros(rows.shape[1])
+    for block in blocks(len(rows)):
+        back = backward(model, rows[block])
+        outputs = np.ascontiguousarray(back.outputs())
+        gradient = np.empty_like(outputs)
+        of_outputs = cast("Targets", np.ascontiguousarray(targets[block].T))
+        loss_and_gradient(outputs, of_outputs, gradient, label_smoothing)
+        gradient *= np.float32(len(rows[block]))  # of each row's loss, not of their mean
+        back.add_magnitudes_of(gradient, sums)
     return sums / len(rows)
 
 
@@ -84,11 +133,11 @@ def integrated_gradients(
     if len(model.linears) == 1:
         magnitude: Scores = np.abs(rows).mean(axis=0, dtype=np.float64)
         return model.linears[0].input_strength() * magnitude
-    for block in blocks(rows):
-        ways = [backward(model, np.float32(point) * block) for point in points]
+    for part in (rows[block] for block in blocks(len(rows))):
+        ways = [backward(model, np.float32(point) * part) for point in points]
         for output in range(n_outputs):
-            mean = sum(way.gradient(output)[:, : len(block)] for way in ways) / len(points)
-            sums += np.abs(block.T * mean).sum(axis=1, dtype=np.float64)
+            mean = sum(way.gradient(output)[:, : len(part)] for way in ways) / len(points)
+            sums += np.abs(part.T * mean).sum(axis=1, dtype=np.float64)
     return sums / len(rows)
 
 
@@ -114,14 +163,54 @@ def permutation_importance(model: SparseMLP, part: Part, rng: np.random.Generato
     return at_first_encoding(permutation(model, part.x, part.y, columns, rng), columns)
 
 
-METRICS: dict[str, Callable[[SparseMLP, Rows, Columns, np.random.Generator], Scores]] = {
-    "neuron_strength": lambda model, rows, columns, rng: neuron_strength(model),
-    "neuron_attribution": lambda model, rows, columns, rng: neuron_attribution(model, rows),
-    "gradient_x_input": lambda model, rows, columns, rng: gradient_x_input(model, rows),
-    "integrated_gradients": lambda model, rows, columns, rng: integrated_gradients(model, rows),
-    "random": lambda model, rows, columns, rng: random_importance(columns, rng),
+@dataclass(frozen=True)
+class Sample:
+    """Training rows on which metrics are taken, and what belongs to them.
+
+    Attributes:
+        rows: float32 ``(n_rows, n_features)``.
+        targets: what the training loss compares the outputs on them with.
+        columns: the column of the table that each feature comes from, int64 ``(n_features,)``.
+        label_smoothing: of the training.
+    """
+
+    rows: Rows
+    targets: Targets
+    columns: Columns
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that is followed through a training.
+
+    Attributes:
+        take: returns the scores of a network on a sample.
+        decay: what the sum of the scores so far is multiplied with before those of the next sample are added.
+    """
+
+    take: Callable[[SparseMLP, Sample, np.random.Generator], Scores]
+    decay: float = 1.0
+
+
+METRICS: dict[str, Metric] = {
+    "neuron_strength": Metric(lambda model, sample, rng: neuron_strength(model)),
+    "neuron_attribution": Metric(lambda model, sample, rng: neuron_attribution(model, sample.rows)),
+    "gradient_x_input": Metric(lambda model, sample, rng: gradient_x_input(model, sample.rows)),
+    "integrated_gradients": Metric(lambda model, sample, rng: integrated_gradients(model, sample.rows)),
+    "squared_gradient": Metric(lambda model, sample, rng: squared_gradient(model, sample.rows)),
+    "loss_gradient": Metric(
+        lambda model, sample, rng: loss_gradient(
+            model, sample.rows, sample.targets, label_smoothing=sample.label_smoothing
+        ),
+        decay=0.9,
+    ),
+    "random": Metric(lambda model, sample, rng: random_importance(sample.columns, rng)),
 }
-"""The metrics that are followed through a training, taken on training rows."""
+"""The metrics that are followed through a training, taken on training rows.
+
+The decay of ``loss_gradient`` is its authors'. They take it at every step: it remembers about the last ten.
+"""
 
 HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Scores]] = {
     "permutation": lambda model, part, rng: permutation_importance(model, part, rng)

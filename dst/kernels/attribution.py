@@ -3,7 +3,8 @@
 Feature-major as in :mod:`dst.kernels.linear`, with as many columns as a row of ``lanes`` vectors has, so that a row of
 gradients is loaded once per connection and the one that is being made stays in registers. The gradient of an output
 starts as a row of the last layer's weights and goes back through the inner layers; in the first layer, which has most
-connections and behind which nothing lies, it is summed up as it is made and never stored.
+connections and behind which nothing lies, it is summed up as it is made and never stored. A gradient of all outputs
+together, as a loss has one, goes back through the last layer as through an inner one.
 
 Connections go by input (:func:`live_by_input`): ``starts`` int64 ``(n_in + 1,)`` says where each input's ``outputs``
 int32 and ``weights`` float32 begin.
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from numba.extending import intrinsic
 
 from dst.kernels.jit import kernel
-from dst.kernels.rows import row_fma, row_load, row_splat, row_store, row_where_positive
+from dst.kernels.rows import row_dot, row_fma, row_load, row_splat, row_store, row_where_positive
 from dst.kernels.simd import VECTOR, VECTOR_IR, called, vsum
 
 Floats = npt.NDArray[np.float32]
@@ -157,3 +158,14 @@ def add_magnitudes(starts: Ints64, outputs: Ints32, weights: Floats, dy: Floats,
         for k in range(np.uintp(starts[i]), np.uintp(starts[i + 1])):
             total = row_fma(weights[k], row_load(dy, np.intp(outputs[k]) * batch, lanes), total)
         sums[i] += vsum(row_abs(total))
+
+
+@kernel
+def add_squares(starts: Ints64, outputs: Ints32, weights: Floats, dy: Floats, sums: Doubles, lanes: Lanes) -> None:
+    """Add ``sum_j (transpose(W) dy)[i, j]^2`` to ``sums[i]``, float64 ``(n_in,)``; ``dy`` is ``(n_out, batch)``."""
+    batch = np.intp(dy.shape[1])
+    for i in range(sums.shape[0]):
+        total = row_splat(_ZERO, lanes)
+        for k in range(np.uintp(starts[i]), np.uintp(starts[i + 1])):
+            total = row_fma(weights[k], row_load(dy, np.intp(outputs[k]) * batch, lanes), total)
+        sums[i] += vsum(row_dot(total, total))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,22 +11,52 @@ from dst.kernels.jit import kernel
 
 Floats = npt.NDArray[np.float32]
 Ints64 = npt.NDArray[np.int64]
+Targets = Ints64 | Floats
+"""Class codes ``(n,)`` for mean cross-entropy, or float32 ``(n_outputs, n)`` for mean squared error."""
+
+
+def loss_and_gradient(
+    outputs: Floats, targets: Targets, gradient: Floats, label_smoothing: float = 0.0
+) -> tuple[float, float]:
+    """Write the gradient of the loss that compares outputs with such targets; return it and how many codes were hit.
+
+    Args:
+        outputs: float32 ``(n_outputs, >= n)``; columns beyond the targets are padding.
+        targets: class codes or floats.
+        gradient: written, same shape as the outputs; zero in the padding.
+        label_smoothing: of :func:`cross_entropy`; float targets have none.
+
+    Returns:
+        The mean loss of the n samples, and how many have their largest output at their code (0 for float targets).
+    """
+    if targets.dtype == np.float32:
+        floats = cast("Floats", targets)
+        return float(squared_error(outputs, floats, floats.shape[1], gradient)), 0.0
+    loss, hits = cross_entropy(outputs, cast("Ints64", targets), gradient, float(label_smoothing))
+    return float(loss), float(hits)
 
 
 @kernel
-def cross_entropy(logits: Floats, labels: Ints64, gradient: Floats) -> tuple[float, int]:
+def cross_entropy(logits: Floats, labels: Ints64, gradient: Floats, label_smoothing: float) -> tuple[float, int]:
     """Write the gradient of the mean cross-entropy of ``softmax(logits)`` over classes; return loss and hits.
+
+    With label smoothing e (Szegedy et al., CVPR 2016, section 7) a sample's target is ``(1 - e) onehot + e /
+    n_classes``: its loss is ``-log softmax(z)[label] + e (z[label] - mean(z))``. ``torch.nn.CrossEntropyLoss`` computes
+    the same.
 
     Args:
         logits: float32 ``(n_classes, >= n)``; columns beyond the labels are padding.
         labels: int64 ``(n,)``.
-        gradient: written, same shape; ``(softmax - onehot) / n``, zero in the padding.
+        gradient: written, same shape; ``(softmax - target) / n``, zero in the padding.
+        label_smoothing: in [0, 1).
 
     Returns:
-        The mean cross-entropy of the n samples, and how many have their largest logit at their label.
+        The mean loss of the n samples, and how many have their largest logit at their label.
     """
     n = labels.shape[0]
     scale = np.float32(1) / np.float32(n)
+    elsewhere = scale * np.float32(label_smoothing / logits.shape[0])
+    at_label = scale * np.float32(1 - label_smoothing)
     loss = 0.0
     hits = 0
     for j in range(logits.shape[1]):
@@ -42,9 +74,14 @@ def cross_entropy(logits: Floats, labels: Ints64, gradient: Floats) -> tuple[flo
             gradient[c, j] = e
             total += e
         for c in range(logits.shape[0]):
-            gradient[c, j] *= scale / total
-        gradient[labels[j], j] -= scale
+            gradient[c, j] = gradient[c, j] * (scale / total) - elsewhere
+        gradient[labels[j], j] -= at_label
         loss += np.log(total) + logits[top, j] - logits[labels[j], j]
+        if label_smoothing > 0:
+            mean = 0.0
+            for c in range(logits.shape[0]):
+                mean += logits[c, j]
+            loss += label_smoothing * (logits[labels[j], j] - mean / logits.shape[0])
         hits += top == labels[j]
     return loss / n, hits
 

@@ -183,6 +183,11 @@ class SparseLinear(nn.Module):
         """Return the sum of absolute weights that leave each input, float64 ``(n_in,)``."""
         return linear.input_strength(self.indices.numpy(), self.values.detach().numpy(), self.in_features)
 
+    def input_squares(self) -> npt.NDArray[np.float64]:
+        """Return the sum of squared weights that leave each input, float64 ``(n_in,)``."""
+        squares = np.square(self.values.detach().numpy())
+        return linear.input_strength(self.indices.numpy(), squares, self.in_features)
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         """Make room for a state in other panels, which has an ``indptr`` of another length."""
         indptr = state_dict.get(f"{prefix}indptr")
@@ -260,3 +265,7 @@ class MaskedLinear(nn.Module):
     def input_strength(self) -> npt.NDArray[np.float64]:
         """Return the sum of absolute weights that leave each input, float64 ``(n_in,)``."""
         return self.masked_weight().detach().abs().sum(dim=0, dtype=torch.float64).cpu().numpy()
+
+    def input_squares(self) -> npt.NDArray[np.float64]:
+        """Return the sum of squared weights that leave each input, float64 ``(n_in,)``."""
+        return self.masked_weight().detach().square().sum(dim=0, dtype=torch.float64).cpu().numpy()

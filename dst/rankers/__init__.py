@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker
-from dst.rankers.registry import RANKERS, RankerEntry, make_config, method_groups, parameters, used_settings
+from dst.rankers.registry import RANKERS, RankerEntry, make_config, method_groups, parameters, used_settings, with_k
 
 __all__ = [
     "RANKERS",
@@ -15,4 +15,5 @@ __all__ = [
     "method_groups",
     "parameters",
     "used_settings",
+    "with_k",
 ]

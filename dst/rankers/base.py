@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Part
-from dst.files.checkpoint import State
+from dst.files.checkpoint import State, changed_settings
 from dst.training.epochs import Curves, EpochReport
 
 OnEpoch = Callable[[EpochReport], None]
@@ -132,16 +131,15 @@ def run_to_the_end(epochs: Epochs, state: State | None, on_epoch: OnEpoch) -> No
 
 
 def same_settings(settings: Any, saved: Mapping[str, Any]) -> None:
-    """Refuse a state whose settings are others.
+    """Refuse a state whose settings are others (:func:`dst.files.checkpoint.changed_settings`).
 
     Args:
         settings: the ranker's settings, a dataclass.
-        saved: as :func:`dataclasses.asdict` gave them when the state was taken; lists may stand for tuples.
+        saved: those that the state names.
 
     Raises:
         ValueError: they differ.
     """
-    plain = [json.loads(json.dumps(given)) for given in (dataclasses.asdict(settings), saved)]
-    changed = sorted(key for key in plain[0].keys() | plain[1].keys() if plain[0].get(key) != plain[1].get(key))
+    changed = changed_settings(settings, saved)
     if changed:
         raise ValueError(f"the state is of a ranking with other settings: {', '.join(changed)} differ")

@@ -212,7 +212,7 @@ class LassoNetPath:
 
     def _load(self, state: State) -> None:
         progress = state.progress
-        same_settings(self._config, {"device": "cpu", **progress["config"]})  # before there was a device
+        same_settings(self._config, progress["config"])
         for name, array in (
             ("selected", self._selected),
             ("left_at", self._left_at),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dst.errors import InputError, check_rules, unknown_name
@@ -54,6 +56,103 @@ class LassoNetConfig:
                 "method lassonet needs the package lassonet, which is not installed: "
                 "pip install 'dst-studies[lassonet]'"
             )
+
+
+GROWTHS = {"gradient": "rigl", "random": "set"}
+"""How connections and inputs come back in :mod:`dst.rankers.neurofs`, and the method that grows connections so."""
+
+
+@dataclass(frozen=True)
+class NeuroFsConfig:
+    """Settings of :func:`dst.rankers.neurofs.rank_by_neurofs`; the defaults are the authors', but for the optimizer.
+
+    Their gradient descent (learning rate 0.01, momentum 0.9) leaves a network that starts as ours do at chance after
+    100 epochs of COIL20: here it is Adam.
+
+    Attributes:
+        inputs: how many inputs are wanted in the end, K; 0 (default): as many as a trial or a selector takes columns,
+            which fill it in.
+        zeta_inputs: share of all inputs that stays besides, and of those that have left that is tried again.
+        zeta_hidden: share of each layer's connections that moves after each epoch but the last.
+        growth: how connections grow and inputs come back: where the loss ``gradient`` is largest, or at ``random``.
+        epsilon: connections of a layer over its neurons, ``epsilon (n_in + n_out)`` of them.
+        hidden: sizes of the hidden layers.
+        epochs: how many are trained, all of them.
+        lr: learning rate.
+        l2: coefficient of the L2 penalty.
+        optimizer: ``adam`` or ``sgd`` (the authors').
+        momentum: of ``sgd``.
+        batch_size: rows in a minibatch.
+        engine: what computes the layers, a name in :data:`dst.training.config.ENGINES`.
+        threads: cores that training may use.
+    """
+
+    inputs: int = 0
+    zeta_inputs: float = 0.2
+    zeta_hidden: float = 0.3
+    growth: str = "gradient"
+    epsilon: float = 30.0
+    hidden: tuple[int, ...] = (1000, 1000, 1000)
+    epochs: int = 100
+    lr: float = 1e-3
+    l2: float = 1e-5
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    batch_size: int = 100
+    engine: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.growth not in GROWTHS:
+            raise InputError(unknown_name("growth", self.growth, GROWTHS))
+        check_rules(
+            ("inputs >= 0", self.inputs >= 0, f"inputs={self.inputs}"),
+            ("0 <= zeta_inputs < 1", 0 <= self.zeta_inputs < 1, f"zeta_inputs={self.zeta_inputs}"),
+            ("0 < zeta_hidden < 1", 0 < self.zeta_hidden < 1, f"zeta_hidden={self.zeta_hidden}"),
+            ("0 < epsilon < inf", 0 < self.epsilon < math.inf, f"epsilon={self.epsilon}"),
+            (
+                "one hidden layer or more, each of size >= 1,",
+                len(self.hidden) > 0 and all(width >= 1 for width in self.hidden),
+                f"hidden={self.hidden}",
+            ),
+            ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
+            ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
+        )
+        self.training((WARM_UP_FEATURES, *self.hidden, 2), 1, WARM_UP_FEATURES)  # checks the rest
+
+    def training(self, widths: Sequence[int], n_rows: int, staying: int) -> TrainingConfig:
+        """Return the training of a network on a table.
+
+        Layers have ``epsilon (n_in + n_out)`` of their ``n_in * n_out`` connections, all where that is more. Epsilon is
+        lowered where inputs leave and the first layer's would fill more than half of the places at those that stay.
+
+        Args:
+            widths: units of the layers, inputs and outputs included.
+            n_rows: rows of the table.
+            staying: how many inputs stay.
+        """
+        room = staying * widths[1] * (0.5 if staying < widths[0] else 1.0)
+        epsilon = min(self.epsilon, room / (widths[0] + widths[1]))
+        shapes = list(itertools.pairwise(widths))
+        connections = sum(min(n_in * n_out, epsilon * (n_in + n_out)) for n_in, n_out in shapes)
+        return TrainingConfig(
+            method=GROWTHS[self.growth],
+            sparsity=1.0 - connections / sum(n_in * n_out for n_in, n_out in shapes),
+            l2=self.l2,
+            lr=self.lr,
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            drop_fraction=self.zeta_hidden,
+            schedule="constant",
+            stop_fraction=1.0 - 0.5 / self.epochs,
+            hidden=self.hidden,
+            epochs=self.epochs,
+            patience=self.epochs,
+            batch_size=self.batch_size,
+            update_interval=-(-n_rows // self.batch_size),
+            engine=self.engine,
+            threads=self.threads,
+        )
 
 
 @dataclass(frozen=True)
@@ -125,31 +224,46 @@ class QuickSelectionConfig:
 
 
 @dataclass(frozen=True)
-class StgConfig:
-    """Settings of :func:`dst.rankers.stg.rank_by_stg`; the authors tune ``lam`` and the learning rate.
+class WastConfig:
+    """Settings of :func:`dst.rankers.wast.rank_by_wast`; the defaults are the authors'.
+
+    What they tune is ``lamda``: 0.9, on images 0.4, on their widest tables 0.01 and 0.001. Minibatches and epochs have
+    names of their own because a trial fills ``batch_size`` in with its dataset's and a study ``epochs`` with its own.
 
     Attributes:
-        lam: strength of the penalty on the expected number of open gates.
-        sigma: standard deviation of the gates' noise; the authors fix 0.5.
-        lr: learning rate of Adam.
-        hidden: sizes of the hidden layers.
-        epochs: how many are trained, all of them.
-        batch_size: rows in a minibatch.
+        lamda: weight of the reconstruction's error in a column's importance, in [0, 1]; the rest is of its strength.
+        zeta: share of the connections that moves after each step (the authors' alpha).
+        density: share of the connections that exist, in both layers.
+        units: hidden units.
+        input_noise: standard deviation of the noise on the inputs.
+        dae_epochs: how many epochs are trained, all of them.
+        dae_lr: learning rate of gradient descent.
+        momentum: Nesterov's.
+        dae_batch_size: rows in a minibatch.
+        threads: cores that training may use.
     """
 
-    lam: float = 1e-3
-    sigma: float = 0.5
-    lr: float = 1e-3
-    hidden: tuple[int, ...] = (1000, 100)
-    epochs: int = 200
-    batch_size: int = 100
+    lamda: float = 0.9
+    zeta: float = 0.3
+    density: float = 0.2
+    units: int = 200
+    input_noise: float = 0.2
+    dae_epochs: int = 10
+    dae_lr: float = 0.1
+    momentum: float = 0.9
+    dae_batch_size: int = 128
+    threads: int = 1
 
     def __post_init__(self) -> None:
         check_rules(
-            ("0 <= lam < inf", 0 <= self.lam < math.inf, f"lam={self.lam}"),
-            ("0 < sigma < inf", 0 < self.sigma < math.inf, f"sigma={self.sigma}"),
-            ("0 < lr < inf", 0 < self.lr < math.inf, f"lr={self.lr}"),
-            ("every hidden size >= 1", all(width >= 1 for width in self.hidden), f"hidden={self.hidden}"),
-            ("epochs >= 1", self.epochs >= 1, f"epochs={self.epochs}"),
-            ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
+            ("0 <= lamda <= 1", 0 <= self.lamda <= 1, f"lamda={self.lamda}"),
+            ("0 < zeta < 1", 0 < self.zeta < 1, f"zeta={self.zeta}"),
+            ("0 < density <= 1", 0 < self.density <= 1, f"density={self.density}"),
+            ("units >= 1", self.units >= 1, f"units={self.units}"),
+            ("0 <= input_noise < inf", 0 <= self.input_noise < math.inf, f"input_noise={self.input_noise}"),
+            ("dae_epochs >= 1", self.dae_epochs >= 1, f"dae_epochs={self.dae_epochs}"),
+            ("0 < dae_lr < inf", 0 < self.dae_lr < math.inf, f"dae_lr={self.dae_lr}"),
+            ("0 <= momentum < 1", 0 <= self.momentum < 1, f"momentum={self.momentum}"),
+            ("dae_batch_size >= 1", self.dae_batch_size >= 1, f"dae_batch_size={self.dae_batch_size}"),
+            ("threads >= 1", self.threads >= 1, f"threads={self.threads}"),
         )

@@ -10,8 +10,10 @@ import math
 import torch
 from torch import nn
 
+from dst.rankers.gated_network import Gates
 
-class StochasticGates(nn.Module):
+
+class StochasticGates(Gates):
     """One gate a column: ``z_d = max(0, min(1, mu_d + eps_d))`` with ``eps_d ~ N(0, sigma^2)`` (equation 4).
 
     Args:

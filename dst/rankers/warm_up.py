@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dst.data.dataset import Part
-from dst.importance.metrics import METRICS
+from dst.importance.metrics import METRICS, Sample
 from dst.kernels import linear
 from dst.kernels.simd import WIDTH
 from dst.network.layers import SparseLinear
@@ -25,7 +25,7 @@ _MANY = 2**40
 
 _SPARSE_WAYS: tuple[Mapping[str, Any], ...] = (
     *({"method": name, "dropout": 0.5} for name, method in METHODS.items() if method.sparse),
-    {"method": "set", "optimizer": "sgd"},
+    {"method": "set", "optimizer": "sgd", "group_penalty": 1e-3},
     {"method": "static", "loss": "reconstruction"},
 )
 _DENSE_WAYS: tuple[Mapping[str, Any], ...] = ({"method": "dense", "dropout": 0.5}, {"method": "set", "engine": "dense"})
@@ -83,5 +83,7 @@ def _train(way: Mapping[str, Any], batch_size: int, sampled: int, threads: int) 
         sparsity=0.1, hidden=(8, 4), epochs=1, batch_size=batch_size, update_interval=1, threads=threads, **way
     )
     end = Trainer(part, part, config, rng, lambda: np.ones(_FEATURES)).run_epoch()
+    targets = x if config.loss == "reconstruction" else part.y
+    sample = Sample(x[:sampled], targets[:sampled], np.arange(_FEATURES))
     for metric in METRICS.values():
-        metric(end.model, x[:sampled], np.arange(_FEATURES), rng)
+        metric.take(end.model, sample, rng)

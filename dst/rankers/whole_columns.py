@@ -33,7 +33,8 @@ class ColumnRule:
     Attributes:
         pooling: a name in :data:`dst.data.shadows.POOLINGS`.
         above_chance: whether the score of the column's shadow is taken off. Not where the expectation under no effect
-            is 0 already: a test statistic that counts degrees of freedom, a loss of accuracy on held-out rows.
+            is 0 already: a test statistic that counts degrees of freedom, a loss of accuracy on held-out rows. Nor of
+            an order or of ranks, whose differences mean nothing: what decides them is above chance.
         scale: what is done to the scores of columns and shadows before, float64 to float64, rising.
     """
 
@@ -48,6 +49,8 @@ def probits(probabilities: Scores) -> Scores:
 
 
 COLUMN_RULES: dict[str, ColumnRule] = {
+    "attention_order": ColumnRule(),
+    "entry_order": ColumnRule(above_chance=False),
     "f_score": ColumnRule(above_chance=False),
     "gate_probability": ColumnRule(scale=probits),
     "gradient_x_input": ColumnRule(),
@@ -55,12 +58,18 @@ COLUMN_RULES: dict[str, ColumnRule] = {
     "integrated_gradients": ColumnRule(),
     "l1_coefficient": ColumnRule("root_mean_square"),
     "lasso_coefficient": ColumnRule("root_mean_square"),
+    "loss_gradient": ColumnRule("root_mean_square"),
+    "mean_rank": ColumnRule(above_chance=False),
+    "mrmr_order": ColumnRule(above_chance=False),
     "mutual_info": ColumnRule(above_chance=False),
     "neuron_attribution": ColumnRule("root_mean_square"),
+    "neuron_importance": ColumnRule("root_mean_square", above_chance=False),
     "neuron_strength": ColumnRule("root_mean_square"),
     "path_lambda": ColumnRule(),
     "permutation": ColumnRule(above_chance=False),
     "random": ColumnRule(above_chance=False),
+    "row_norm": ColumnRule("root_mean_square"),
+    "squared_gradient": ColumnRule("mean"),
 }
 """Metric -> its rule. A ranker that reads no labels has no shadows: there is no effect to take away."""
 

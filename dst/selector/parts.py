@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Part, Scaling, TableMatrix
-from dst.data.preparation import encode
+from dst.data.dataset import Matrix, Part, TableMatrix
 from dst.errors import InputError, unknown_name
 
 TASKS = ("auto", "classification", "regression")
@@ -73,18 +72,34 @@ def make_target(y: Any, task: str) -> Target:
     return Target(codes.astype(np.int64), classes)
 
 
+RESAMPLING = {"held_out": 1, "halves": 2}
+"""What a repeat draws, and how many rankings it makes: by all rows but those held out; or by each of two halves."""
+
+Prepare = Callable[[TableMatrix, TableMatrix], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None, int | None]]
+""":func:`dst.data.preparation.encode` with its settings: fitted to the first rows, done to both."""
+
+
+def rankings_per_repeat(resampling: str) -> int:
+    """Return how many rankings a repeat makes.
+
+    Raises:
+        InputError: no such resampling.
+    """
+    if resampling not in RESAMPLING:
+        raise InputError(unknown_name("resampling", resampling, RESAMPLING))
+    return RESAMPLING[resampling]
+
+
 def make_parts(
     x: TableMatrix,
     target: Target,
     rng: np.random.Generator,
+    prepare: Prepare,
     *,
     repeats: int,
-    categorical: Sequence[int],
-    scaling: Scaling,
-    policy: str | None,
-    indicators: bool,
+    resampling: str = "held_out",
 ) -> Iterator[tuple[Part, Part]]:
-    """Draw held-out rows, and yield the prepared training rows and these, ``repeats`` times.
+    """Draw held-out rows, and yield the prepared training rows and these, for each ranking.
 
     The draw walks through the rows by class or by value, in a random order among equals, and takes every fifth:
     each class, or each stretch of values, has its share, whatever its size.
@@ -93,29 +108,36 @@ def make_parts(
         x: float32 or float64 ``(n_rows, n_features)``, two rows or more.
         target: what the loss compares the network's outputs with, for the same rows.
         rng: draws.
+        prepare: scales and encodes rows.
         repeats: how many draws.
-        categorical: columns of category codes, rising.
-        scaling: how numbers are scaled, a name in :data:`dst.data.SCALINGS`.
-        policy: what stands in for a missing number; None: none is missing.
-        indicators: whether a missing number also sets a column of its own.
+        resampling: a name in :data:`RESAMPLING`. With ``halves`` there are two rankings a draw, from each half alone.
+
+    Raises:
+        InputError: halves have fewer than two rows.
     """
-    n_rows = len(target.y)
     n_classes = 0 if target.classes is None else len(target.classes)
     for _ in range(repeats):
-        held_out = _held_out(target.y if target.y.ndim == 1 else target.y[:, 0], rng)
-        rows = np.arange(n_rows)[~held_out], np.arange(n_rows)[held_out]
-        train_x, held_x, origin, n_numbers = encode(
-            x[rows[0]],
-            x[rows[1]],
-            categorical=categorical,
-            scaling=scaling,
-            policy=policy,
-            indicators=indicators,
-        )
-        yield (
-            Part(train_x, target.y[rows[0]], n_classes, origin, n_numbers),
-            Part(held_x, target.y[rows[1]], n_classes, origin, n_numbers),
-        )
+        for drawn in _halves(target, rng) if resampling == "halves" else [np.arange(len(target.y))]:
+            values = target.y[drawn]
+            held_out = _held_out(values if values.ndim == 1 else values[:, 0], rng)
+            rows = drawn[~held_out], drawn[held_out]
+            train_x, held_x, origin, n_numbers = prepare(x[rows[0]], x[rows[1]])
+            yield (
+                Part(train_x, target.y[rows[0]], n_classes, origin, n_numbers),
+                Part(held_x, target.y[rows[1]], n_classes, origin, n_numbers),
+            )
+
+
+def all_rows(x: TableMatrix, target: Target, prepare: Prepare) -> Part:
+    """Return all rows as one prepared part.
+
+    Args:
+        x: float32 or float64 ``(n_rows, n_features)``.
+        target: of the same rows.
+        prepare: scales and encodes rows.
+    """
+    every_x, _, origin, n_numbers = prepare(x, x[:1])
+    return Part(every_x, target.y, 0 if target.classes is None else len(target.classes), origin, n_numbers)
 
 
 def _held_out(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -128,3 +150,21 @@ def _held_out(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray
     if not taken.any():
         taken[rng.integers(n_rows)] = True
     return taken
+
+
+def _halves(target: Target, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """Draw two halves of the rows that have none in common: complementary pairs (Shah and Samworth 2013).
+
+    Both have as many rows of each class; the odd row of a class, or of numbers, is left out. So the halves are alike,
+    and given the counts by class neither says anything about the other.
+    """
+    codes = np.zeros(len(target.y), dtype=np.int64) if target.classes is None else target.y
+    pairs = []
+    for code in np.unique(codes):
+        drawn = rng.permutation(np.flatnonzero(codes == code))
+        size = len(drawn) // 2
+        pairs.append((drawn[:size], drawn[size : 2 * size]))
+    halves = [np.sort(np.concatenate(half)) for half in zip(*pairs, strict=True)]
+    if len(halves[0]) < 2:
+        raise InputError(f"halves must have two rows or more, but {len(target.y)} rows give {len(halves[0])}")
+    return halves

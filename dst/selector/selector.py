@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,21 +22,30 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dst.data.dataset import Scaling, TableMatrix
+from dst.data.dataset import Part, Scaling, TableMatrix
 from dst.data.entry import default_batch_size, default_k, default_scaling
 from dst.data.imputing import POLICIES
 from dst.data.masked import without_mask
 from dst.data.precision import narrowed
+from dst.data.preparation import encode
 from dst.data.readers.table import check_rows, infinite_columns, missing_counts
 from dst.errors import InputError, unknown_name
 from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
-from dst.rankers import RANKERS, make_config, method_groups, parameters
-from dst.rankers.whole_columns import rank_whole_columns
+from dst.k_curve import KPoint, k_curve, smallest_k
+from dst.rankers import RANKERS, make_config, method_groups, parameters, with_k
+from dst.rankers.networks_config import check_k, columns_of_last_round
+from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
-from dst.selector.parts import Target, make_parts, make_target
+from dst.selection import CLOSEST, TOP, Selection, stand_ins
+from dst.selector.auto_k import held_out_scores, k_grid
+from dst.selector.parts import Target, all_rows, make_parts, make_target, rankings_per_repeat
+from dst.stability import expected_false
 from dst.training.epochs import EpochReport
+
+THRESHOLDS = (0.6, 0.75, 0.9)
+"""Shares of halves; Meinshausen and Buehlmann (2010) find all from 0.6 to 0.9 sensible."""
 
 _FORMAT = 1  # of a saved selector
 _SMALL = 500  # below this many rows one draw of held-out rows decides nothing
@@ -50,19 +61,26 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
 
     Args:
         n_features_to_select: how many columns are selected: a number, or a share in (0, 1) of the columns; None: 100,
-            but not more than a quarter of the columns, rounded up.
+            but not more than a quarter of the columns, rounded up; ``auto``: the smallest number whose mean score on
+            held-out rows lies within one standard error of the best (:mod:`dst.k_curve`), of those in ``k_curve_``.
         method: a name in :data:`dst.rankers.RANKERS`; what is no network is a rival.
         sparsity: share of connections that do not exist, in [0, 1).
         l2: weight decay.
         importance: the importance metric, a name in :data:`dst.importance.metrics.METRICS` or
             :data:`dst.importance.metrics.HELD_OUT_METRICS`. A method that trains no network has one of its own.
+        selection: what is made of the scores: a name in :data:`dst.selection.SELECTION_RULES`, alone or with its
+            strength as in ``greedy:0.5``. ``top`` takes the highest, though columns may repeat one another; the other
+            rules look at the rows of ``X``.
         hidden: sizes of the hidden layers.
         epochs: the most epochs that are trained.
         patience: epochs without a new lowest loss on the held-out rows after which training stops.
         batch_size: rows in a minibatch; None: 32 below 200 rows, else 100.
         lr: learning rate.
         n_repeats: how many networks are trained, each with held-out rows of its own, whose scores are averaged; None: 5
-            below 500 rows, else 1.
+            below 500 rows or with ``auto``, else 1.
+        resampling: ``held_out``: each repeat ranks by all rows but those that it holds out; or ``halves``: each repeat
+            draws two halves of the rows that have none in common, and ranks by each alone, as the bound in
+            ``expected_false_`` asks for. That is twice as many networks, on fewer rows each: their mean ranks worse.
         task: ``classification``, ``regression`` or ``auto``: regression where scikit-learn's ``type_of_target`` says
             ``continuous``.
         impute: what stands in for a missing number (NaN), a name in :data:`dst.data.POLICIES`; None: none may miss.
@@ -72,19 +90,32 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             missing code is a category.
         scaling: how numbers are scaled, ``standard``, ``minmax`` or ``maxabs``; None: ``standard``, or ``maxabs`` where
             the table is sparse.
-        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}``, see
-            :class:`dst.training.config.TrainingConfig`.
+        settings: further settings of the method by name, e.g. ``{"dropout": 0.2}`` or ``{"networks": 5, "rounds": 3}``,
+            see :class:`dst.training.config.TrainingConfig` and :class:`dst.rankers.networks_config.NetworksConfig`. Its
+            ``importances`` decide, beside ``importance``, which columns stay after each of several ``rounds``.
         threads: cores that training may use.
         random_state: draws held-out rows, networks and the order of equal scores.
 
     Attributes:
         scores_: float64 ``(n_features,)``, larger is more important; the mean over repeats of scores whose magnitudes
             sum to 1. Below 0, on a table with categories or indicators, a column did worse than without effect.
-        order_: int64 ``(n_features,)``: column numbers, best first.
+        order_: int64 ``(n_features,)``: column numbers, the selected ones first, best first.
         support_: bool ``(n_features,)``: which columns are selected.
-        selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select.
+        selections_: bool ``(n_repeats, n_features)``: which columns each repeat alone would select; with ``halves`` two
+            rows a repeat.
         importance_: the metric that they come from.
-        stability_: float64 ``(n_features,)``: the share of repeats that would select a column.
+        stand_ins_: the columns that each selected one represents, each with its correlation, by the selected one
+            (:func:`dst.selection.stand_ins`; the twenty closest).
+        stability_: float64 ``(n_features,)``: the share of repeats, or of halves, that would select a column.
+        n_features_selected_: how many columns are selected.
+        k_curve_: with ``auto`` the score by number of columns (:class:`dst.k_curve.KPoint`: k, mean, low, high), else
+            empty. A classifier or regression (:func:`dst.selector.auto_k.held_out_scores`) is fitted on each repeat's
+            training rows, on the columns that the repeat alone selects, and judged on its held-out rows; the interval
+            is over repeats. These rows also decided when to stop training, so that the scores are optimistic.
+        expected_false_: with ``halves`` and a given number of columns, by threshold: how many of the columns whose
+            ``stability_`` reaches it are expected to say nothing of the target, at most
+            (:func:`dst.stability.expected_false`). These are other columns than the selected ones, usually fewer. None
+            otherwise: the bound does not hold.
         classes_: the classes, of a classification target.
         n_features_in_: columns seen in ``fit``.
         feature_names_in_: their names, where ``X`` was a data frame with names.
@@ -92,18 +123,20 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_features_to_select: float | None = None,
+        n_features_to_select: float | str | None = None,
         *,
         method: str = "set",
         sparsity: float = 0.9,
         l2: float = 1e-4,
         importance: str = "neuron_attribution",
+        selection: str = TOP,
         hidden: Sequence[int] = (1000, 100),
         epochs: int = 100,
         patience: int = 10,
         batch_size: int | None = None,
         lr: float = 1e-3,
         n_repeats: int | None = None,
+        resampling: str = "held_out",
         task: str = "auto",
         impute: str | None = None,
         indicators: bool = False,
@@ -118,12 +151,14 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.sparsity = sparsity
         self.l2 = l2
         self.importance = importance
+        self.selection = selection
         self.hidden = hidden
         self.epochs = epochs
         self.patience = patience
         self.batch_size = batch_size
         self.lr = lr
         self.n_repeats = n_repeats
+        self.resampling = resampling
         self.task = task
         self.impute = impute
         self.indicators = indicators
@@ -173,29 +208,40 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         target = make_target(y, self.task)
         k = self._k(n_features)
         config = self._config(n_rows, target)
+        selection = self._selection()
+        every_k = (k,) if k is not None else k_grid(columns_of_last_round(config, n_features))
+        config = with_k(self.method, config, every_k[-1])
+        check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
+        rankings = repeats * rankings_per_repeat(self.resampling)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        to_split, to_order, *to_rank = rng.spawn(2 + repeats)
-        parts = make_parts(
-            matrix,
-            target,
-            to_split,
-            repeats=repeats,
+        to_split, to_order, *to_rank = rng.spawn(2 + rankings)
+        (to_judge,) = rng.spawn(1)
+        prepare = partial(
+            encode,
             categorical=categorical,
             scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
             policy=self.impute,
             indicators=self.indicators,
         )
-        all_scores = []
+        parts = make_parts(matrix, target, to_split, prepare, repeats=repeats, resampling=self.resampling)
+        all_scores, selected, judged = [], [], []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
-            ranked = rank_whole_columns(
+            ranked = rank_table(
                 self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
             )
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
-        selected = [rank_columns(scores, to_order)[:k] for scores in all_scores]
-        self.selections_ = np.array([np.isin(np.arange(n_features), columns) for columns in selected])
-        self._set_scores(mean_scores(all_scores), k, to_order)
+            selected.append(selection.columns(all_scores[-1], train, every_k[-1], to_order))
+            if k is None:
+                judged.append(held_out_scores(train, held_out, selected[-1], every_k, to_judge))
+        del train, held_out  # copies of the table, which is prepared anew below
+        self.k_curve_: tuple[KPoint, ...] = ()
+        if k is None:
+            by_k = {count: [scores[count] for scores in judged] for count in every_k}
+            self.k_curve_, k = k_curve(by_k), smallest_k(by_k)
+        self.selections_ = np.array([np.isin(np.arange(n_features), columns[:k]) for columns in selected])
+        self._select(mean_scores(all_scores), all_rows(matrix, target, prepare), k, selection, to_order)
         self.importance_ = metric
         self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
@@ -215,6 +261,21 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         """The share of repeats that would select each column, float64 ``(n_features,)``."""
         check_is_fitted(self)
         return np.asarray(self.selections_.mean(axis=0), dtype=np.float64)
+
+    @property
+    def n_features_selected_(self) -> int:
+        """The number of selected columns."""
+        check_is_fitted(self)
+        return int(self.support_.sum())
+
+    @property
+    def expected_false_(self) -> dict[float, float] | None:
+        """By threshold the bound on how many of the columns that are as stable say nothing; None where none holds."""
+        check_is_fitted(self)
+        if self.resampling != "halves" or _is_auto(self.n_features_to_select):
+            return None
+        k, n_features = self.n_features_selected_, len(self.scores_)
+        return {threshold: expected_false(k, n_features, threshold) for threshold in THRESHOLDS}
 
     def set_feature_names(self, names: Sequence[str]) -> None:
         """Name the columns of a fitted selector that was given no data frame.
@@ -247,6 +308,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             "parameters": parameters,
             "names": None if names is None else [str(name) for name in names],
             "classes": None if classes is None else classes.tolist(),
+            "k_curve": [asdict(point) for point in self.k_curve_],
+            "stand_ins": [[column, others] for column, others in self.stand_ins_.items()],
         }
         arrays = {
             "scores": self.scores_,
@@ -271,6 +334,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         for name, array in state.arrays.items():
             setattr(selector, f"{name}_", array)
         selector.n_features_in_ = len(selector.scores_)
+        represented = state.progress.get("stand_ins", [])  # saved by an earlier version: none
+        selector.stand_ins_ = {column: [tuple(other) for other in others] for column, others in represented}
+        selector.k_curve_ = tuple(KPoint(**point) for point in state.progress.get("k_curve", []))  # likewise
         if state.progress["names"] is not None:
             selector.feature_names_in_ = np.array(state.progress["names"], dtype=object)
         if state.progress["classes"] is not None:
@@ -289,14 +355,24 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.impute is not None or np.size(self.categorical) > 0
         return tags
 
-    def _set_scores(self, scores: npt.NDArray[np.float64], k: int, rng: np.random.Generator) -> None:
+    def _select(
+        self, scores: npt.NDArray[np.float64], rows: Part, k: int, selection: Selection, rng: np.random.Generator
+    ) -> None:
+        by_score = rank_columns(scores, deepcopy(rng))  # equal scores in the order in which the selection has them
+        chosen = selection.columns(scores, rows, k, rng)
         self.scores_ = scores
-        self.order_ = rank_columns(scores, rng)
-        self.support_ = np.zeros(len(scores), dtype=bool)
-        self.support_[self.order_[:k]] = True
+        self.support_ = np.isin(np.arange(len(scores)), chosen)
+        self.order_ = np.concatenate([chosen, by_score[~self.support_[by_score]]])
+        self.stand_ins_ = {
+            column: [(other.column, other.r) for other in others]
+            for column, others in stand_ins(rows, chosen, most=CLOSEST).items()
+        }
 
-    def _k(self, n_features: int) -> int:
+    def _k(self, n_features: int) -> int | None:
+        """Return the number of columns that is given; None: it is to be found."""
         given = plain(self.n_features_to_select)
+        if _is_auto(given):
+            return None
         if given is None:
             return default_k(n_features)
         if isinstance(given, float) and 0 < given < 1:
@@ -304,16 +380,19 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= n_features:
             return given
         raise InputError(
-            "n_features_to_select must be a whole number from 1 to the number of columns, a share in (0, 1) or None, "
-            f"but got {given!r}, {n_features} columns"
+            "n_features_to_select must be a whole number from 1 to the number of columns, a share in (0, 1), 'auto' "
+            f"or None, but got {given!r}, {n_features} columns"
         )
 
     def _repeats(self, n_rows: int) -> int:
+        auto = _is_auto(self.n_features_to_select)
         if self.n_repeats is None:
-            return 5 if n_rows < _SMALL else 1
+            return 5 if n_rows < _SMALL or auto else 1
         given = plain(self.n_repeats)
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise InputError(f"n_repeats must be a whole number of 1 or more, or None, but got {self.n_repeats!r}")
+        if auto and given * rankings_per_repeat(self.resampling) < 2:
+            raise InputError("n_features_to_select='auto' takes n_repeats >= 2, for a standard error, but got 1")
         return given
 
     def _check_complete(self, matrix: TableMatrix, categorical: list[int]) -> None:
@@ -330,6 +409,11 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if columns and not 0 <= columns[0] <= columns[-1] < n_features:
             raise InputError(f"categorical columns must be numbers from 0 to {n_features - 1}, but got {columns}")
         return columns
+
+    def _selection(self) -> Selection:
+        if not isinstance(self.selection, str):
+            raise InputError(f"selection must be the name of a rule, but got {self.selection!r}")
+        return Selection.parse(self.selection)
 
     def _config(self, n_rows: int, target: Target) -> Any:
         if self.method not in RANKERS:
@@ -348,15 +432,20 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             settings["batch_size"] = default_batch_size(n_rows)
         if not isinstance(settings["hidden"], list | tuple):
             raise InputError(f"hidden must be a list of layer sizes, but got {self.hidden!r}")
+        further = {name: plain(value) for name, value in (self.settings or {}).items()}
         settings |= {"hidden": tuple(settings["hidden"]), "loss": target.loss}
         if network is not None:  # one that grows by attribution takes it too
             grows_by = ("neuron_attribution",) if network.follows_attribution else ()
-            settings["importances"] = tuple({self.importance: None, **dict.fromkeys(grows_by)})
-        further = {name: plain(value) for name, value in (self.settings or {}).items()}
+            deciding = further.pop("importances", ())  # on the columns that stay after a round
+            settings["importances"] = tuple(dict.fromkeys([self.importance, *grows_by, *deciding]))
         for name in further:
             if name in settings or name not in parameters(self.method):
                 raise InputError(unknown_name("setting", name, parameters(self.method) - settings.keys()))
         return make_config(self.method, {**settings, **further})
+
+
+def _is_auto(given: Any) -> bool:
+    return isinstance(given, str) and given == "auto"
 
 
 def _check_target(x: Any, y: Any) -> None:

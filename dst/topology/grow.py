@@ -13,6 +13,7 @@ import torch
 from dst.kernels import linear
 from dst.kernels.connections import exist, free_places
 from dst.kernels.select import collect_largest, keep_candidates, sample_ranks
+from dst.network.layers import SparseLinear
 from dst.topology.update import Update
 
 
@@ -39,9 +40,15 @@ GRADIENT_BLOCK_BYTES = 2**20
 
 def grow_randomly(update: Update, count: int) -> Growth:
     """Draw uniformly from the free positions (SET; Mocanu et al. 2018)."""
-    layer = update.layer
-    free = layer.in_features * layer.out_features - layer.nnz
-    return Growth(sample_ranks(update.rng, free, count), are_ranks=True)
+    ranks = sample_ranks(update.rng, update.free, count)
+    if update.allowed is None:
+        return Growth(ranks, are_ranks=True)
+    places = _PlacesByInput(update.layer)
+    inputs = np.flatnonzero(update.allowed)
+    until = np.cumsum(places.free[inputs])
+    nth = np.searchsorted(until, ranks, side="right")
+    within = ranks - (until - places.free[inputs])[nth]
+    return places.growth(places.first_rank[inputs[nth]] + within)
 
 
 def grow_by_gradient(update: Update, count: int) -> Growth:
@@ -52,6 +59,9 @@ def grow_by_gradient(update: Update, count: int) -> Growth:
     gradient says beforehand what is too small to be among them; should it mislead, all is looked at again without it.
     """
     x, dy = update.gradient
+    if update.allowed is not None:  # a gradient that is not a number is no candidate
+        x = x.clone()
+        x[torch.from_numpy(~update.allowed)] = math.nan
     layer = update.layer
     indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
     n_in, n_out, tile = layer.in_features, layer.out_features, layer.tile
@@ -100,8 +110,10 @@ def _too_small(update: Update, count: int) -> float:
         return -1.0
     inputs, outputs = update.rng.integers(n_in, size=_SAMPLE), update.rng.integers(n_out, size=_SAMPLE)
     free = ~exist(inputs, outputs, layer.indptr.numpy(), layer.indices.numpy(), layer.tile, n_out)
+    if update.allowed is not None:
+        free &= update.allowed[inputs]
     sample = np.abs(np.einsum("ij,ij->i", x.numpy()[inputs[free]], dy.numpy()[outputs[free]]))
-    wanted = count / (n_in * n_out - layer.nnz)
+    wanted = count / update.free
     share = wanted + 4 * math.sqrt(wanted * (1 - wanted) / max(1, sample.size)) + 4 / max(1, sample.size)
     return float(np.quantile(sample, 1 - share)) if share < 1 else -1.0
 
@@ -117,21 +129,43 @@ def grow_by_importance(update: Update, count: int) -> Growth:
     importance = update.input_importance
     if importance is None or not importance.sum() > 0:
         return grow_randomly(update, count)
-    layer = update.layer
-    n_in, n_out = layer.in_features, layer.out_features
-    indptr, indices = layer.indptr.numpy(), layer.indices.numpy()
-    starts, outputs, _ = linear.by_input(indptr, indices, n_in, n_out)
-    free = n_out - np.diff(starts)
+    places = _PlacesByInput(update.layer)
+    free, n_in = places.free, update.layer.in_features
     weight = 0.5 * importance / importance.sum() + 0.5 / n_in
+    if update.allowed is not None:
+        weight = weight * update.allowed
     grown = np.zeros(n_in, np.int64)
     while (missing := count - int(grown.sum())) > 0:
         open_weight = weight * (grown < free)
         grown = np.minimum(grown + update.rng.multinomial(missing, open_weight / open_weight.sum()), free)
-    first_rank = np.concatenate([[0], np.cumsum(free)[:-1]])
-    ranks = [first_rank[i] + sample_ranks(update.rng, int(free[i]), int(grown[i])) for i in np.flatnonzero(grown)]
-    inputs, to = np.divmod(free_places(np.concatenate(ranks), starts, outputs, n_out, n_out, n_in), n_out)
-    low = inputs // layer.tile * layer.tile
-    return Growth(np.sort(low * n_out + to * np.minimum(layer.tile, n_in - low) + inputs - low))
+    ranks = [
+        places.first_rank[i] + sample_ranks(update.rng, int(free[i]), int(grown[i])) for i in np.flatnonzero(grown)
+    ]
+    return places.growth(np.concatenate(ranks))
+
+
+class _PlacesByInput:
+    """The free places of a layer in the order of their inputs.
+
+    Attributes:
+        free: how many each input has, int64 ``(n_in,)``.
+        first_rank: how many the inputs before it have, int64 ``(n_in,)``.
+    """
+
+    def __init__(self, layer: SparseLinear) -> None:
+        self._layer = layer
+        shape = layer.in_features, layer.out_features
+        self._starts, self._outputs, _ = linear.by_input(layer.indptr.numpy(), layer.indices.numpy(), *shape)
+        self.free = layer.out_features - np.diff(self._starts)
+        self.first_rank = np.concatenate([[0], np.cumsum(self.free)[:-1]])
+
+    def growth(self, ranks: npt.NDArray[np.int64]) -> Growth:
+        """Return growth at free places that are given by their ranks in this order, ascending."""
+        layer = self._layer
+        n_in, n_out, tile = layer.in_features, layer.out_features, layer.tile
+        inputs, to = np.divmod(free_places(ranks, self._starts, self._outputs, n_out, n_out, n_in), n_out)
+        low = inputs // tile * tile
+        return Growth(np.sort(low * n_out + to * np.minimum(tile, n_in - low) + inputs - low))
 
 
 GROW_RULES: dict[str, GrowRule] = {

@@ -32,6 +32,8 @@ def rewire(
 ) -> int:
     """Drop the ``ceil(fraction * nnz)`` connections of a layer with the smallest scores and grow as many.
 
+    Where the update allows some inputs only, all connections of the others drop, and the fraction is of the rest.
+
     Values keep their optimizer moments as they move to their new places; those of grown connections are zero. All
     arrays are changed in place, since their sizes do not change.
 
@@ -47,14 +49,17 @@ def rewire(
 
     Raises:
         DivergedError: a weight or a score is not finite.
+        ValueError: the inputs that are allowed have no room for all connections.
     """
     layer = update.layer
-    free = layer.in_features * layer.out_features - layer.nnz
-    count = min(math.ceil(fraction * layer.nnz), free)
+    leaving = 0 if update.allowed is None else int((~update.allowed[layer.indices.numpy()]).sum())
+    if leaving > update.free:
+        raise ValueError(f"{leaving} connections must move to other inputs, but these have room for {update.free}")
+    count = leaving + min(math.ceil(fraction * (layer.nnz - leaving)), update.free - leaving)
     if count == 0:
         return 0
     try:
-        keep = keep_largest(drop(update), count)
+        keep = _kept(update, drop, count - leaving)
         grown = grow(update, count)
     except FloatingPointError as error:
         raise DivergedError(
@@ -65,3 +70,13 @@ def rewire(
     arrays = layer.indptr.numpy(), layer.indices.numpy(), keep, grown.places, grown.are_ranks
     move(*arrays, *layout, values, moments[0], moments[-1])
     return count
+
+
+def _kept(update: Update, drop: DropRule, count: int) -> npt.NDArray[np.bool_]:
+    """Return which connections stay: of those at inputs that are allowed all but ``count``."""
+    scores = drop(update)
+    if update.allowed is None:
+        return keep_largest(scores, count)
+    keep: npt.NDArray[np.bool_] = update.allowed[update.layer.indices.numpy()]
+    keep[np.flatnonzero(keep)] = keep_largest(scores[keep], count)
+    return keep

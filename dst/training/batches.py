@@ -12,7 +12,8 @@ import numpy.typing as npt
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.kernels import linear
-from dst.training.engines.engine import Engine, Floats, Targets
+from dst.kernels.losses import Targets
+from dst.training.engines.engine import Engine, Floats
 
 _SPARSE_CHUNK = 128
 """Validation rows of a sparse table that are made dense at a time."""
@@ -39,6 +40,13 @@ def output_width(part: Part, loss: str) -> int:
     return part.n_classes
 
 
+def targets_of(part: Part, loss: str) -> Targets | None:
+    """Return what a loss compares the outputs on these rows with, as engines take it; None: the inputs themselves."""
+    if loss == "cross_entropy":
+        return part.y
+    return np.atleast_2d(part.y.T).astype(np.float32) if loss == "squared_error" else None
+
+
 class Batches:
     """A table, dense or sparse, from which feature-major minibatches are gathered.
 
@@ -62,11 +70,7 @@ class Batches:
             csr = part.x.indptr.astype(np.int64), part.x.indices.astype(np.int32), part.x.data
             self._gather = partial(linear.gather_sparse, *csr)
         self._width = width
-        self._targets: Targets | None = None  # the inputs themselves
-        if loss == "cross_entropy":
-            self._targets = part.y
-        elif loss == "squared_error":
-            self._targets = np.atleast_2d(part.y.T).astype(np.float32)
+        self._targets = targets_of(part, loss)
 
     def rows(self, rows: npt.NDArray[np.int64], into: Floats | None = None) -> tuple[Floats, Targets]:
         """Return ``x`` float32 ``(n_features, >= n)`` and the targets of these n rows, as an engine takes them.

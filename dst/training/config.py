@@ -43,6 +43,12 @@ class TrainingConfig:
         optimizer: ``adam`` or ``sgd`` (with momentum).
         momentum: of ``sgd``.
         dropout: share of each hidden layer's activations that a step sets to zero.
+        label_smoothing: share of a training row's target that is spread evenly over all classes (Szegedy et al. 2016),
+            with the loss ``cross_entropy`` only. Validation rows keep their labels: trainings that differ in it stop,
+            and are compared, by the same loss.
+        group_penalty: strength of a group lasso on the first layer (Yuan and Lin 2006): after each step the weights w
+            of an input's n connections are multiplied by ``max(0, 1 - lr * group_penalty * sqrt(n) / ||w||)``. Losses
+            are reported without it.
         drop_fraction: share of a layer's connections that moves in the first topology update.
         distribution: how connections are shared out among layers, a name in :data:`dst.network.sparsity.DISTRIBUTIONS`.
         schedule: how the share that moves falls, a name in :data:`dst.topology.schedules.SCHEDULES`.
@@ -68,6 +74,8 @@ class TrainingConfig:
             ``best_epoch`` or at the ``last`` epoch alone (with ``per_step``: at the last step of that epoch).
         sampling: when they are taken: ``per_epoch`` (once, in its middle where they are summed up and at its end where
             one epoch counts, on rows drawn anew) or ``per_step`` (before each step on its minibatch, as in the paper).
+            ``loss_gradient`` is a sum in which what was taken before loses a tenth each time: it remembers about ten
+            epochs or, as its authors have it, ten steps.
         importance_rows: training rows that gradients are taken on ``per_epoch``.
     """
 
@@ -78,6 +86,8 @@ class TrainingConfig:
     optimizer: str = "adam"
     momentum: float = 0.9
     dropout: float = 0.0
+    label_smoothing: float = 0.0
+    group_penalty: float = 0.0
     drop_fraction: float = 0.3
     distribution: str = "er"
     schedule: str = "cosine"
@@ -120,6 +130,8 @@ class TrainingConfig:
             ("0 < lr < inf", 0 < self.lr < math.inf, self.lr),
             ("0 <= momentum < 1", 0 <= self.momentum < 1, self.momentum),
             ("0 <= dropout < 1", 0 <= self.dropout < 1, self.dropout),
+            ("0 <= label_smoothing < 1", 0 <= self.label_smoothing < 1, self.label_smoothing),
+            ("0 <= group_penalty < inf", 0 <= self.group_penalty < math.inf, self.group_penalty),
             ("0 < drop_fraction < 1", 0 < self.drop_fraction < 1, self.drop_fraction),
             ("0 <= final_drop_fraction < 1", 0 <= self.final_drop_fraction < 1, self.final_drop_fraction),
             ("0 <= stop_fraction <= 1", 0 <= self.stop_fraction <= 1, self.stop_fraction),
@@ -139,6 +151,11 @@ class TrainingConfig:
         if self.loss != "cross_entropy" and any(name in HELD_OUT_METRICS for name in self.importances):
             raise InputError(
                 f"importances {', '.join(HELD_OUT_METRICS)} need class labels (loss cross_entropy), but got {self.loss}"
+            )
+        if self.loss != "cross_entropy" and self.label_smoothing > 0:
+            raise InputError(
+                "label_smoothing needs class labels (loss cross_entropy), "
+                f"but got label_smoothing={self.label_smoothing} with loss {self.loss}"
             )
         if METHODS[self.method].follows_attribution and "neuron_attribution" not in self.importances:
             raise InputError(

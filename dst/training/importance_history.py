@@ -6,6 +6,11 @@ its middle step, on a few training rows drawn anew each time: the midpoint rule 
 cost. :mod:`studies.analyses.importance_sampling` measures how well the two agree; taken at the ends of epochs instead,
 they agree less where the best epoch comes early. A history that keeps one epoch takes its end: that network is the
 best one.
+
+The sum of a metric with a decay (:class:`dst.importance.metrics.Metric`) is multiplied with it before each sample is
+added. ``loss_gradient`` has the decay of GradEnFS (Liu et al., AISTATS 2024), ``I = 0.9 I + g``, which remembers about
+ten samples. Taken per step these are the last ten steps, as theirs, before the end of the best epoch or (their choice,
+``all``) of the training. Taken per epoch they are the last ten epochs. Where one epoch counts, there is ``g`` alone.
 """
 
 from __future__ import annotations
@@ -17,8 +22,9 @@ import numpy as np
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import column_numbers
 from dst.files.checkpoint import State
-from dst.importance.metrics import METRICS, Rows, Scores
+from dst.importance.metrics import METRICS, Rows, Sample, Scores, Targets
 from dst.network.model import SparseMLP
+from dst.training.batches import targets_of
 from dst.training.config import TrainingConfig
 from dst.training.result import EpochEnd, FitResult, StepStart
 from dst.training.trainer import Trainer
@@ -35,7 +41,7 @@ class ImportanceHistory:
     """
 
     def __init__(self, train: Part, rng: np.random.Generator, config: TrainingConfig) -> None:
-        self._x, self._config = train.x, config
+        self._x, self._targets, self._config = train.x, targets_of(train, config.loss), config
         self._columns = column_numbers(train)
         self._sums_up = config.history in ("best", "all")
         self._to_rows, self._to_metrics = rng.spawn(2)
@@ -47,7 +53,7 @@ class ImportanceHistory:
     def add_step(self, start: StepStart) -> None:
         """Take the network before a step, where this step is sampled."""
         if self._config.sampling == "per_step":
-            self._take(start.model, start.rows())
+            self._take(start.model, self._sample(start.rows(), start.targets))
         elif self._sums_up and start.index == start.count // 2:
             self._take(start.model, self._draw())
 
@@ -102,15 +108,21 @@ class ImportanceHistory:
         self._to_rows.bit_generator.state = state.progress["to_rows"]
         self._to_metrics.bit_generator.state = state.progress["to_metrics"]
 
-    def _take(self, model: SparseMLP, rows: Rows) -> None:
-        for name in self._sums:
-            self._last[name] = METRICS[name](model, rows, self._columns, self._to_metrics)
-            self._sums[name] += self._last[name]
+    def _take(self, model: SparseMLP, sample: Sample) -> None:
+        for name, total in self._sums.items():
+            self._last[name] = METRICS[name].take(model, sample, self._to_metrics)
+            total *= METRICS[name].decay
+            total += self._last[name]
 
-    def _draw(self) -> Rows:
+    def _draw(self) -> Sample:
         n_rows = self._x.shape[0]
         count = min(self._config.importance_rows, n_rows)
-        return as_array(self._x[np.sort(self._to_rows.choice(n_rows, count, replace=False))])
+        chosen = np.sort(self._to_rows.choice(n_rows, count, replace=False))
+        rows = as_array(self._x[chosen])
+        return self._sample(rows, rows if self._targets is None else self._targets[..., chosen].T)
+
+    def _sample(self, rows: Rows, targets: Targets) -> Sample:
+        return Sample(rows, targets, self._columns, self._config.label_smoothing)
 
     def _kinds(self) -> dict[str, dict[str, Scores]]:
         return {"sum": self._sums, "last": self._last, "counted": self._counted}

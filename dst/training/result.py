@@ -64,12 +64,14 @@ class StepStart:
         index: the step's place in its epoch, from 0.
         count: steps of an epoch.
         rows: returns the step's minibatch, float32 ``(n, n_features)``.
+        targets: what the loss compares its outputs with, int64 class codes ``(n,)`` or float32 ``(n, n_outputs)``.
     """
 
     model: SparseMLP
     index: int
     count: int
     rows: Callable[[], npt.NDArray[np.float32]]
+    targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
 def training_flops(connections: int, rows: int, epochs: int) -> float:

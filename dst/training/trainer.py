@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable
@@ -15,14 +14,15 @@ import torch
 
 from dst.data.dataset import Part
 from dst.errors import DivergedError
-from dst.files.checkpoint import State
+from dst.files.checkpoint import State, changed_settings
 from dst.network.model import SparseMLP
+from dst.topology.inputs import InputElimination
 from dst.topology.methods import METHODS
 from dst.topology.schedules import SCHEDULES, share
 from dst.training.batches import Batches, HeldOut, output_width
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
-from dst.training.engines.engine import StepConfig
+from dst.training.engines.engine import StepConfig, anywhere
 from dst.training.epochs import Curves
 from dst.training.result import EpochEnd, FitResult, StepStart, training_flops
 
@@ -30,9 +30,9 @@ from dst.training.result import EpochEnd, FitResult, StepStart, training_flops
 class Trainer:
     """A training that goes epoch by epoch and can be saved between any two.
 
-    The loss is the mean over a minibatch (cross-entropy: on logits), L2 is coupled weight decay. Every
-    ``update_interval`` optimizer steps, the connections of each layer move (:func:`dst.topology.rewire.rewire`)
-    where the method says so.
+    The loss is the mean over a minibatch (cross-entropy: on logits, and on labels that may be smoothed; on validation
+    rows they never are), L2 is coupled weight decay. Every ``update_interval`` optimizer steps, the connections of each
+    layer move (:func:`dst.topology.rewire.rewire`) where the method says so.
 
     Args:
         train: rows to train on.
@@ -42,6 +42,7 @@ class Trainer:
         input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, for methods that grow by
             importance; None while it is not known.
         before_step: called before each step; its time does not count as training's.
+        inputs: which inputs leave while connections move, and when; None: all stay.
 
     Attributes:
         model: the network as it is now.
@@ -61,6 +62,7 @@ class Trainer:
         rng: np.random.Generator,
         input_importance: Callable[[], npt.NDArray[np.float64] | None] = lambda: None,
         before_step: Callable[[StepStart], None] = lambda start: None,
+        inputs: InputElimination | None = None,
     ) -> None:
         check_device(config.device)
         self._config = config
@@ -83,6 +85,8 @@ class Trainer:
             seed=int(to_init.integers(2**63)),
             batch_size=min(config.batch_size, len(train.y)),
             threads=config.threads,
+            label_smoothing=config.label_smoothing,
+            group_penalty=config.group_penalty,
         )
         self.engine = "dense"
         if self._method.sparse:
@@ -95,6 +99,7 @@ class Trainer:
         self._total_steps = config.epochs * -(-self._n_rows // config.batch_size)
         self._input_importance = input_importance
         self._before_step = before_step
+        self._inputs = inputs
         self.epoch = 0
         self._step = 0
         self._curves = Curves()
@@ -175,6 +180,10 @@ class Trainer:
             "seconds": dict(self._seconds),
             "rng": {name: stream.bit_generator.state for name, stream in self._streams().items()},
         }
+        if self._inputs is not None:
+            inputs = self._inputs.state_dict()
+            arrays |= {f"inputs.{name}": array for name, array in inputs.arrays.items()}
+            progress["inputs"] = inputs.progress
         return State(arrays, progress)
 
     @with_gradients
@@ -185,12 +194,8 @@ class Trainer:
             ValueError: the state is of a training with other settings or another table's shape.
         """
         progress = state.progress
-        # Through JSON, so that a state that was saved (tuples become lists) compares equal.
-        own, saved = (
-            json.loads(json.dumps(settings)) for settings in (dataclasses.asdict(self._config), progress["config"])
-        )
-        if own != saved:
-            changed = sorted(key for key in own.keys() | saved.keys() if own.get(key) != saved.get(key))
+        changed = changed_settings(self._config, progress["config"])
+        if changed:
             raise ValueError(f"the state is of a training with other settings: {', '.join(changed)} differ")
 
         def tensors(prefix: str) -> dict[str, torch.Tensor]:
@@ -213,6 +218,10 @@ class Trainer:
         self._seconds = dict(progress["seconds"])
         for name, stream in self._streams().items():
             stream.bit_generator.state = progress["rng"][name]
+        if self._inputs is not None:
+            inputs = {name: array for name, array in state.arrays.items() if name.startswith("inputs.")}
+            inputs = {name.removeprefix("inputs."): array for name, array in inputs.items()}
+            self._inputs.load_state_dict(State(inputs, progress["inputs"]))
 
     def _train_on_all_rows(self) -> float:
         """Train one epoch and return its mean loss."""
@@ -231,7 +240,7 @@ class Trainer:
                 x[:, :n] += np.float32(config.input_noise) * noise
             paused = time.perf_counter()
             rows = partial(_as_rows, x, n)
-            self._before_step(StepStart(self.model, index, len(firsts), rows))
+            self._before_step(StepStart(self.model, index, len(firsts), rows, y.T))
             started += time.perf_counter() - paused
             loss_sum += self._engine.step(x, y) * n
             stepped = time.perf_counter()
@@ -250,7 +259,8 @@ class Trainer:
             initial=config.drop_fraction,
             final=min(config.final_drop_fraction, config.drop_fraction),
         )
-        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance())
+        restrict = anywhere if self._inputs is None else partial(self._inputs.restrict, epoch=self.epoch)
+        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance(), restrict)
 
     def _streams(self) -> dict[str, np.random.Generator]:
         return {"shuffle": self._to_shuffle, "grow": self._to_grow, "noise": self._to_noise}

@@ -12,6 +12,7 @@ from dst.data import TrialData
 from dst.files.checkpoint import State
 from dst.rankers import FeatureScores
 from dst.scoring import ScorerResult
+from dst.selection import TOP
 from dst.trial.spec import TrialSpec
 
 
@@ -24,7 +25,7 @@ class TrialProgress:
 
     Attributes:
         rankings: of the finished splits.
-        results: of the scorer, by metric: by K, one a finished split.
+        results: of the scorer, by ranking: by K, one a finished split.
         seconds: wall time by phase, of the finished splits.
     """
 
@@ -45,7 +46,7 @@ class TrialProgress:
 
         Args:
             ranking: of its columns.
-            results: of the scorer, by metric and K.
+            results: of the scorer, by ranking and K.
             seconds: that scoring took.
         """
         self.rankings.append(ranking)
@@ -82,8 +83,8 @@ class TrialProgress:
         """
         trial = state.part("trial").progress
         expected = self._identity
-        # Earlier versions noted split_seed only where it was given.
-        noted = {"split_seed": trial["identity"].get("seed"), **trial["identity"]}
+        # Earlier versions noted split_seed only where it was given, and knew no selections.
+        noted = {"split_seed": trial["identity"].get("seed"), "selections": [TOP], **trial["identity"]}
         if expected != noted:
             changed = sorted(key for key in expected.keys() | noted.keys() if expected.get(key) != noted.get(key))
             raise ValueError(f"the state is of another trial: {', '.join(changed)} differ")

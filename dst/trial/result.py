@@ -1,4 +1,4 @@
-"""The result of a trial: by importance metric, and over all inner splits."""
+"""The result of a trial: by ranking, and over all inner splits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from dst.scoring import ScorerResult
 
 @dataclass(frozen=True)
 class Importance:
-    """The result of a trial by one importance metric.
+    """The result of a trial by one ranking: an importance metric, and what a selection makes of its scores.
 
     Attributes:
-        scores: float64 ``(n_features,)``: the mean over inner splits of scores normalised to sum 1.
-        ranked: the top columns, best first, as many as the largest K.
+        scores: float64 ``(n_features,)``, the metric's: the mean over inner splits of scores normalised to sum 1.
+        ranked: the selected columns, best first, as many as the largest K; where a selection looks at rows, these are
+            the training rows of the first inner split.
         by_k: mean over inner splits of how well the scorer, fitted on the training rows, does on validation rows, on
-            that split's own top K; by K.
+            the K columns that the split itself selects; by K.
         k: the K that counts.
     """
 
@@ -32,12 +33,12 @@ class Importance:
 
     @property
     def selected(self) -> tuple[int, ...]:
-        """The top K columns, best first."""
+        """The K columns, best first."""
         return self.ranked[: self.k]
 
     @property
     def val_svm_accuracy(self) -> float:
-        """The scorer's accuracy on the top K; its name is that of the default scorer."""
+        """The scorer's accuracy on the K columns; its name is that of the default scorer."""
         return self.by_k[self.k].accuracy
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +61,8 @@ class TrialResult:
     """The result of a trial; lists run over inner splits.
 
     Attributes:
-        importances: the result by each importance metric.
+        importances: the result by each ranking, whose name is the metric's, or ``METRIC+SELECTION``
+            (:mod:`dst.selection.named`).
         rankings: what the ranker returned for each inner split, with one score for each of the table's columns.
         k: how many columns were scored.
         data_sha256: of all that was read (:class:`dst.data.TrialData`).

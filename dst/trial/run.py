@@ -1,4 +1,4 @@
-"""One trial: data -> split -> prepare -> ranker -> top K -> scorer."""
+"""One trial: data -> split -> prepare -> ranker -> selection of K columns -> scorer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from dst.data import Dataset, TrialData, prepare_test, trial_data
+from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.files.checkpoint import State
-from dst.rankers import RANKERS, make_config
-from dst.rankers.whole_columns import rank_whole_columns
+from dst.rankers import RANKERS, make_config, with_k
+from dst.rankers.networks_config import check_k
+from dst.rankers.successive import rank_table
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import (
     capped,
@@ -23,6 +26,7 @@ from dst.scoring import (
     score_columns,
     tie_order,
 )
+from dst.selection import TOP, Selection
 from dst.training.epochs import EpochReport
 from dst.trial.progress import TrialProgress, identity
 from dst.trial.result import Importance, TrialResult
@@ -40,7 +44,9 @@ def run_trial(
     on_epoch: OnTrialEpoch = lambda split, end: None,
     state: State | None = None,
 ) -> TrialResult:
-    """Rank the columns of a dataset and score the top K on validation rows. Test rows are not read.
+    """Rank the columns of a dataset, and score the K that each selection takes on validation rows.
+
+    Test rows are not read; selections look at training rows only.
 
     Args:
         data: the dataset; or what has been split and prepared already by the trial's design, for trials that share it.
@@ -51,8 +57,8 @@ def run_trial(
             (on the same machine), except for what it measured of the machine.
 
     Raises:
-        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns, a table
-            that cannot be split or prepared so.
+        InputError: an unknown method or split, a setting that breaks a rule, K above the number of columns or of those
+            that the last round trains on, a table that cannot be split or prepared so.
         ValueError: what was prepared has another design than the trial.
         DivergedError: training diverged.
         ValueError: the state is of another trial.
@@ -65,7 +71,9 @@ def run_trial(
     check_scorer(spec.scorer)
     if spec.max_rows is not None and spec.max_rows < 1:
         raise InputError(f"max_rows >= 1 must hold, but got max_rows={spec.max_rows}")
-    config = make_config(spec.method, {"batch_size": data.batch_size, **spec.settings})
+    selections = {selection.name: selection for selection in map(Selection.parse, spec.selections)}.values()
+    config = with_k(spec.method, make_config(spec.method, {"batch_size": data.batch_size, **spec.settings}), k)
+    check_k(config, data.n_features, k)
     ranker = RANKERS[spec.method]
     reset_peak_rss()
     started = time.perf_counter()
@@ -76,7 +84,11 @@ def run_trial(
     progress = TrialProgress(identity(data, spec), started)
     ranking_state = None if state is None else progress.load(state)
     absent: set[int] = set()
+    first: Part | None = None  # where a rule looks at it again
+    taken: dict[str, npt.NDArray[np.int64]] = {}  # by ranking, in the last split
     for number, (train, validation) in enumerate(data.parts):
+        if number == 0 and any(selection.name != TOP for selection in selections):
+            first = train
         absent.update(np.setdiff1d(np.arange(train.n_classes), train.y).tolist())
         if number < len(progress.rankings):
             continue
@@ -89,7 +101,7 @@ def run_trial(
         ranker.warm_up(config, len(train.y))
         progress.leave_out("warm_up", time.perf_counter() - warming)
         rng = np.random.default_rng([spec.seed, number])
-        ranking = rank_whole_columns(
+        ranking = rank_table(
             spec.method, train, validation, config, rng, at_epoch, ranking_state, n_features=data.n_features
         )
         ranking_state = None
@@ -97,20 +109,35 @@ def run_trial(
         to_draw = np.random.default_rng([spec.seed, number, _ROWS])
         seen, judged = (capped(part, spec.max_rows, to_draw) for part in (train, validation))
         results = {}
-        for name, scores in ranking.scores.items():
-            columns = rank_columns(scores, tie_order(spec.seed, number))
-            results[name] = {
-                count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed) for count in every_k
-            }
+        for metric, scores in ranking.scores.items():
+            for selection in selections:
+                # A rule has the scores as they enter a mean: with one split its answer is the trial's, to the last bit.
+                seen_scores = scores if selection.name == TOP else mean_scores([scores])
+                name = selection.ranking_of(metric)
+                columns = selection.columns(seen_scores, train, every_k[-1], tie_order(spec.seed, number))
+                taken[name] = columns
+                results[name] = {
+                    count: score_columns(seen, judged, columns[:count], spec.scorer, seed=spec.seed)
+                    for count in every_k
+                }
         progress.add(ranking, results, time.perf_counter() - scored)
 
+    if not progress.rankings:
+        raise ValueError(f"{data.name} has no inner split")
     importances = {}
     rankings = tuple(progress.rankings)
-    for name, values in progress.results.items():
-        scores = mean_scores([ranking.scores[name] for ranking in rankings])
-        ranked = rank_columns(scores, tie_order(spec.seed))
-        by_k = {count: mean_result([value[count] for value in values]) for count in every_k}
-        importances[name] = Importance(scores, tuple(ranked[: every_k[-1]].tolist()), by_k, k)
+    for metric in rankings[0].scores:
+        scores = mean_scores([ranking.scores[metric] for ranking in rankings])
+        for selection in selections:
+            name = selection.ranking_of(metric)
+            if first is None:
+                ranked = rank_columns(scores, tie_order(spec.seed))[: every_k[-1]]
+            elif len(rankings) == 1 and name in taken and selection.name != TOP:
+                ranked = taken[name]
+            else:
+                ranked = selection.columns(scores, first, every_k[-1], tie_order(spec.seed))
+            by_k = {count: mean_result([value[count] for value in progress.results[name]]) for count in every_k}
+            importances[name] = Importance(scores, tuple(ranked.tolist()), by_k, k)
     return TrialResult(
         importances=importances,
         rankings=rankings,

@@ -10,6 +10,7 @@ from typing import Any
 from dst.data import Design
 from dst.files.plain import plain
 from dst.rankers import used_settings
+from dst.selection import TOP
 
 _AS_DESIGNED: Any = ...  # where a word about the rows is left out
 
@@ -34,6 +35,8 @@ class TrialSpec:
         k: how many columns are scored; None: the dataset's.
         k_values: further numbers of columns that the same ranking is scored on.
         scorer: the classifier that judges rankings, a name in :data:`dst.scoring.SCORERS`.
+        selections: what is made of each importance metric's scores, names of :class:`dst.selection.Selection`; one
+            training serves them all.
         max_rows: how many rows it is fitted on, and how many it is judged on, at most, drawn by class; None: all. Test
             rows are never capped.
         design: how rows are split and prepared, but for the words above that are given; None: a stratified split whose
@@ -47,6 +50,7 @@ class TrialSpec:
     k_values: tuple[int, ...]
     scorer: str
     max_rows: int | None
+    selections: tuple[str, ...]
     design: Design
 
     def __init__(
@@ -64,6 +68,7 @@ class TrialSpec:
         k_values: Sequence[int] = (),
         scorer: str = "svm",
         max_rows: int | None = None,
+        selections: Sequence[str] = (TOP,),
         design: Design | None = None,
     ) -> None:
         words: dict[str, Any] = {
@@ -83,6 +88,7 @@ class TrialSpec:
             "k_values": tuple(k_values),
             "scorer": scorer,
             "max_rows": max_rows,
+            "selections": tuple(selections),
             "design": dataclasses.replace(Design(seed=seed) if design is None else design, **given),
         }
         for name, value in fields.items():
@@ -104,6 +110,7 @@ class TrialSpec:
             "k_values": self.k_values,
             "scorer": self.scorer,
             "max_rows": self.max_rows,
+            "selections": self.selections,
         }
 
     def described(self, batch_size: int) -> dict[str, Any]:

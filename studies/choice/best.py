@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 
 from dst.stability import as_selected, nogueira
+from studies.choice.over_k import OverK
 from studies.choice.selection import Confirmed
 from studies.store.record_schema import TestRecord, importances_of
 
 
 class BestRow(TypedDict):
-    """A configuration as ``dst best --json`` prints it, and as ``best.csv`` and ``best_by_method.csv`` have it."""
+    """A configuration as ``dst best --json`` prints it; ``best.csv`` and ``best_by_method.csv`` lack ``k_curve``."""
 
     dataset: str
     number: int
@@ -37,6 +38,8 @@ class BestRow(TypedDict):
     stability_high: float | None
     list_val_score: float | None
     list_test_score: float | None
+    smallest_k: int | None
+    k_curve: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def best_row(
     stability: Stability | None = None,
     list_val_score: float | None = None,
     list_test_score: float | None = None,
+    over_k: OverK | None = None,
 ) -> BestRow:
     """Return the row of a configuration.
 
@@ -81,9 +85,10 @@ def best_row(
         stability: of the seeds' selections.
         list_val_score: score of its feature list on validation rows; None: not measured.
         list_test_score: the same on test rows.
+        over_k: its validation score over K.
     """
     first, importance = configuration.records[0], configuration.importance
-    stability = stability or Stability()
+    stability, over_k = stability or Stability(), over_k or OverK()
     accuracies = [
         test["importances"][importance]["test_svm_accuracy"]
         for test in tests
@@ -112,4 +117,6 @@ def best_row(
         "stability_high": stability.high,
         "list_val_score": list_val_score,
         "list_test_score": list_test_score,
+        "smallest_k": over_k.smallest,
+        "k_curve": [asdict(point) for point in over_k.curve],
     }

@@ -10,20 +10,21 @@ have trained the ranking of another. The test score is not: no ranking has seen 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dst.data import Part
+from dst.scoring import tie_order
+from dst.selection import TOP, selection_of
 from studies.choice.best import BestRow
-from studies.choice.feature_ranking import ranked_features
+from studies.choice.feature_ranking import mean_ranking, measured_list, ranked_features
+from studies.choice.over_k import MEASURES
 from studies.choice.selection import Confirmed
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingList
-
-_MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_accuracy"}
-"""The scorer's result, by the objective's name for it on validation rows."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,43 @@ class ListScores:
     test: float | None
 
 
+def select_list(
+    archive: StudyArchive,
+    configuration: Confirmed,
+    names: Sequence[str],
+    length: int,
+    training_rows: Callable[[], Part],
+) -> tuple[int, ...]:
+    """Select a configuration's feature list: what its selection makes of its seeds' mean scores.
+
+    A list that has been measured stays as it is: another machine might order near ties otherwise, and test rows would
+    be opened once more.
+
+    Args:
+        archive: the study that holds its records.
+        configuration: a confirmed one of the study.
+        names: the dataset's column names.
+        length: number of columns.
+        training_rows: returns those of the first seed, which a selection that looks at rows looks at; called by such a
+            one only.
+
+    Raises:
+        RecordError: scores are missing or damaged.
+    """
+    records, importance = configuration.records, configuration.importance
+    ranking = mean_ranking(archive, records, importance, records[0]["k"], names)
+    selection = selection_of(importance)
+    if selection.name == TOP:
+        return tuple(ranking.order.tolist()[:length])
+    measured = measured_list(archive, records, importance)
+    if measured is not None and len(measured["columns"]) == length:
+        return tuple(measured["columns"])
+    to_order = tie_order(records[0]["seed"] or 0)
+    return tuple(selection.columns(ranking.scores, training_rows(), length, to_order).tolist())
+
+
 def columns_of(archive: StudyArchive, configuration: Confirmed, names: Sequence[str], length: int) -> tuple[int, ...]:
-    """Return the first columns of a configuration's feature list.
+    """Return the first columns of a configuration's feature list, as :func:`ranked_features` has them.
 
     Args:
         archive: the study that holds its records.
@@ -51,9 +87,8 @@ def columns_of(archive: StudyArchive, configuration: Confirmed, names: Sequence[
     Raises:
         RecordError: scores are missing or damaged.
     """
-    ranking = ranked_features(
-        archive, configuration.records, configuration.importance, configuration.records[0]["k"], names
-    )
+    records = configuration.records
+    ranking = ranked_features(archive, records, configuration.importance, records[0]["k"], names)
     return tuple(ranking.order.tolist()[:length])
 
 
@@ -95,7 +130,7 @@ def list_scores(archive: StudyArchive, configuration: Confirmed, columns: Sequen
         ):
             return ListScores(None, None)
         for part, measure, by_k in (
-            ("validation", _MEASURES[archive.spec.objective.judged_by], document["validation"]),
+            ("validation", MEASURES[archive.spec.objective.judged_by], document["validation"]),
             ("test", "accuracy", document["test"]),
         ):
             judged: Mapping[str, Any] = by_k.get(str(k), {"accuracy": None})

@@ -16,7 +16,7 @@ import numpy as np
 
 from cluster.ledger.entries import State
 from studies.choice.trade_offs import Point, by_spread, to_minimize, values_of
-from studies.spec.objective import ObjectiveSpec, best_importance
+from studies.spec.objective import ObjectiveSpec
 from studies.store.record_schema import Outcome, Record, importances_of
 
 Judged = Literal["val_svm_accuracy", "val_balanced_accuracy", "val_macro_auc"]
@@ -33,7 +33,7 @@ class Confirmed:
     Attributes:
         number: the search trial that it comes from.
         records: its finished confirming trials, by seed.
-        importance: the metric that is best over all seeds (or the one that the objective names).
+        importance: the ranking that is best over all seeds (of the metric and the selection that the objective names).
         scores: means of the objectives over seeds, in the spec's order.
         complete: True if every seed finished.
     """
@@ -154,11 +154,9 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
 
 
 def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
-    """Return the importance metric that counts for a configuration: the named one, or the best over all seeds."""
-    metrics = importances_of(records[0])
-    if objective.importance in metrics:
-        return objective.importance
-    return best_importance({name: _mean_of(records, objective.judged_by, name) for name in metrics})
+    """Return the ranking that counts for a configuration: the best over all seeds of those that may."""
+    rankings = objective.counting(importances_of(records[0]))
+    return objective.best_ranking({name: _mean_of(records, objective.judged_by, name) for name in rankings})
 
 
 def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from studies.report.ranking import TableRanking
 
 _SHOWN = 10
+AUTO = "auto"
+"""The number of columns that is found on held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class SelectOptions:
 
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table, or a dataset's name.")]
     target: Target = None
-    k: Annotated[int | None, typer.Option(help="How many columns to select [default: the dataset's].")] = None
+    k: Annotated[
+        str | None,
+        typer.Option(help="How many columns to select, or auto: what held-out rows need [default: the dataset's]."),
+    ] = None
     out: Annotated[Path | None, typer.Option(help="The ranked columns [default: NAME-features.csv].")] = None
     categorical: Categorical = None
     impute: Impute = None
@@ -54,10 +59,33 @@ class SelectOptions:
     importance: Annotated[
         str | None, typer.Option(help="How a network's inputs are scored [default: neuron_attribution].")
     ] = None
+    selection: Annotated[
+        str, typer.Option(help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ...")
+    ] = "top"
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Trainings that follow one another, each on the better half of the columns.")
+    ] = 1
     repeats: Annotated[int, typer.Option(min=1, help="Networks whose scores are averaged.")] = 5
+    resampling: Annotated[
+        str, typer.Option(help="held_out, or halves: a network from each half of the rows, which bounds false columns.")
+    ] = "held_out"
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0
     threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1
+
+    @property
+    def given_k(self) -> int | None:
+        """The number of columns; None: it is the dataset's, or found.
+
+        Raises:
+            InputError: it is neither a number nor ``auto``.
+        """
+        if self.k is None or self.k == AUTO:
+            return None
+        try:
+            return int(self.k)
+        except ValueError:
+            raise InputError(f"--k must be a whole number or {AUTO}, but got {self.k!r}") from None
 
     def load(self, reading: Mapping[str, Any]) -> tuple[Dataset, Path]:
         """Return the table and where its ranking goes; warn of what was noticed while the table was read.
@@ -75,9 +103,12 @@ class SelectOptions:
 
         if self.importance is not None and self.method in RANKERS and not RANKERS[self.method].is_network:
             raise InputError(f"--importance is for networks, but method {self.method} has a metric of its own")
+        if self.rounds > 1 and self.method in RANKERS and not RANKERS[self.method].is_network:
+            raise InputError(f"--rounds is for networks, but got --rounds {self.rounds} with method {self.method}")
         if self.out is not None:
             check_out(self.out, self.file)
-        dataset = load_dataset(self.file, target=self.target, k=self.k, categorical=self.categorical or (), **reading)
+        k, categorical = self.given_k, self.categorical or ()
+        dataset = load_dataset(self.file, target=self.target, k=k, categorical=categorical, **reading)
         out = self.out or Path(f"{dataset.name[:200]}-features.csv")
         check_out(out, self.file)
         check_policy(dataset, self.impute)
@@ -89,14 +120,17 @@ class SelectOptions:
         from dst.selector.selector import SparseFeatureSelector
 
         return SparseFeatureSelector(
-            dataset.k,
+            AUTO if self.k == AUTO else dataset.k,
             method=self.method,
             sparsity=self.sparsity,
             l2=self.l2,
             importance=self.importance or "neuron_attribution",
+            selection=self.selection,
             epochs=self.epochs,
             batch_size=dataset.batch_size,
             n_repeats=self.repeats,
+            settings=self._settings(),
+            resampling=self.resampling,
             task="classification",
             impute=self.impute,
             indicators=self.indicators,
@@ -106,19 +140,30 @@ class SelectOptions:
             random_state=self.seed,
         )
 
+    def _settings(self) -> dict[str, Any] | None:
+        """Return the settings of several rounds, in which strength and attribution decide on the columns that stay."""
+        from dst.training.config import TrainingConfig
+
+        if self.rounds == 1:
+            return None
+        return {"rounds": self.rounds, "importances": TrainingConfig().importances}
+
 
 @with_options
 def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingOptions) -> None:
     """Rank the columns of your own table: a CSV, and a bar chart beside it."""
     import torch
 
+    from dst.selector.parts import rankings_per_repeat
     from studies.report.fit_progress import FitProgress
     from studies.report.ranking import rank_table
 
     torch.set_num_threads(1)
     started = time.perf_counter()
+    rankings = options.repeats * rankings_per_repeat(options.resampling)
     dataset, out = options.load(reading.given())
-    ranked = rank_table(dataset, options.selector(dataset), out, FitProgress(options.repeats, options.epochs))
+    progress = FitProgress(rankings, options.rounds * options.epochs)
+    ranked = rank_table(dataset, options.selector(dataset), out, progress)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({**ranked.to_json(), "seconds": seconds})
@@ -127,25 +172,35 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
 
 
 def _print(ranked: TableRanking, seconds: float) -> None:
+    from studies.report.enough_k import k_in_words
+
     dataset, ranking = ranked.dataset, ranked.ranking
     typer.echo(
         f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
-        f"{ranked.selector.n_repeats} x {ranked.selector.method}, {seconds:.1f} s"
+        f"{len(ranked.selector.selections_)} x {ranked.selector.method}, {seconds:.1f} s"
     )
     if ranked.val_accuracy is not None:
         typer.echo(f"Accuracy of the networks on held-out rows, with all columns: {as_percent(ranked.val_accuracy)} %")
+    if curve := ranked.selector.k_curve_:
+        rows = "held-out rows" if ranked.val_accuracy is None else "the held-out rows that stopped training: optimistic"
+        typer.echo(f"K = {ranked.k} of {dataset.n_features} columns: {k_in_words(curve, ranked.k)} (an SVM on {rows})")
     if (stability := ranked.stability) is not None:
-        typer.echo(f"Stability of the {dataset.k} selected columns: {stability:.2f} (1: always the same, 0: by chance)")
-    if (scored := int((ranking["score"] > 0).sum())) < dataset.k:
+        typer.echo(f"Stability of the {ranked.k} selected columns: {stability:.2f} (1: always the same, 0: by chance)")
+    for stable in ranked.stable:
+        typer.echo(
+            f"Selected by at least {100 * stable.threshold:.0f} % of the halves: {stable.columns} columns; "
+            f"expected to say nothing: at most {stable.expected_false:.2g}"
+        )
+    if (scored := int((ranking["score"] > 0).sum())) < ranked.k:
         say(f"only {scored} columns have a score above 0: those behind them stand in random order")
     typer.echo()
     print_table(
         ["rank", "name", "score", "stability"],
         [
             [str(row["rank"]), row["name"], as_number(row["score"]), as_number(row["stability"])]
-            for row in ranking.head(min(_SHOWN, dataset.k)).to_dict("records")
+            for row in ranking.head(min(_SHOWN, ranked.k)).to_dict("records")
         ],
     )
-    if dataset.k > _SHOWN:
-        typer.echo(f"... and {dataset.k - _SHOWN} more")
+    if ranked.k > _SHOWN:
+        typer.echo(f"... and {ranked.k - _SHOWN} more")
     typer.echo(f"\nAll columns: {ranked.out}" + (f"\nChart: {ranked.plot}" if ranked.plot is not None else ""))

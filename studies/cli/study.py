@@ -158,6 +158,8 @@ def export(
 
 
 def _print_best(rows: Sequence[BestRow], objective: ObjectiveSpec) -> None:
+    from studies.report.enough_k import smallest_k_in_words
+
     if not rows:
         typer.echo("No configuration is confirmed yet.")
         return
@@ -171,6 +173,12 @@ def _print_best(rows: Sequence[BestRow], objective: ObjectiveSpec) -> None:
         table.append([*place, as_number(row["val_score"]), test, *lists, settings])
     lists = [f"list: validation {objective.judged_by_title}", "list: test accuracy"]
     print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", *lists, "settings"], table)
+    if enough := [words for row in rows if (words := smallest_k_in_words(row)) is not None]:
+        typer.echo(
+            "\nSmallest K within one standard error of the best, mean on validation rows (95% interval over seeds):"
+        )
+        for words in enough:
+            typer.echo(words)
 
 
 def _list_score(score: float | None) -> str:

@@ -51,6 +51,12 @@ class TrialOptions:
     ] = "set"
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4
+    selection: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is made of the scores: top, greedy, threshold:0.1, ...; may be repeated [default: top]."
+        ),
+    ] = None
     k: Annotated[int | None, typer.Option(help="How many features to select [default: the dataset's].")] = None
     seed: Annotated[int, typer.Option(help="Of the network and of the validation rows.")] = 0
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 200
@@ -88,6 +94,7 @@ class TrialOptions:
             inner_splits=self.inner_splits,
             impute=self.impute,
             indicators=self.indicators,
+            selections=self.selection or ("top",),
         )
 
     def load(self, reading: Mapping[str, Any]) -> Dataset:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dst.selection import TOP, selection_of
 from studies.compare.statistics import NETWORKS
 from studies.report.style import GRID, INK, MUTED, method_styles
 
@@ -103,4 +104,7 @@ def mean_rank(ranks: pd.DataFrame) -> Figure:
 
 
 def _label(method: str, importance: str) -> str:
-    return f"{method}, {importance}" if method in NETWORKS else method
+    if method in NETWORKS:
+        return f"{method}, {importance}"
+    selection = selection_of(importance).name
+    return method if selection == TOP else f"{method}, {selection}"

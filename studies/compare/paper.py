@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from dst.errors import InputError
-from studies.compare.intervals import t_interval
+from dst.intervals import t_interval
+from dst.selection import TOP, selection_of
 from studies.compare.reference import SINGLE, bound, paper_accuracy, paper_coverage, paper_flops, paper_k
 from studies.compare.statistics import beside_rivals, common_datasets, mean_ranks, paired_differences
 
@@ -146,9 +147,13 @@ def _summary(scores: pd.DataFrame, value: str, constants: Sequence[str] = ()) ->
 
 
 def _beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Join the paper's columns to our entries; a ranker with one metric joins whatever we call that."""
+    """Join the paper's columns to our entries; a ranker with one metric joins whatever we call that.
+
+    The paper takes the columns of highest score: what a selection rule made of them stands beside no figure of it.
+    """
     single = set(paper.loc[paper["importance"] == SINGLE, "method"])
-    key = ours["importance"].where(~ours["method"].isin(single), SINGLE)
+    plain = ours["importance"].map(lambda ranking: selection_of(ranking).name == TOP)
+    key = ours["importance"].where(~(ours["method"].isin(single) & plain), SINGLE)
     joined = ours.assign(_key=key).merge(
         paper.rename(columns={"importance": "_key"}), how="left", on=["dataset", "method", "_key"]
     )

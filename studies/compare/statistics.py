@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import permutation_test, rankdata, wilcoxon
 
-from studies.compare.intervals import t_interval
+from dst.intervals import t_interval
 
 _PAIR_COLUMNS = ["better", "than", "datasets", "difference", "low", "high", "wins", "losses", "p", "p_holm"]
 _RIVAL_COLUMNS = ["dataset", "importance", "rival", "seeds", "set_mean", "rival_mean", "difference", "low", "high"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from studies.compare.intervals import t_interval, welch_interval
+from dst.intervals import t_interval, welch_interval
 
 
 def compare_studies(studies: Mapping[str, pd.DataFrame], chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -8,11 +8,12 @@ prepare it themselves) and, for each dataset, the parts that all its search tria
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from dst.data import Dataset, TrialData, check_policy, remove_values, split_sha256, trial_data
+from dst.data import Dataset, Design, Part, TrialData, check_policy, remove_values, split_sha256, trial_data
 from dst.data.readers.table import missing_counts
 from dst.data.trial_data import prepared_bytes, table_bytes
 from dst.errors import AbsentDataError
@@ -37,6 +38,8 @@ class StudyDataset:
         batch_size: rows in a minibatch.
         prepared_bytes: the most bytes that its search data takes, once prepared.
         resolved: its entry in ``study.yaml``; a study goes on only while this stays the same.
+        training_rows: returns the prepared training rows of a design's first split, for a feature list whose selection
+            looks at rows.
         notes: remarks on its table, from reading it (:attr:`dst.data.Dataset.notes`).
     """
 
@@ -48,6 +51,7 @@ class StudyDataset:
     batch_size: int
     prepared_bytes: int
     resolved: Mapping[str, Any]
+    training_rows: Callable[[Design], Part]
     notes: tuple[str, ...] = ()
 
 
@@ -143,8 +147,13 @@ class StudyData(Mapping[str, Dataset | TrialData]):
                 "batch_size": dataset.batch_size,
                 **({"scoring": SCORING} if has_encodings(dataset, design.indicators) else {}),
             },
+            training_rows=partial(self._training_rows, use),
             notes=dataset.notes,
         )
+
+    def _training_rows(self, use: DatasetSpec, design: Design) -> Part:
+        train, _ = next(iter(trial_data(self._dataset(use), design, keep=False).parts))
+        return train
 
 
 def has_encodings(dataset: Dataset, indicators: bool) -> bool:

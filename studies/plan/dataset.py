@@ -12,12 +12,13 @@ still chosen; so it ends with the trials and the winner of a study that was as l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any
 
 from cluster.ledger.entries import State, Ticket
 from cluster.ledger.ledger import Ledger
 from dst.errors import last_line
-from studies.choice.feature_list import columns_of, to_measure
+from studies.choice.feature_list import select_list, to_measure
 from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
@@ -192,15 +193,22 @@ class DatasetPlan:
             if read_test(self.folder, self.name, record["number"]) is None
         ]
         archive = StudyArchive(self.folder)
+        training_rows = cache(self.dataset.training_rows)  # the first seed of each configuration has the same
         for configuration in opened:
-            length = max(configuration.records[0]["k"], *self.jobs.k_values, 1)
-            tests += to_measure(
-                archive, configuration, columns_of(archive, configuration, self.dataset.feature_names, length)
+            first = self.jobs.confirming(configuration.records[0])
+            columns = select_list(
+                archive,
+                configuration,
+                self.dataset.feature_names,
+                max(configuration.records[0]["k"], *self.jobs.k_values, 1),
+                partial(training_rows, first.design),
             )
+            tests += to_measure(archive, configuration, columns)
         return tests
 
     def _opened_metrics(self, configuration: Confirmed) -> tuple[str, ...]:
-        """Return the metrics of which test rows are opened: all that compete at once, though a single one is chosen."""
-        if self.spec.objective.importance == "best":
-            return tuple(sorted(importances_of(configuration.records[0])))
-        return (configuration.importance,)
+        """Return the rankings that are scored on test rows: all that compete at once, and the controls beside them."""
+        rankings = importances_of(configuration.records[0])
+        objective = self.spec.objective
+        competing = objective.by_selection if objective.importance == "best" else objective.counting
+        return tuple(sorted(competing(rankings)))

@@ -87,15 +87,24 @@ class DatasetJobs:
     def of_opening(self, opening: Opening) -> Job:
         """Return the job that opens test rows, or measures a feature list, for one seed of a configuration."""
         record, removal = opening.record, self._dataset.use.removal
-        if record["seed_index"] is None:
-            raise ValueError(f"test rows are opened for confirming trials, but {opening.key} is of a search trial")
-        trial = self._confirming(record["params"], record["seed_index"])
+        trial = self.confirming(record)
         payload: TestPayload | ListPayload
         if isinstance(opening, PendingTest):
             payload = TestPayload(trial, removal, opening.ranked(), record["k"])
         else:
             payload = ListPayload(trial, removal, opening.columns, record["k"])
         return Job(opening.key, self._dataset.table, payload.to_json())
+
+    def confirming(self, record: Record) -> TrialSpec:
+        """Return the trial behind the record of a confirming trial.
+
+        Raises:
+            ValueError: the record is of a search trial.
+        """
+        if record["seed_index"] is None:
+            name = f"{record['dataset']}/{record['number']}"
+            raise ValueError(f"test rows are opened for confirming trials, but {name} is of the search")
+        return self._confirming(record["params"], record["seed_index"])
 
     def record(self, ticket: Ticket, state: Ended, reports: Mapping[int, float], **outcome: Any) -> Record:
         """Return the record of an ended trial, see :func:`studies.store.record.trial_record`."""
@@ -127,6 +136,7 @@ class DatasetJobs:
             k_values=self.k_values,
             scorer=self._spec.scoring.scorer,
             max_rows=max_rows,
+            selections=self._spec.scoring.selections,
         )
 
     def _reported(self, method: str) -> Reported | None:

@@ -9,6 +9,9 @@ from cluster.ledger.ledger import Ledger
 from cluster.ledger.options import OptionError
 from cluster.ledger.pruners.registry import make_pruner
 from cluster.ledger.samplers.registry import make_sampler
+from dst.errors import InputError
+from dst.rankers import RANKERS
+from dst.rankers.networks_config import NetworksConfig, check_k
 from search_spaces import Space, SpaceError, Value
 from studies.plan.data import StudyDataset
 from studies.spec.errors import SpecError
@@ -16,7 +19,7 @@ from studies.spec.study import StudySpec
 from studies.store.study_file import storage_name
 
 
-def check_k(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> None:
+def check_numbers(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> None:
     """Refuse numbers of columns in the space that a dataset cannot give, or that a dataset names too."""
     for parameter in space.parameters:
         if parameter.name != "k":
@@ -31,6 +34,25 @@ def check_k(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> 
                         f"space.k: whole numbers with 1 <= k <= number of columns must hold, but got k={k!r}, and "
                         f"{dataset.name} has {n} columns"
                     )
+
+
+def check_rounds(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]) -> None:
+    """Refuse rounds of elimination after which a dataset has fewer columns than are selected.
+
+    The rounds, shares and numbers of columns of the spec are taken with those of the space that leave the fewest.
+    """
+    ends: dict[str, Any] = {parameter.name: parameter.extremes() for parameter in space.parameters}
+    fixed = spec.training.settings()
+    settings: dict[str, Any] = {name: fixed[name] for name in ("rounds", "keep", "importances") if name in fixed}
+    settings |= {name: pick(ends[name]) for name, pick in (("rounds", max), ("keep", min)) if name in ends}
+    config = NetworksConfig(**settings)
+    if not any(RANKERS[method].is_network for method in spec.methods):
+        return
+    for dataset in datasets:
+        try:
+            check_k(config, len(dataset.feature_names), max(ends.get("k", (dataset.k,))))
+        except InputError as error:
+            raise SpecError(f"training.rounds: {error} ({dataset.name})") from error
 
 
 def check_search(spec: StudySpec) -> None:

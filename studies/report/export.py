@@ -12,6 +12,7 @@ from typing import Any
 from dst.data import Dataset, remove_values
 from dst.errors import InputError, unknown_name
 from dst.importance.metrics import METRICS
+from dst.selection import metric_of, selection_of
 from dst.selector.selector import SparseFeatureSelector
 from studies.choice.best import BestRow
 from studies.report.fit_progress import FitProgress
@@ -65,7 +66,8 @@ def export_best(
     use = spec.datasets[names.index(name)]
     dataset = _load(use, name, archive.resolved["datasets"][name])
     selector = _selector(spec, use, dataset, row)
-    epochs = int(selector.epochs)
+    trainings = {"networks": 1, "rounds": 1} | dict(selector.settings or {})
+    epochs = int(selector.epochs) * trainings["networks"] * trainings["rounds"]
     with progress(row["seeds"], epochs) as shown:
         selector.fit(dataset.x, dataset.y, on_epoch=shown.on_epoch)
     selector.set_feature_names(dataset.feature_names)
@@ -113,16 +115,21 @@ def _load(use: DatasetSpec, name: str, resolved: Mapping[str, Any]) -> Dataset:
 
 def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow) -> SparseFeatureSelector:
     from dst.rankers import RANKERS, parameters
+    from dst.training.config import TrainingConfig
 
     method = row["method"]
     settings = {"batch_size": dataset.batch_size, **spec.training.settings(), **row["params"]}
     settings = {key: value for key, value in settings.items() if key in parameters(method)}
-    settings.pop("importances", None)  # the winner's is enough
+    if settings.get("rounds", 1) == 1:
+        settings.pop("importances", None)  # the winner's is enough
+    elif RANKERS[method].is_network:  # all decide on the columns that stay
+        settings.setdefault("importances", TrainingConfig().importances)
     own = {key: settings.pop(key) for key in _OWN if key in settings}
     return SparseFeatureSelector(
         row["k"],
         method=method,
-        importance=row["importance"] if RANKERS[method].is_network else next(iter(METRICS)),
+        importance=metric_of(row["importance"]) if RANKERS[method].is_network else next(iter(METRICS)),
+        selection=selection_of(row["importance"]).name,
         n_repeats=row["seeds"],
         task="classification",
         impute=use.missing.policy if use.missing else None,

@@ -1,8 +1,4 @@
-"""Figures of a study: pure functions from tables to :class:`matplotlib.figure.Figure`, and the registry of them.
-
-A new figure is a function and an entry of :data:`FIGURES`: its files under ``plots/`` and its place in the report
-follow.
-"""
+"""Figures of a study, pure functions from tables, and their registry: a new one is a function and a `Figure` there."""
 
 from __future__ import annotations
 
@@ -22,6 +18,8 @@ from cluster.ledger.entries import Direction
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff, fronts, to_minimize
 from studies.report.drawing import drawn_both
+from studies.report.enough_k import has_several_k
+from studies.report.over_k import score_over_k
 from studies.report.style import COLUMNS, INK, MUTED, datasets_of, legend_of, method_styles, panels, scatter
 from studies.spec.objective import DIRECTIONS
 from studies.store.files import write_bytes, write_text
@@ -222,13 +220,13 @@ class Figure:
         name: of its files.
         caption: what the report says below it.
         draw: makes it.
-        section: of the report that shows it: on the best of each method, the search, or trade-offs (``pareto``).
+        section: of the report that shows it: on the best of each method, on K, the search, or trade-offs (``pareto``).
     """
 
     name: str
     caption: str
     draw: Callable[[Found], Drawing]
-    section: Literal["methods", "search", "pareto"] = "search"
+    section: Literal["methods", "over_k", "search", "pareto"] = "search"
 
 
 FIGURES = (
@@ -252,14 +250,26 @@ FIGURES = (
 """The figures of every study, in the order in which the report shows those of a section."""
 
 
-def figures_of(trade_offs: Sequence[TradeOff]) -> tuple[Figure, ...]:
-    """Return the figures of a study: with several objectives one more for each objective but the first.
+SCORE_OVER_K = Figure(
+    "score_over_k",
+    "Mean validation score of each method's best configuration over K, with its 95% interval over seeds. Large: the "
+    "smallest K within one standard error of the best.",
+    lambda found: score_over_k(found.best, found.best_by_method),
+    section="over_k",
+)
+"""The figure of a study that scores its trials on several K."""
+
+
+def figures_of(best_by_method: Sequence[BestRow], trade_offs: Sequence[TradeOff]) -> tuple[Figure, ...]:
+    """Return the figures of a study: with several K one more, with several objectives one for each but the first.
 
     Args:
+        best_by_method: the best configuration of each dataset and method.
         trade_offs: with several objectives, the finished search trials.
     """
     first, *others = trade_offs[0].objectives if trade_offs else ("",)
-    return (*FIGURES, *(_pareto_figure(first, other) for other in others))
+    over_k = (SCORE_OVER_K,) if has_several_k(best_by_method) else ()
+    return (*FIGURES, *over_k, *(_pareto_figure(first, other) for other in others))
 
 
 def _pareto_figure(first: str, other: str) -> Figure:
@@ -304,7 +314,7 @@ def write_plots(
     """
     found = Found(best, best_by_method, trials, direction, trade_offs)
     documents = {}
-    for figure in figures_of(trade_offs):
+    for figure in figures_of(best_by_method, trade_offs):
         name = figure.name
         svg, png = folder.plots / f"{name}.svg", folder.plots / f"{name}.png"
         both = drawn_both(name, functools.partial(figure.draw, found))

@@ -17,7 +17,7 @@ class FitProgress:
 
     Args:
         repeats: networks that are trained.
-        epochs: the most epochs of each.
+        epochs: the most epochs of each, all rounds together.
     """
 
     def __init__(self, repeats: int, epochs: int) -> None:
@@ -59,7 +59,7 @@ class FitProgress:
         if repeat not in self._last and repeat:
             self._say(repeat - 1)
         self._last[repeat] = end.epoch
-        if end.improved:
+        if end.improved and end.first_training:  # later ones may have some of the columns only
             self._accuracies[repeat] = end.val_accuracy
         self._bar.update(
             self._task,

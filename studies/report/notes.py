@@ -31,7 +31,7 @@ def method_notes(best: Sequence[BestRow], objective: ObjectiveSpec) -> dict[str,
         if opened
         else "The test rows have not been opened.",
         "Feature list": "Test accuracy and validation score are those of the columns that each seed selected. What "
-        "you get is one list, the ranking averaged over the seeds (features/), so its top columns are scored by "
+        "you get is one list (features/), selected from the mean of the seeds' scores, so its columns are scored by "
         "themselves: on each seed's split a classifier fitted on training rows and judged on validation rows by its "
         f"{objective.judged_by_title}, and one fitted on both and judged on the test rows by its accuracy. The list's "
         f"validation {objective.judged_by_title} is optimistic: rows that validated one seed trained another's "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dst.selector.selector import SparseFeatureSelector
 from dst.stability import nogueira
 from studies.report.drawing import drawn, shown_name, to_png
 from studies.report.fit_progress import FitProgress
+from studies.report.represented import stands_for
 from studies.report.style import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text
 
@@ -27,6 +28,22 @@ _MOST_BARS = 40
 _LONGEST_NAME = 32
 _LONGEST_TITLE = 90
 """Characters beside a bar, and above the chart."""
+
+
+@dataclass(frozen=True)
+class StableColumns:
+    """The columns that at least a share of the halves would select (stability selection).
+
+    Attributes:
+        threshold: the share.
+        columns: how many there are.
+        expected_false: how many of them are expected to say nothing of the target, at most
+            (:func:`dst.stability.expected_false`).
+    """
+
+    threshold: float
+    columns: int
+    expected_false: float
 
 
 @dataclass(frozen=True)
@@ -50,9 +67,23 @@ class TableRanking:
     plot: Path | None
 
     @property
+    def k(self) -> int:
+        """Number of columns that are selected."""
+        return self.selector.n_features_selected_
+
+    @property
     def stability(self) -> float | None:
         """See :func:`stability_of`."""
         return stability_of(self.selector)
+
+    @property
+    def stable(self) -> list[StableColumns]:
+        """The columns that most halves would select, by threshold; empty where no bound holds."""
+        bounds = self.selector.expected_false_ or {}
+        return [
+            StableColumns(threshold, int((self.selector.stability_ >= threshold).sum()), bound)
+            for threshold, bound in bounds.items()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, as ``dst select --json`` prints it, but for the seconds that the command took."""
@@ -61,13 +92,16 @@ class TableRanking:
             "samples": self.dataset.n_samples,
             "features": self.dataset.n_features,
             "classes": self.dataset.n_classes,
-            "k": self.dataset.k,
+            "k": self.k,
+            "k_curve": [asdict(point) for point in self.selector.k_curve_],
             "method": self.selector.method,
             "importance": self.selector.importance_,
             "repeats": self.selector.n_repeats,
             "val_accuracy": self.val_accuracy,
             "stability": self.stability,
-            "selected": self.ranking.head(self.dataset.k).to_dict("records"),
+            "resampling": self.selector.resampling,
+            "stable": [asdict(columns) for columns in self.stable],
+            "selected": self.ranking.head(self.k).to_dict("records"),
             "out": str(self.out),
             "plot": None if self.plot is None else str(self.plot),
         }
@@ -90,7 +124,8 @@ def rank_table(dataset: Dataset, selector: SparseFeatureSelector, out: Path, pro
     with progress:
         selector.fit(dataset.x, dataset.y, on_epoch=progress.on_epoch)
     ranking = ranked_table(selector, dataset.feature_names)
-    plot = write_ranking(out, ranking, dataset.k, title=f"{dataset.name}: {dataset.k} columns that matter most")
+    k = selector.n_features_selected_
+    plot = write_ranking(out, ranking, k, title=f"{dataset.name}: {k} columns that matter most")
     return TableRanking(dataset, selector, ranking, progress.accuracy, out, plot)
 
 
@@ -131,6 +166,7 @@ def ranked_table(selector: SparseFeatureSelector, names: tuple[str, ...]) -> pd.
             "name": [names[column] for column in order],
             "score": selector.scores_[order],
             "stability": selector.stability_[order],
+            "stands_for": [stands_for(selector.stand_ins_.get(column, ()), names) for column in order.tolist()],
         }
     )
 

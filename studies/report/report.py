@@ -14,9 +14,12 @@ from studies.choice.best import BestRow
 from studies.choice.feature_list import has_failed
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
+from studies.report.enough_k import smallest_k_in_words
 from studies.report.figures import Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.report.notes import method_notes
+from studies.report.selected import NOTE as SELECTED_NOTE
+from studies.report.selected import selected_table
 from studies.spec.objective import ObjectiveSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
@@ -29,6 +32,11 @@ _MAX_TRADE_OFFS = 50
 _TRADE_OFFS_NOTE = (
     "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
     "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
+)
+_OVER_K_NOTE = (
+    "Every confirming seed was scored on several K from one training. Validation rows choose K: the smallest whose "
+    "mean over seeds lies within one standard error of the best. The interval is Student's t, 95%, over seeds, each "
+    "with a network and validation rows of its own. Test accuracies by K are in test_scores.csv."
 )
 
 
@@ -65,10 +73,11 @@ def write_report(
     folder = archive.folder
     objective = ObjectiveSpec() if objective is None else objective
     documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
-    shown = {"methods": "", "search": "", "pareto": ""}
-    for plot in figures_of(trade_offs):
+    shown = {"methods": "", "over_k": "", "search": "", "pareto": ""}
+    for plot in figures_of(best_by_method, trade_offs):
         shown[plot.section] += _shown(documents, plot)
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
+    selected = selected_table(folder, best)
     scored = bool(trials["val_score"].notna().any())
     sections = [
         section(
@@ -82,6 +91,8 @@ def write_report(
             "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
             "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
         ),
+        *([section("How many columns", shown["over_k"] + _enough(best), _OVER_K_NOTE)] if shown["over_k"] else []),
+        *([section("Selected columns", selected, SELECTED_NOTE)] if selected else []),
         section(
             "The search",
             shown["search"] if scored else paragraph("No trial has a score yet."),
@@ -171,6 +182,11 @@ def _lists_note(archive: StudyArchive, best: Sequence[BestRow]) -> str:
             f"The feature list of {listed(waiting, 'and')} was not measured: run the study again to do so."
         )
     return notes
+
+
+def _enough(best: Sequence[BestRow]) -> str:
+    """Say which K is enough for each winner, where that is known."""
+    return "".join(paragraph(f"{words}.") for row in best if (words := smallest_k_in_words(row)) is not None)
 
 
 def _share(share: float | None, absent: str) -> str:

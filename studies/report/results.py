@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dst.errors import InputError
 from studies.choice.best import BestRow, best_row, stability_of
 from studies.choice.feature_list import columns_of, list_scores
+from studies.choice.over_k import over_k
 from studies.choice.selection import Confirmed, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import TradeOff, trade_offs
 from studies.store.archive import StudyArchive
@@ -104,4 +105,5 @@ def _row(archive: StudyArchive, configuration: Confirmed, names: Sequence[str]) 
         stability=stability_of(configuration, len(names)),
         list_val_score=scores.validation,
         list_test_score=scores.test,
+        over_k=over_k(configuration, archive.spec.objective),
     )

@@ -16,6 +16,7 @@ from dst.errors import last_line
 from studies.choice.best import BestRow
 from studies.choice.feature_ranking import FeatureRanking, rank_features, ranked_features
 from studies.choice.trade_offs import TradeOff
+from studies.report.represented import stands_for
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.store.files import write_bytes, write_text
@@ -73,9 +74,10 @@ BEST_COLUMNS = (
     "val_macro_auc",
     "list_val_score",
     "list_test_score",
+    "smallest_k",
     "features",
 )
-"""Columns of ``best.csv`` and ``best_by_method.csv``, and keys of the rows they are written from."""
+"""Columns of ``best.csv`` and ``best_by_method.csv``; the rows they are written from have ``k_curve`` as well."""
 
 
 def trials_table(archive: StudyArchive) -> pd.DataFrame:
@@ -112,8 +114,9 @@ def feature_table(
         seed: draws the order of columns whose means are equal (:func:`dst.scoring.rank_columns`).
 
     Returns:
-        One row per column, best first: ``rank`` from 1, ``column`` from 0, ``name``, ``score`` and ``stability``, the
-        share of seeds that selected the column.
+        One row per column, best first: ``rank`` from 1, ``column`` from 0, ``name``, ``score``, ``stability``, the
+        share of seeds that selected the column, and ``stands_for``, see
+        :func:`studies.report.represented.stands_for`.
 
     Raises:
         ValueError: the lengths do not fit together, or there is no seed.
@@ -129,6 +132,7 @@ def _feature_frame(ranking: FeatureRanking, names: Sequence[str]) -> pd.DataFram
             "name": pd.array([names[column] for column in ranking.order], dtype="string"),
             "score": ranking.scores[ranking.order],
             "stability": ranking.stability[ranking.order],
+            "stands_for": [stands_for(ranking.stand_ins.get(column, ()), names) for column in ranking.order.tolist()],
         }
     )
 

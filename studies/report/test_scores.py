@@ -17,6 +17,7 @@ import pandas as pd
 from dst.errors import InputError
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
+from studies.store.record_codec import RecordError
 from studies.store.record_schema import importances_of
 
 OPENED_COLUMNS: Mapping[str, str] = {
@@ -99,7 +100,10 @@ def _rows(archive: StudyArchive, dataset: str, names: Sequence[str]) -> Iterator
     for record in archive.records(dataset):
         test = archive.test(dataset, record["number"]) if record["seed_index"] is not None else None
         for importance, opened in ({} if test is None else test["importances"]).items():
-            found = importances_of(record)[importance]
+            found = importances_of(record).get(importance)
+            if found is None:
+                path = archive.folder.test(dataset, record["number"])
+                raise RecordError(f"{path}: has test scores of {importance!r}, of which the trial has no results")
             by_k = opened.get("by_k", {str(record["k"]): opened["test_svm_accuracy"]})
             ranked = found.get("ranked", found["selected"])
             for k, accuracy in sorted((int(k), accuracy) for k, accuracy in by_k.items()):

@@ -11,6 +11,7 @@ from cluster.ledger.entries import Direction
 from dst.errors import listed, unknown_name
 from dst.importance.metrics import CONTROLS
 from dst.rankers import RANKERS
+from dst.selection import TOP, Selection, metric_of, selection_of
 from studies.spec.section import Section, is_list
 from studies.spec.unquoted import reading
 
@@ -37,10 +38,12 @@ class ObjectiveSpec(Section):
             the best trade-offs, stops no trial early, and the first of the list decides which of them wins.
         importance: the importance metric whose ranking counts, or ``best`` of all that one training gives, but for
             :data:`dst.importance.metrics.CONTROLS`. A ranker that lacks the named metric is judged on its own.
+        selection: what of its scores counts: one of ``scoring.selections``, or ``best`` of them.
     """
 
     metric: str | tuple[str, ...] = "val_svm_accuracy"
     importance: str = "best"
+    selection: str = "best"
 
     @field_validator("metric", mode="before")
     @classmethod
@@ -65,6 +68,11 @@ class ObjectiveSpec(Section):
         if name != "best" and name not in known:
             raise ValueError(f"{unknown_name('importance', name, ['best', *known])}, but got {name!r}")
         return name
+
+    @field_validator("selection")
+    @classmethod
+    def _known_selection(cls, name: str) -> str:
+        return name if name == "best" else Selection.parse(name).name
 
     @field_serializer("metric")
     def _plain(self, metric: str | tuple[str, ...]) -> str | list[str]:
@@ -97,13 +105,54 @@ class ObjectiveSpec(Section):
 
     @property
     def judged_by(self) -> str:
-        """The scorer's result by which a trial's importance metrics are compared."""
+        """The scorer's result by which a trial's rankings are compared."""
         return "val_svm_accuracy" if self.first == "val_loss" else self.first
 
     @property
     def judged_by_title(self) -> str:
         """The same in words."""
         return "balanced accuracy" if self.judged_by == "val_balanced_accuracy" else "accuracy"
+
+    def check_selections(self, taken: Sequence[str]) -> None:
+        """Refuse a selection that is not made.
+
+        Args:
+            taken: the selections of the study (``scoring.selections``).
+
+        Raises:
+            ValueError: the message names the key and the selections.
+        """
+        if self.selection != "best" and self.selection not in taken:
+            raise ValueError(
+                f"objective.selection must be best or one of scoring.selections ({', '.join(taken)}), "
+                f"but got {self.selection!r}"
+            )
+
+    def counting(self, rankings: Iterable[str]) -> list[str]:
+        """Return the rankings that count, of those that a trial has: of the named metric, by the named selection.
+
+        A ranker that lacks the named metric is judged on its own; controls count only where there is nothing else.
+
+        Args:
+            rankings: names as :mod:`dst.selection.named` has them.
+        """
+        every = list(rankings)
+        contenders = [name for name in every if metric_of(name) not in CONTROLS] or every
+        named = [name for name in every if metric_of(name) == self.importance] or contenders
+        return self.by_selection(named)
+
+    def by_selection(self, rankings: Iterable[str]) -> list[str]:
+        """Return the rankings that the named selection has made, or all where it is ``best``."""
+        every = list(rankings)
+        return [name for name in every if self.selection in ("best", selection_of(name).name)] or every
+
+    def best_ranking(self, accuracies: Mapping[str, float]) -> str:
+        """Return the ranking of the highest accuracy among those that count.
+
+        Args:
+            accuracies: by ranking; of equals one without a rule is taken, then the first.
+        """
+        return max(self.counting(accuracies), key=lambda name: (accuracies[name], selection_of(name).name == TOP))
 
     def check_methods(self, methods: Sequence[str], taken: Sequence[str]) -> None:
         """Refuse methods that cannot give what is optimised.
@@ -136,16 +185,6 @@ class ObjectiveSpec(Section):
                 f"objective.importance must be best or what a method of the study gives ({', '.join(given)}), "
                 f"but got {self.importance!r}"
             )
-
-
-def best_importance(accuracies: Mapping[str, float]) -> str:
-    """Return the importance metric of the highest accuracy; controls count only where there is nothing else.
-
-    Args:
-        accuracies: by metric; the first of equals is taken.
-    """
-    contenders = [name for name in accuracies if name not in CONTROLS] or list(accuracies)
-    return max(contenders, key=lambda name: accuracies[name])
 
 
 def importances(methods: Iterable[str]) -> list[str]:

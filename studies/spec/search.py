@@ -43,8 +43,8 @@ class PrunerSpec(NamedSpec):
         on: what trials report on their way, the best so far: ``val_loss`` (lowest) or ``val_accuracy`` (highest) of the
             ranker's own model, or ``val_score``, the scorer's accuracy on the network's strongest K inputs, fitted and
             judged on a few rows (:class:`studies.worker.rungs.CheapScore`). Rankers that have no such value at an epoch
-            (``quickselection`` has errors of reconstruction, ``lassonet`` a path of penalties) report nothing and are
-            never stopped.
+            (``quickselection`` and ``wast`` have errors of reconstruction, ``lassonet`` a path of penalties) report
+            nothing and are never stopped.
     """
 
     on: Annotated[Reported, one_of("report", REPORTED)] = "val_loss"

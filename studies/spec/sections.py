@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from dst.rankers import make_config
+from dst.rankers.networks_config import NetworksConfig
 from dst.scoring import SCORERS
-from dst.training.config import TrainingConfig
+from dst.selection import TOP, Selection
 from studies.spec.section import PositiveInt, Section, one_of
 
 
@@ -18,17 +20,33 @@ class ScoringSpec(Section):
         scorer: the classifier that sees the top K columns, a name in :data:`dst.scoring.SCORERS`.
         k_values: numbers of columns that each ranking is scored on besides the dataset's K, which counts; those above
             a dataset's number of columns are left out for it.
+        selections: what is made of each importance metric's scores, names of selection rules
+            (:data:`dst.selection.SELECTION_RULES`), each alone or with its strength, as in ``greedy:0.5``. One training
+            serves them all, and ``objective.selection`` says which of them counts.
         max_rows: rows, drawn by class, that the scorer of a search trial is fitted on and judged on, at most; None:
             all. Confirming trials and tests always take all.
     """
 
     scorer: Annotated[str, one_of("scorer", SCORERS)] = "svm"
     k_values: tuple[PositiveInt, ...] = ()
+    selections: Annotated[tuple[str, ...], Field(min_length=1)] = (TOP,)
     max_rows: PositiveInt | None = None
+
+    @field_validator("selections")
+    @classmethod
+    def _known_selections_each_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(Selection.parse(name).name for name in given)
+        if len(set(names)) < len(names):
+            raise ValueError(f"each selection once, but got {', '.join(given)}")
+        return names
 
 
 class TrainingSpec(Section):
-    """Settings that all trials share (:class:`dst.training.config.TrainingConfig`); None: the ranker's default."""
+    """Settings that all trials share; None: the ranker's default.
+
+    Those of networks are explained in :class:`dst.rankers.networks_config.NetworksConfig` and the class it extends,
+    ``members`` in :class:`dst.rankers.fusion_config.FusionConfig`.
+    """
 
     epochs: PositiveInt = 200
     patience: PositiveInt = 50
@@ -37,6 +55,8 @@ class TrainingSpec(Section):
     optimizer: str | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    group_penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     update_interval: PositiveInt | None = None
     distribution: str | None = None
     schedule: str | None = None
@@ -48,13 +68,28 @@ class TrainingSpec(Section):
     history: str | None = None
     sampling: str | None = None
     importance_rows: PositiveInt | None = None
+    networks: PositiveInt | None = None
+    combine: str | None = None
+    rounds: PositiveInt | None = None
+    keep: Annotated[float, Field(gt=0, lt=1)] | None = None
+    members: tuple[str, ...] | None = None
 
-    @field_validator("optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling")
+    @field_validator(
+        "optimizer", "distribution", "schedule", "engine", "device", "importances", "history", "sampling", "combine"
+    )
     @classmethod
     def _known_names(cls, given: Any, info: ValidationInfo) -> Any:
         """Let the networks' own settings decide which names there are."""
         if given is not None:
-            TrainingConfig(**{str(info.field_name): given})
+            NetworksConfig(**{str(info.field_name): given})
+        return given
+
+    @field_validator("members")
+    @classmethod
+    def _known_members(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Let the settings of fusion decide which members there are."""
+        if given is not None:
+            make_config("fusion", {"members": given})
         return given
 
     @field_validator("importances")

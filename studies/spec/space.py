@@ -19,6 +19,7 @@ _NOT_SEARCHED = {
     "device": _FOR_ALL_TRIALS,
     "threads": _FOR_ALL_TRIALS,
     "hidden": _FOR_ALL_TRIALS,
+    "members": _FOR_ALL_TRIALS,
     "importances": _FOR_ALL_TRIALS,
     "importance_rows": _FOR_ALL_TRIALS,
     "sampling": _FOR_ALL_TRIALS,

@@ -86,6 +86,7 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objective_fits(self) -> StudySpec:
+        self.objective.check_selections(self.scoring.selections)
         self.objective.check_methods(self.methods, self.training.importances or TrainingConfig().importances)
         if self.objective.several and self.search.pruner.name != "none":
             raise ValueError(

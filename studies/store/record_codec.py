@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cluster.ledger.entries import State
+from dst.errors import InputError
+from dst.selection import selection_of
 from studies.spec.documents import read_json
 from studies.store.record_schema import RECORD, SCHEMA, Ended, Kind, Stage, problem_of
 
@@ -50,6 +52,22 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
     missing = [key for key in needed if key not in record]
     if missing:
         raise RecordError(f"{path}: a {record['state']} record has {', '.join(needed)}, but lacks {', '.join(missing)}")
+    _check_rankings(record, path)
+
+
+def _check_rankings(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse results of a ranking that there is not, and a ranking that counts without results."""
+    results = record.get("importances")
+    if not isinstance(results, Mapping):  # of another type, which the schema refuses, or not there
+        return
+    for name in results:
+        try:
+            selection_of(name)
+        except InputError as error:
+            raise RecordError(f"{path}: importances has {name!r}: {error}") from error
+    counts = record.get("importance")
+    if results and isinstance(counts, str) and counts not in results:
+        raise RecordError(f"{path}: importance is one of {', '.join(results)}, but got {counts!r}")
 
 
 def read_beside(path: Path, kind: Kind) -> dict[str, Any] | None:

@@ -128,6 +128,14 @@ class TestRecord(TypedDict):
 
 
 @with_config(_OPEN)
+class Represented(TypedDict):
+    """A column that a selected one represents, and its correlation with it."""
+
+    column: _Count
+    r: float
+
+
+@with_config(_OPEN)
 class ListRecord(TypedDict):
     """The scores of a feature list under the design of a confirming trial; nothing by K where that failed."""
 
@@ -139,6 +147,7 @@ class ListRecord(TypedDict):
     columns: list[_Count]
     validation: dict[_Step, Judged]
     test: dict[_Step, Judged]
+    stand_ins: NotRequired[dict[_Step, list[Represented]]]
     error: NotRequired[_Text | None]
     seconds: NotRequired[dict[str, _Number] | None]
     cpus: NotRequired[_Cores]

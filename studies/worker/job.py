@@ -14,12 +14,13 @@ import torch
 from cluster.jobs import Output, Report, Stopped, WorkFunction
 from dst.data import Dataset, Removal, TrialData, remove_values
 from dst.errors import InputError, unknown_name
+from dst.selection import metric_of
 from dst.training.epochs import EpochReport
 from dst.trial.list_scores import score_list
 from dst.trial.result import TrialResult
 from dst.trial.run import run_trial, score_every_k_on_test
 from dst.trial.spec import TrialSpec
-from studies.spec.objective import DIRECTIONS, ObjectiveSpec, best_importance
+from studies.spec.objective import DIRECTIONS, ObjectiveSpec
 from studies.store.checkpoints import Checkpoint
 from studies.worker.payload import ListPayload, TestPayload, TrialPayload
 from studies.worker.rungs import CheapScore, Rungs
@@ -86,7 +87,7 @@ def run_study_trial(document: Mapping[str, Any], shared: Dataset | TrialData, re
         for ranking in result.rankings
         if ranking.epochs
     ]
-    return Output(fields, {name: importance.scores for name, importance in result.importances.items()})
+    return Output(fields, {metric_of(name): importance.scores for name, importance in result.importances.items()})
 
 
 def open_test_rows(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
@@ -112,17 +113,23 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
 
     Returns:
         ``{"validation": {k: {"accuracy": ..., "balanced_accuracy": ..., "macro_auc": ...}}, "test": {k: ...},
-        "seconds": {"total": ...}}``
+        "stand_ins": {column: [{"column": ..., "r": ...}, ...]} (the closest), "seconds": {"total": ...}}``
     """
     began = time.perf_counter()
     payload = ListPayload.from_json(document)
     dataset = _removed(_whole(shared), payload.removal)
-    result = score_list(dataset, payload.trial, payload.columns, sorted({payload.k, *payload.trial.k_values}))
+    every_k = sorted({payload.k, *payload.trial.k_values})
+    result = score_list(dataset, payload.trial, payload.columns, every_k, payload.k)
     measured = {
         part: {str(k): dataclasses.asdict(scored) for k, scored in by_k.items()}
         for part, by_k in (("validation", result.validation), ("test", result.test))
     }
-    return Output({**measured, "seconds": {"total": time.perf_counter() - began}})
+    represented = {
+        str(column): [dataclasses.asdict(other) for other in others]
+        for column, others in result.stand_ins.items()
+        if others
+    }
+    return Output({**measured, "stand_ins": represented, "seconds": {"total": time.perf_counter() - began}})
 
 
 WORK: dict[str, WorkFunction] = {
@@ -144,20 +151,18 @@ def _removed(dataset: Dataset, removal: Removal | None) -> Dataset:
 
 
 def objectives(result: TrialResult, asked: ObjectiveSpec) -> tuple[dict[str, float | None], str]:
-    """Return a trial's objectives by metric, and the importance metric that they come from.
+    """Return a trial's objectives by metric, and the ranking that they come from.
 
     Args:
-        result: of the trial, by importance metric.
-        asked: the study's metrics and importance; a ranker without the importance named there is judged on its own
-            best.
+        result: of the trial, by ranking.
+        asked: the study's metrics, importance and selection.
     """
     at_k = {name: scored.by_k[scored.k] for name, scored in result.importances.items()}
     accuracies = {
         "val_svm_accuracy": {name: scored.accuracy for name, scored in at_k.items()},
         "val_balanced_accuracy": {name: scored.balanced_accuracy for name, scored in at_k.items()},
     }
-    judged = accuracies[asked.judged_by]
-    name = asked.importance if asked.importance in judged else best_importance(judged)
+    name = asked.best_ranking(accuracies[asked.judged_by])
     values: dict[str, float | None] = {metric: by_name[name] for metric, by_name in accuracies.items()}
     losses = [ranking.val_loss for ranking in result.rankings]
     known = [loss for loss in losses if loss is not None]

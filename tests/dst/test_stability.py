@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dst.stability import as_selected, jaccard, kuncheva, nogueira
+from dst.stability import as_selected, expected_false, jaccard, kuncheva, nogueira
 
 
 @st.composite
@@ -87,3 +87,27 @@ def test_what_cannot_be_compared_is_refused():
         kuncheva(as_selected([[0], [1, 2]], 3))
     with pytest.raises(ValueError, match="0 < confidence < 1"):
         nogueira(as_selected([[0], [1]], 3), confidence=1.0)
+
+
+def test_the_bound_on_false_columns_by_hand():
+    # 20 of 1,000 columns a ranking, 90% of rankings: 400 / (0.8 * 1000) = 0.5.
+    assert expected_false(20, 1000, 0.9) == pytest.approx(0.5)
+    assert expected_false(20, 1000, 1.0) == pytest.approx(0.4)
+    assert expected_false(0, 10, 0.9) == 0
+    # Everything, always: no more than there is.
+    assert expected_false(10, 10, 1.0) == 10
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((5, 4, 0.9), "0 <= q <= p"),
+        ((-1, 4, 0.9), "0 <= q <= p"),
+        ((0, 0, 0.9), "p >= 1"),
+        ((2, 4, 0.5), "1/2 < threshold <= 1"),
+        ((2, 4, 1.1), "1/2 < threshold <= 1"),
+    ],
+)
+def test_a_bound_without_its_rules_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        expected_false(*values)

@@ -113,13 +113,16 @@ MODES: dict[str, Callable[[], Any]] = {
     "inference_mode": torch.inference_mode,
 }
 TRAININGS: dict[str, dict[str, Any]] = {
-    "set": {"importances": ("neuron_attribution", "integrated_gradients", "permutation")},
-    "rigl": {"engine": "dense", "optimizer": "sgd", "dropout": 0.2, "sparsity": 0.5},
+    "set": {"importances": ("neuron_attribution", "integrated_gradients", "loss_gradient", "permutation")},
+    "rigl": {"engine": "dense", "optimizer": "sgd", "dropout": 0.2, "sparsity": 0.5, "group_penalty": 0.1},
     "mest": {"engine": "dense"},
     "dense": {},
     "stg": {},
+    "sequential_attention": {},
     "lassonet": {},
     "quickselection": {},
+    "wast": {},
+    "neurofs": {},
 }
 
 

@@ -17,7 +17,8 @@ from search_spaces import Fixed, Space, SpaceError, load_space, packaged_spaces
 METHODS = tuple(RANKERS)
 OF_RIVALS = (
     *("C", "alpha", "M", "path_multiplier", "lam", "epsilon", "dae_epochs"),
-    *("zeta", "max_features", "min_samples_leaf", "n_neighbors"),
+    *("zeta", "zeta_inputs", "lamda", "max_features", "min_samples_leaf", "n_neighbors"),
+    *("ridge", "relevance", "scheme", "gamma"),
 )
 ALLOWED = ("sparsity", "l2", "lr", "drop_fraction", *OF_RIVALS)
 
@@ -145,8 +146,15 @@ def test_methods_are_at_least_one_and_each_once(methods: tuple[str, ...]) -> Non
         (("l1_logistic",), ("method", "C")),
         (("random", "f_score"), ("method",)),
         (("stg",), ("method", "lr", "lam")),
+        (("sequential_attention",), ("method", "lr")),
         (("lasso",), ("method", "alpha")),
+        (("greedy",), ("method", "ridge")),
+        (("mrmr",), ("method", "relevance", "scheme")),
+        (("rfs",), ("method", "gamma")),
+        (("fusion",), ("method", "sparsity", "l2", "lr", "C", "max_features")),
         (("quickselection",), ("method", "epsilon", "dae_epochs", "zeta")),
+        (("neurofs",), ("method", "zeta_inputs")),
+        (("wast",), ("method", "lamda")),
         (("random", "dense", "l1_logistic"), ("method", "l2", "lr", "C")),
         (("rigl", "l1_logistic"), ("method", "sparsity", "l2", "lr", "drop_fraction", "C")),
     ],
@@ -170,9 +178,15 @@ def test_the_default_ranges() -> None:
         "epsilon": FloatDistribution(2.0, 25.0, log=True),
         "dae_epochs": CategoricalDistribution([10, 30, 100]),
         "zeta": FloatDistribution(0.1, 0.4),
+        "zeta_inputs": FloatDistribution(0.1, 0.4),
+        "lamda": CategoricalDistribution([0.001, 0.01, 0.4, 0.9]),
         "max_features": FloatDistribution(1e-2, 1.0, log=True),
         "min_samples_leaf": IntDistribution(1, 5),
         "n_neighbors": IntDistribution(1, 10),
+        "ridge": FloatDistribution(1e-2, 1.0, log=True),
+        "relevance": CategoricalDistribution(["f_score", "mutual_info"]),
+        "scheme": CategoricalDistribution(["quotient", "difference"]),
+        "gamma": FloatDistribution(1e-2, 1e2, log=True),
     }
 
 

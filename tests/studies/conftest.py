@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studies.report import drawing, figures
+from studies.report import drawing, figures, ranking
 from studies.store.folder import StudyFolder
 from studies.store.record import write_record, write_test
 from tests.support.simulated_work import simulate
 
-TO_SVG, TO_PNG, DRAWN_BOTH = drawing.to_svg, drawing.to_png, figures.drawn_both
+TO_SVG, TO_PNG, DRAWN_BOTH = drawing.to_svg, ranking.to_png, figures.drawn_both  # ranking keeps its own, which is real
 METRICS = ("neuron_attribution", "neuron_strength")
 SEEDS = 3
 TRIALS = 16
@@ -178,6 +178,8 @@ def _confirm(
                 "val_macro_auc": 0.9,
                 "list_val_score": None if method == "l1_logistic" else 0.8,
                 "list_test_score": None if method == "l1_logistic" else 0.77,
+                "smallest_k": None,
+                "k_curve": [],
                 "features": confirmed[0]["importances"][confirmed[0]["importance"]]["selected"],
             }
         )

@@ -65,7 +65,7 @@ def test_the_winner_is_the_confirmed_one_that_is_best_in_the_first_objective(fin
     _, result = finished
     folder = StudyFolder(result.folder)
     (row,) = result.rows
-    assert set(row) == set(BEST_COLUMNS)
+    assert set(row) == {*BEST_COLUMNS, "k_curve"}
     confirming = [record for record in iter_records(folder) if record["stage"] == "confirm"]
     means = []
     for source in {record["source"] for record in confirming}:

@@ -49,7 +49,7 @@ def test_the_winner_is_named_with_its_features_and_test_accuracy(finished):
     assert result.ran
     assert list(result.best["dataset"]) == ["a", "b"]
     for row in result.rows:
-        assert set(row) == set(BEST_COLUMNS)
+        assert set(row) == {*BEST_COLUMNS, "k_curve"}
         assert row["method"] != "random"
         assert {3, 8} <= set(row["features"])
         assert len(row["features"]) == row["k"] == 6
@@ -75,7 +75,7 @@ def test_every_file_of_the_contract_is_there(finished):
         assert (folder / name).stat().st_size > 0
     for name in "ab":
         features = pd.read_csv(folder / "features" / f"{name}.csv")
-        assert list(features.columns) == ["rank", "column", "name", "score", "stability"]
+        assert list(features.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
         assert sorted(features["column"]) == list(range(24))
         assert {"f3", "f8"} <= set(features["name"][:6])
     assert list(result.trials.columns) == list(TRIAL_COLUMNS)

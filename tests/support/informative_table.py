@@ -18,6 +18,7 @@ FAST = {
     "path_multiplier": 2.0,
     "dense_iterations": 100,
     "path_iterations": 5,
+    "phases": 5,
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from optuna.storages import InMemoryStorage
 
 from cluster.jobs import Job, Output
+from dst.data import Design, Part
 from studies.plan.data import StudyDataset
 from studies.plan.dataset import DatasetPlan
 from studies.plan.ledgers import open_ledger
@@ -55,8 +56,12 @@ def study_plan(
     return StudyPlan(plans, spent, retries=spec.resources.retries, search_seconds=spec.search.seconds)
 
 
+def _no_rows(design: Design) -> Part:
+    raise AssertionError("a simulated table has no rows")
+
+
 def _dataset(name: str, use: DatasetSpec) -> StudyDataset:
-    return StudyDataset(name, use, name, tuple("abcdef"), 2, 10, 0, {})
+    return StudyDataset(name, use, name, tuple("abcdef"), 2, 10, 0, {}, _no_rows)
 
 
 def output(job: Job, seconds: float) -> Output:

@@ -9,6 +9,16 @@ from typing import Any
 from dst.data import Design
 from dst.errors import InputError
 
+_ONLY = {
+    "optimizer": "adam",
+    "loss": "cross_entropy",
+    "dropout": 0.0,
+    "input_noise": 0.0,
+    "label_smoothing": 0.0,
+    "group_penalty": 0.0,
+}
+"""Settings of a training that the masked network has at one value."""
+
 
 @dataclass(frozen=True)
 class MaskedSettings:
@@ -87,9 +97,9 @@ def masked_settings(config: Mapping[str, Any], *, sparse: bool, grow: str | None
         rows: training rows on which attribution is sampled.
 
     Raises:
-        InputError: the masked network has no such optimizer, loss or dropout.
+        InputError: the masked network has no such optimizer, loss or dropout, or none of a setting that is given.
     """
-    for name, only in (("optimizer", "adam"), ("loss", "cross_entropy"), ("dropout", 0.0), ("input_noise", 0.0)):
+    for name, only in _ONLY.items():
         if config[name] != only:
             raise InputError(f"the stock way has {name}={only!r} only, but got {config[name]!r}")
     own = {"sparse", "grow", "attribution_rows"}

@@ -6,7 +6,7 @@ ones :class:`dst.training.engines.torch.TorchEngine`; :mod:`dst.training.engines
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,10 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.errors import InputError
+from dst.kernels.losses import Targets
 from dst.topology.methods import Method
+from dst.topology.update import Update
 
 Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+Restrict = Callable[[Update], Update]
+
+
+def anywhere(update: Update) -> Update:
+    """Return an update as it is: connections may grow at any input."""
+    return update
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,9 @@ class StepConfig:
         seed: of dropout, 64 bits.
         batch_size: samples in a minibatch.
         threads: how many share the work of a step, at least 1.
+        label_smoothing: of the cross-entropy (:func:`dst.kernels.losses.cross_entropy`).
+        group_penalty: after a step the connections of each input of the first layer shrink together, by
+            :func:`dst.kernels.groups.shrink_inputs` with ``lr * group_penalty``; 0: they do not.
     """
 
     lr: float
@@ -43,6 +53,8 @@ class StepConfig:
     seed: int = 0
     batch_size: int = 100
     threads: int = 1
+    label_smoothing: float = 0.0
+    group_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in (("batch_size", self.batch_size), ("threads", self.threads)):
@@ -61,7 +73,7 @@ class Engine(Protocol):
     """Minibatches are padded with zero columns to a multiple of this."""
 
     def step(self, x: Floats, y: Targets) -> float:
-        """Take an optimizer step on a minibatch; return its loss before the step.
+        """Take an optimizer step on a minibatch; return its loss before the step, smoothed labels included.
 
         Args:
             x: float32 ``(n_features, columns)``, C order: the n samples, and zeros up to a multiple of ``width``.
@@ -71,7 +83,7 @@ class Engine(Protocol):
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
         """Return loss and accuracy on samples ``x`` ``(n_features, columns)``, padded likewise.
 
-        The accuracy of float targets is their share of explained variance (R squared).
+        Labels are not smoothed here. The accuracy of float targets is their share of explained variance (R squared).
         """
 
     def rewire(
@@ -81,6 +93,7 @@ class Engine(Protocol):
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """Move connections of every layer (:func:`dst.topology.rewire.rewire`).
 
@@ -90,6 +103,7 @@ class Engine(Protocol):
             rng: draws.
             x: the minibatch of the last step.
             input_importance: how much each feature has mattered so far, float64 ``(n_features,)``, or None.
+            restrict: returns the first layer's update with the inputs that are allowed.
         """
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
@@ -11,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from dst.kernels import linear
-from dst.kernels.losses import cross_entropy, dropout, squared_error
+from dst.kernels.groups import shrink_inputs
+from dst.kernels.losses import Targets, dropout, loss_and_gradient
 from dst.kernels.optimizers import adam_hyper, sgd_hyper, update
 from dst.kernels.rows import lanes, padded
 from dst.kernels.steps import BLOCK, update_by_output
@@ -23,7 +25,7 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
+from dst.training.engines.engine import Floats, Restrict, StepConfig, accuracy, anywhere
 
 _EVALUATE_COLUMNS = 512
 
@@ -112,12 +114,16 @@ class SparseEngine:
             hyper = sgd_hyper(config.lr, config.l2, config.momentum)
         inputs = [x, *self._activations[:-1]]
         self._forward(x, self._activations, drop=config.dropout > 0)
-        loss, _ = _loss(self._activations[-1], y, self._deltas[-1])
+        loss, _ = loss_and_gradient(self._activations[-1], y, self._deltas[-1], config.label_smoothing)
         for index in range(len(self._layers) - 1, 0, -1):
             self._step_inner(index, inputs[index], hyper)
             self._step_biases(index, hyper)
         self._step_first(x, hyper)
         self._step_biases(0, hyper)
+        if config.group_penalty > 0:
+            first = self._arrays[0]
+            threshold = float(config.lr * config.group_penalty)
+            shrink_inputs(first.indices, first.values, threshold, self._layers[0].in_features)
         return loss
 
     def evaluate(self, x: Floats, y: Targets) -> tuple[float, float]:
@@ -130,7 +136,7 @@ class SparseEngine:
             targets = cast("Targets", np.ascontiguousarray(y[..., first : first + columns]))
             outputs = [linear.aligned((layer.out_features, part.shape[1])) for layer in self._layers]
             self._forward(part, outputs, drop=False)
-            part_loss, part_hits = _loss(outputs[-1], targets, np.empty_like(outputs[-1]))
+            part_loss, part_hits = loss_and_gradient(outputs[-1], targets, np.empty_like(outputs[-1]))
             loss += part_loss * targets.shape[-1]
             hits += part_hits
         return loss / n, accuracy(loss / n, hits / n, y)
@@ -142,6 +148,7 @@ class SparseEngine:
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """See :meth:`Engine.rewire`."""
         if method.grow is None:
@@ -149,7 +156,9 @@ class SparseEngine:
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
-            seen = Update(layer, rng, gradient, input_importance if index == 0 else None)
+            seen = Update(layer, rng, gradient)
+            if index == 0:
+                seen = restrict(dataclasses.replace(seen, input_importance=input_importance))
             drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
             if rewire(seen, self.moments[index], drop=drop, grow=grow, fraction=fraction):
                 self._follow(index)
@@ -256,15 +265,6 @@ class SparseEngine:
 def _pair(moments: tuple[Floats, ...]) -> tuple[Floats, Floats]:
     """Return the two arrays that compiled steps take; an optimizer with one leaves the second alone."""
     return moments[0], moments[-1]
-
-
-def _loss(outputs: Floats, y: Targets, gradient: Floats) -> tuple[float, float]:
-    """Write the gradient of the loss; return it, and how many class codes were hit (0 for float targets)."""
-    if y.dtype == np.float32:
-        targets = cast("Floats", y)
-        return float(squared_error(outputs, targets, y.shape[1], gradient)), 0.0
-    loss, hits = cross_entropy(outputs, cast("npt.NDArray[np.int64]", y), gradient)
-    return float(loss), float(hits)
 
 
 def _nbytes(arrays: Iterable[npt.NDArray[Any]]) -> int:

@@ -7,6 +7,7 @@ before the optimizer sees it and its moments never leave zero.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from dst.kernels import linear
-from dst.kernels.losses import dropout
+from dst.kernels.losses import Targets, dropout
 from dst.kernels.rows import padded
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
@@ -24,7 +25,7 @@ from dst.topology.grow import GROW_RULES
 from dst.topology.methods import Method
 from dst.topology.rewire import rewire
 from dst.topology.update import Update
-from dst.training.engines.engine import Floats, StepConfig, Targets, accuracy
+from dst.training.engines.engine import Floats, Restrict, StepConfig, accuracy, anywhere
 
 _PER_PARAMETER = ("exp_avg", "exp_avg_sq", "momentum_buffer")
 """torch's names of the optimizer's arrays that have the shape of their parameter."""
@@ -81,7 +82,7 @@ class TorchEngine:
                 if self._config.dropout > 0:
                     outputs *= self._kept(index, outputs.shape)
                 inputs.append(outputs)
-        loss, delta = _loss(outputs, torch.from_numpy(y).to(self._device))
+        loss, delta = _loss(outputs, torch.from_numpy(y).to(self._device), self._config.label_smoothing)
         for index in range(last, -1, -1):
             layer, mask = self._layers[index], self._masks[index]
             deltas.append(delta)
@@ -92,6 +93,8 @@ class TorchEngine:
             if index > 0:
                 delta = (layer.weight.T @ delta).mul_(inputs[index] > 0).div_(1 - self._config.dropout)
         self._optimizer.step()
+        if self._config.group_penalty > 0:
+            _shrink_inputs(self._layers[0], self._masks[0], self._config.lr * self._config.group_penalty)
         self._inputs, self._deltas = inputs, deltas[::-1]
         return loss.item()
 
@@ -114,6 +117,7 @@ class TorchEngine:
         rng: np.random.Generator,
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
+        restrict: Restrict = anywhere,
     ) -> None:
         """See :meth:`dst.training.engines.engine.Engine.rewire`; connections move in layers with a mask."""
         if method.grow is None:
@@ -127,7 +131,9 @@ class TorchEngine:
             shape = layer.in_features, layer.out_features
             connections.arrange(linear.tile_inputs(*shape, connections.nnz, self._columns))
             gradient = (self._padded(self._inputs[index]), self._padded(self._deltas[index]))
-            update = Update(connections, rng, gradient, input_importance if index == 0 else None)
+            update = Update(connections, rng, gradient)
+            if index == 0:
+                update = restrict(dataclasses.replace(update, input_importance=input_importance))
             nobody = [np.zeros(connections.nnz, np.float32)]  # here moments stay at their places
             if rewire(update, nobody, drop=drop, grow=grow, fraction=fraction):
                 layer.mask.zero_().view(-1)[torch.from_numpy(connections.positions()).to(self._device)] = True
@@ -186,16 +192,33 @@ class TorchEngine:
         return torch.from_numpy(kept[:, : shape[1]]).to(self._device)
 
 
-def _loss(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean loss of ``(n_outputs, n)`` and its gradient: cross-entropy for codes, else squared error."""
+def _loss(
+    outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean loss of ``(n_outputs, n)`` and its gradient: cross-entropy for codes, else squared error.
+
+    Label smoothing is that of :func:`dst.kernels.losses.cross_entropy`.
+    """
     if targets.dtype == torch.float32:
         difference = outputs - targets
         return (difference**2).mean(), difference.mul_(2 / difference.numel())
     samples = torch.arange(len(targets), device=targets.device)
     logarithms = outputs.log_softmax(dim=0)
     gradient = logarithms.exp()
-    gradient[targets, samples] -= 1
-    return -logarithms[targets, samples].mean(), gradient.div_(len(targets))
+    gradient[targets, samples] -= 1 - label_smoothing
+    loss = -logarithms[targets, samples].mean()
+    if label_smoothing > 0:
+        gradient -= label_smoothing / len(outputs)
+        loss = (1 - label_smoothing) * loss - label_smoothing * logarithms.mean()
+    return loss, gradient.div_(len(targets))
+
+
+def _shrink_inputs(layer: MaskedLinear, mask: torch.Tensor | None, threshold: float) -> None:
+    """Shrink the connections of each input together: :func:`dst.kernels.groups.shrink_inputs` on a dense weight."""
+    counts = layer.out_features if mask is None else mask.sum(dim=0, dtype=torch.float64)
+    squares = layer.weight.square().sum(dim=0, dtype=torch.float64)
+    factors = 1 - threshold * (counts / squares.clamp(min=torch.finfo(torch.float64).tiny)).sqrt()
+    layer.weight.mul_(factors.clamp(min=0).float())
 
 
 def _multiplier(layer: MaskedLinear) -> torch.Tensor | None:

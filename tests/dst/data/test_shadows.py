@@ -31,6 +31,7 @@ def test_scores_are_pooled_by_hand() -> None:
     assert columns.plain.tolist() == [True, False, True]
     scores = np.array([3.0, 5.0, 4.0, 8.0])
     np.testing.assert_allclose(columns.pooled(scores, "root_mean_square"), [3, np.sqrt(4 + 48), 5])
+    np.testing.assert_allclose(columns.pooled(scores, "mean"), [3, 1 + 6, 5])
     np.testing.assert_allclose(columns.pooled(scores, "sum"), [3, 12, 5])
     np.testing.assert_allclose(columns.pooled(scores, "root_sum"), [3, 12 / np.sqrt(2), 5])
 

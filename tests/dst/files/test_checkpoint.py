@@ -21,7 +21,11 @@ def arrays_of(trainer):
 @pytest.mark.parametrize("epoch", [0, 1, 5])
 def test_a_resumed_training_ends_bitwise_equal(method, engine, epoch, tmp_path):
     train, validation = parts()
-    other = {"optimizer": "sgd", "lr": 0.05} if method in ("static", "mest") else {"dropout": 0.2, "input_noise": 0.1}
+    other = (
+        {"optimizer": "sgd", "lr": 0.05}
+        if method in ("static", "mest")
+        else {"dropout": 0.2, "input_noise": 0.1, "label_smoothing": 0.1, "group_penalty": 0.1}
+    )
     config = TrainingConfig(method=method, engine=engine, sparsity=0.7, **{**SMALL, **other})
 
     def importance():
@@ -63,6 +67,27 @@ def test_a_state_of_other_settings_is_refused():
     wider, wider_validation = parts(n_features=31)
     with pytest.raises(ValueError, match="network of another shape"):
         Trainer(wider, wider_validation, TrainingConfig(**SMALL), np.random.default_rng(0)).load_state_dict(state)
+
+
+def test_a_setting_that_came_after_a_state_had_its_default_there():
+    train, validation = parts()
+
+    def trainer(**settings):
+        return Trainer(train, validation, TrainingConfig(**{**SMALL, **settings}), np.random.default_rng(0))
+
+    before = trainer()
+    before.run_epoch()
+    state = before.state_dict()
+    for name in ("label_smoothing", "group_penalty"):
+        del state.progress["config"][name]
+    resumed = trainer()
+    resumed.load_state_dict(state)
+    assert resumed.run_epoch().train_loss == before.run_epoch().train_loss
+    with pytest.raises(ValueError, match="other settings: group_penalty differ"):
+        trainer(group_penalty=0.1).load_state_dict(state)
+    state.progress["config"]["gone"] = 1
+    with pytest.raises(ValueError, match="other settings: gone differ"):
+        trainer().load_state_dict(state)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import captum.attr
 import numpy as np
 import pytest
@@ -14,10 +16,12 @@ from dst.importance.metrics import (
     METRICS,
     gradient_x_input,
     integrated_gradients,
+    loss_gradient,
     neuron_attribution,
     neuron_strength,
     permutation_importance,
     random_importance,
+    squared_gradient,
 )
 from dst.importance.permutation import permutation
 from dst.network.model import SparseMLP
@@ -51,6 +55,32 @@ def test_gradients_match_the_jacobian_of_the_oracle(sparsity, n_rows, hidden):
     np.testing.assert_allclose(neuron_attribution(model, rows), expected, rtol=1e-4, atol=1e-6)
     expected = np.abs(jacobian * rows[:, None]).mean(axis=0).sum(axis=0)
     np.testing.assert_allclose(gradient_x_input(model, rows), expected, rtol=1e-4, atol=1e-6)
+    expected = (jacobian**2).mean(axis=0).sum(axis=0)
+    np.testing.assert_allclose(squared_gradient(model, rows), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(), (30,), (20, 10)])
+@pytest.mark.parametrize("sparsity", [None, 0.8])
+@pytest.mark.parametrize("n_rows", [1, 21, 300])
+@pytest.mark.parametrize(("target", "label_smoothing"), [("codes", 0.0), ("codes", 0.3), ("floats", 0.0)])
+def test_the_gradient_of_the_loss_is_autograds(target, label_smoothing, n_rows, sparsity, hidden):
+    """Row by row, whatever the rows are together; floats are four outputs."""
+    model, rows = network(sparsity, hidden), drawn(n_rows)
+    if sparsity is not None:
+        for layer in model.linears:
+            layer.arrange(5)
+    rng = np.random.default_rng(4)
+    targets = rng.integers(0, 4, n_rows) if target == "codes" else rng.normal(size=(n_rows, 4)).astype(np.float32)
+    x = torch.from_numpy(rows).requires_grad_()
+    outputs, y = model.masked()(x), torch.from_numpy(targets)
+    if target == "codes":
+        loss = torch.nn.functional.cross_entropy(outputs, y, reduction="sum", label_smoothing=label_smoothing)
+    else:
+        loss = torch.nn.functional.mse_loss(outputs, y, reduction="none").mean(dim=1).sum()
+    loss.backward()
+    expected = x.grad.abs().mean(dim=0).numpy()
+    scores = loss_gradient(model, rows, targets, label_smoothing=label_smoothing)
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_panels_and_dead_neurons_change_nothing():
@@ -155,25 +185,53 @@ def test_random_importance_is_the_generators():
 def test_the_history_sums_what_counts(history, counted, sampling):
     rng = np.random.default_rng(2)
     models = [SparseMLP(6, 2, hidden=(8,), sparsity=0.5, rng=rng) for _ in range(4)]
-    x = drawn(30, 6)
-    config = TrainingConfig(history=history, sampling=sampling, importance_rows=40)  # more rows than there are
-    whole, resumed = (
-        ImportanceHistory(Part(x, np.zeros(30, np.int64), 2), np.random.default_rng(seed), config) for seed in (0, 1)
+    x, labels = drawn(30, 6), rng.integers(0, 2, 30)
+    names = ("neuron_strength", "neuron_attribution", "loss_gradient")
+    config = TrainingConfig(
+        history=history,
+        sampling=sampling,
+        importance_rows=40,  # more rows than there are
+        importances=names,
+        label_smoothing=0.1,
     )
+    whole, resumed = (ImportanceHistory(Part(x, labels, 2), np.random.default_rng(seed), config) for seed in (0, 1))
     for epoch, (model, improved) in enumerate(zip(models, [True, False, True, False], strict=True), start=1):
         for index in range(3 if sampling == "per_epoch" else 1):
-            whole.add_step(StepStart(model, index, 3, lambda: x))
+            whole.add_step(StepStart(model, index, 3, lambda: x, labels))
         whole.add(
             EpochEnd(epoch, 0.0, 0.0, 0.0, improved, lambda: State({}, {}), model, model.linears[0].input_strength)
         )
         resumed.load_state_dict(whole.state_dict())
-    assert set(whole.scores()) == {"neuron_strength", "neuron_attribution"}
+    assert tuple(whole.scores()) == names
     attribution, strength = whole.scores()["neuron_attribution"], whole.scores()["neuron_strength"]
     np.testing.assert_allclose(attribution, sum(neuron_attribution(models[i], x) for i in counted), rtol=1e-5)
     np.testing.assert_allclose(strength, sum(neuron_strength(models[i]) for i in counted), rtol=1e-6)
     np.testing.assert_array_equal(resumed.scores()["neuron_attribution"], attribution)
+    of_loss = [loss_gradient(models[i], x, labels, label_smoothing=0.1) for i in counted]
+    decayed = sum(0.9**age * taken for age, taken in enumerate(reversed(of_loss)))
+    np.testing.assert_allclose(whole.scores()["loss_gradient"], decayed, rtol=1e-5)
+    np.testing.assert_array_equal(resumed.scores()["loss_gradient"], whole.scores()["loss_gradient"])
     with pytest.raises(ValueError, match="the state must hold"):
         resumed.load_state_dict(State({"sum.random": np.zeros(6)}, {}))
+
+
+@pytest.mark.parametrize("engine", ["sparse", "dense"])
+@pytest.mark.parametrize("sampling", ["per_epoch", "per_step"])
+def test_gradients_of_losses_on_floats_rank_the_columns_that_matter_first(engine, sampling):
+    """Two outputs that two of eight columns make, and the columns themselves as what is reconstructed."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(200, 8)).astype(np.float32)
+    y = np.stack([x[:, 2] + x[:, 5], x[:, 2] - 2 * x[:, 5]], axis=1)
+    train, validation = (Part(x[rows], y[rows], 0) for rows in (slice(160), slice(160, 200)))
+    metrics = ("loss_gradient", "squared_gradient")
+    learn = {"hidden": (40,), "sparsity": 0.3, "epochs": 15, "lr": 1e-2}
+    config = TrainingConfig(loss="squared_error", importances=metrics, engine=engine, sampling=sampling, **learn)
+    ranked = rank_by_sparse_mlp(train, validation, config, np.random.default_rng(0), lambda end: None)
+    for metric in metrics:
+        assert set(np.argsort(-ranked.scores[metric])[:2]) == {2, 5}
+    config = dataclasses.replace(config, loss="reconstruction", epochs=2)
+    ranked = rank_by_sparse_mlp(train, validation, config, np.random.default_rng(0), lambda end: None)
+    assert (ranked.scores["loss_gradient"] > 0).all()
 
 
 @pytest.mark.parametrize(

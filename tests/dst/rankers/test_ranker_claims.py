@@ -26,6 +26,7 @@ QUICK = {
     "path_multiplier": 1.5,
     "dense_iterations": 20,
     "path_iterations": 5,
+    "inputs": 3,
 }
 
 
@@ -64,7 +65,8 @@ def test_sparsity_and_l2_are_null_where_a_ranker_has_none() -> None:
     assert {method for method, one in described.items() if one["sparsity"] == 0.9} == sparse
     assert {method for method, one in described.items() if one["sparsity"] == 0.0} == {"dense"}
     assert all(one["sparsity"] is None for method, one in described.items() if method not in METHODS)
-    assert {method for method, one in described.items() if one["l2"] is not None} == {*METHODS, "quickselection"}
+    penalised = {method for method, one in described.items() if one["l2"] is not None}
+    assert penalised == {*METHODS, "neurofs", "quickselection"}
     assert described["set"]["settings"]["batch_size"] == 17, "the dataset's"
     assert TrialSpec("set", {"batch_size": 5}).described(17)["settings"]["batch_size"] == 5
     assert described["f_score"]["settings"] == described["random"]["settings"] == {}

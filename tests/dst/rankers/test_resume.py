@@ -18,7 +18,7 @@ from dst.trial.run import run_trial
 from dst.trial.spec import TrialSpec
 from tests.support.examples import FEW
 from tests.support.informative_table import FAST, informative
-from tests.support.small_training import SMALL, parts
+from tests.support.small_training import SMALL, comparable, parts
 
 
 class KilledError(Exception):
@@ -39,12 +39,6 @@ def interrupted(path, epoch, run):
     return run(die, read_state(path))
 
 
-def comparable(scores):
-    """Everything but what was measured of the machine."""
-    plain = dataclasses.asdict(dataclasses.replace(scores, seconds={}, memory={}))
-    return {**plain, "scores": {name: one.tolist() for name, one in scores.scores.items()}}
-
-
 @settings(max_examples=max(4, FEW))  # of 100 pairs of method, optimizer, dropout and engine
 @given(
     st.sampled_from(sorted(METHODS)),
@@ -62,6 +56,7 @@ def test_any_ranking_interrupted_at_any_epoch(tmp_path_factory, method, optimize
         engine=engine,
         sparsity=0.7,
         lr=1e-3 if optimizer == "adam" else 0.05,
+        importances=("neuron_strength", "neuron_attribution", "squared_gradient", "loss_gradient"),
         **SMALL,
     )
 
@@ -163,7 +158,7 @@ def test_the_state_of_another_trial_is_refused(changed, names):
         run_trial(data, dataclasses.replace(spec, **changed), state=states[0])
 
 
-EPOCHS = {"quickselection", "stg", "lassonet"}
+EPOCHS = {"fusion", "lassonet", "neurofs", "quickselection", "sequential_attention", "stg", "wast"}
 """Rankers that go epoch by epoch, besides sparse networks."""
 
 BRIEF = {
@@ -174,6 +169,8 @@ BRIEF = {
     "path_multiplier": 1.4,
     "dense_iterations": 50,
     "path_iterations": 10,
+    "trees": 20,
+    "inputs": 3,
 }
 
 
@@ -205,7 +202,17 @@ def test_after_the_last_epoch_nothing_is_left_to_train(method):
     assert len(states) == epochs
 
 
-@pytest.mark.parametrize(("method", "changed"), [("stg", "lam"), ("lassonet", "M"), ("quickselection", "l2")])
+@pytest.mark.parametrize(
+    ("method", "changed"),
+    [
+        ("stg", "lam"),
+        ("lassonet", "M"),
+        ("sequential_attention", "lr"),
+        ("quickselection", "l2"),
+        ("wast", "lamda"),
+        ("neurofs", "zeta_inputs"),
+    ],
+)
 def test_the_state_of_a_rival_with_other_settings_is_refused(method, changed):
     train, validation = parts()
     states = []

@@ -14,7 +14,7 @@ from numba.core.dispatcher import Dispatcher
 
 import dst.kernels
 from dst.data.dataset import Part
-from dst.importance.metrics import METRICS
+from dst.importance.metrics import METRICS, Sample
 from dst.rankers.warm_up import warm_up
 from dst.topology.methods import METHODS
 from dst.training.config import TrainingConfig
@@ -46,7 +46,7 @@ WAYS = (
     *({"method": method, "batch_size": 33} for method in METHODS),
     *({"method": method, "engine": "dense"} for method in METHODS),
     {"method": "set", "batch_size": 256, "optimizer": "sgd", "hidden": ()},
-    {"method": "rigl", "dropout": 0.3, "threads": 2},
+    {"method": "rigl", "dropout": 0.3, "threads": 2, "label_smoothing": 0.1, "group_penalty": 0.1},
     {"loss": "squared_error"},
     {"loss": "reconstruction", "input_noise": 0.1, "hidden": (20,)},
 )
@@ -61,8 +61,10 @@ def train_on_other_shapes(config: TrainingConfig) -> None:
     trainer = Trainer(Part(x, y, 5), Part(x[:600], y[:600], 5), config, rng, lambda: np.ones(300))
     for _ in range(2):
         end = trainer.run_epoch()
+    chosen = slice(config.importance_rows)
+    sample = Sample(x[chosen], x[chosen] if config.loss == "reconstruction" else y[chosen], np.arange(300))
     for metric in METRICS.values():
-        metric(end.model, x[: config.importance_rows], np.arange(300), rng)
+        metric.take(end.model, sample, rng)
     trainer.load_state_dict(trainer.state_dict())
     trainer.run_epoch()
 

@@ -118,16 +118,17 @@ def test_blocks_of_neurons_add_up_to_the_whole_layer(n_tiles):
     np.testing.assert_array_equal(moments[:2], moments[2:])
 
 
-@given(st.integers(1, 12), st.integers(1, 40), st.floats(0.1, 100))
-def test_cross_entropy_matches_torch(n_classes, n, spread):
+@given(st.integers(1, 12), st.integers(1, 40), st.floats(0.1, 100), st.just(0.0) | st.floats(0, 0.99))
+def test_cross_entropy_matches_torch(n_classes, n, spread, label_smoothing):
     rng = np.random.default_rng(n)
     logits = np.full((n_classes, padded(n)), 7.0, np.float32)
     logits[:, :n] = spread * rng.normal(size=(n_classes, n))
     labels = rng.integers(0, n_classes, n)
     gradient = np.full_like(logits, np.nan)
-    loss, hits = cross_entropy(logits, labels, gradient)
+    loss, hits = cross_entropy(logits, labels, gradient, label_smoothing)
     reference = torch.from_numpy(logits[:, :n].T.copy()).requires_grad_()
-    expected = torch.nn.functional.cross_entropy(reference, torch.from_numpy(labels))
+    criterion = torch.nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+    expected = criterion(reference, torch.from_numpy(labels))
     expected.backward()
     assert loss == pytest.approx(expected.item(), rel=1e-4, abs=1e-6)
     np.testing.assert_allclose(gradient[:, :n], reference.grad.T.numpy(), rtol=1e-4, atol=1e-6)

@@ -15,7 +15,7 @@ import torch
 from dst.bench.peers import Ours
 from dst.bench.shapes import SHAPES, draw
 from dst.data.dataset import Part
-from dst.importance.metrics import METRICS
+from dst.importance.metrics import METRICS, Sample
 from dst.rankers.warm_up import warm_up
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.training.config import TrainingConfig
@@ -49,8 +49,8 @@ def measured(rows: int, features: int, **settings) -> None:
         end = trainer.run_epoch()
     trained = peak_rss_bytes()
     moved = not torch.equal(some, trainer.model.linears[0].indices[:10_000])
-    columns, to_draw = np.arange(features), np.random.default_rng(1)
-    scores = {name: METRICS[name](end.model, x[held_out:][:100], columns, to_draw) for name in config.importances}
+    sample, to_draw = Sample(train.x[:100], train.y[:100], np.arange(features)), np.random.default_rng(1)
+    scores = {name: METRICS[name].take(end.model, sample, to_draw) for name in config.importances}
     printed = {
         "added": trained - loaded,
         "peak": peak_rss_bytes(),

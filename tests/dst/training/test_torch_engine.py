@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dst.importance.metrics import METRICS
+from dst.importance.metrics import METRICS, Sample
 from dst.network.layers import MaskedLinear, SparseLinear
 from dst.network.model import SparseMLP
 from dst.topology.methods import METHODS
@@ -15,7 +15,7 @@ from dst.training.engines.engine import StepConfig
 from dst.training.engines.sparse import SparseEngine
 from dst.training.engines.torch import TorchEngine
 from dst.training.trainer import Trainer, fit
-from tests.support.engine_batches import batch
+from tests.support.engine_batches import batch, shrink_by_hand
 from tests.support.gpu import needs_gpu
 from tests.support.small_training import SMALL, parts
 
@@ -40,8 +40,14 @@ def trained(engine: str, method: str, **settings):
 @pytest.mark.parametrize("method", SPARSE_METHODS)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"optimizer": "sgd", "lr": 0.05, "l2": 1e-3}, {"optimizer": "sgd", "momentum": 0.0}, {"dropout": 0.3}],
-    ids=["adam", "sgd", "plain", "dropout"],
+    [
+        {},
+        {"optimizer": "sgd", "lr": 0.05, "l2": 1e-3},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"dropout": 0.3},
+        {"label_smoothing": 0.2, "group_penalty": 0.02},
+    ],
+    ids=["adam", "sgd", "plain", "dropout", "penalty"],
 )
 def test_both_engines_train_the_same_network(method, settings):
     """Over epochs with topology updates: the same connections, losses to float32 tolerance, importance likewise."""
@@ -53,11 +59,10 @@ def test_both_engines_train_the_same_network(method, settings):
     ):
         np.testing.assert_allclose(ours, theirs, rtol=2e-4)
     assert all(isinstance(layer, SparseLinear) for layer in dense.model.linears), "results do not differ in kind"
-    rows = parts()[0].x[:7]
+    part = parts()[0]
+    sample = Sample(part.x[:7], part.y[:7], np.arange(part.x.shape[1]))
     for metric in METRICS.values():
-        scores = [
-            metric(one.model, rows, np.arange(rows.shape[1]), np.random.default_rng(0)) for one in (sparse, dense)
-        ]
+        scores = [metric.take(one.model, sample, np.random.default_rng(0)) for one in (sparse, dense)]
         np.testing.assert_allclose(*scores, rtol=2e-3, atol=1e-5)
 
 
@@ -84,11 +89,13 @@ def test_nothing_is_left_outside_the_mask(method, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("target", ["codes", "floats"])
-def test_steps_are_those_of_autograd(optimizer, target):
+@pytest.mark.parametrize(
+    ("target", "settings"), [("codes", {}), ("codes", {"label_smoothing": 0.2, "group_penalty": 0.1}), ("floats", {})]
+)
+def test_steps_are_those_of_autograd(optimizer, target, settings):
     """The hand-written backward pass against torch's own, on a masked and on an ordinary dense network."""
     rng = np.random.default_rng(1)
-    steps = StepConfig(lr=1e-2, l2=1e-3, optimizer=optimizer)
+    steps = StepConfig(lr=1e-2, l2=1e-3, optimizer=optimizer, **settings)
     for sparsity in (0.6, None):
         model = SparseMLP(12, 3, hidden=(20, 10), sparsity=sparsity, rng=rng).masked()
         oracle = model.masked()
@@ -101,13 +108,14 @@ def test_steps_are_those_of_autograd(optimizer, target):
             y = rng.integers(0, 3, 9) if target == "codes" else rng.normal(size=(3, 9)).astype(np.float32)
             outputs = oracle.columns(torch.from_numpy(x))
             loss = (
-                torch.nn.functional.cross_entropy(outputs.T, torch.from_numpy(y))
+                torch.nn.functional.cross_entropy(outputs.T, torch.from_numpy(y), label_smoothing=steps.label_smoothing)
                 if target == "codes"
                 else torch.nn.functional.mse_loss(outputs, torch.from_numpy(y))
             )
             reference.zero_grad()
             loss.backward()
             reference.step()
+            shrink_by_hand(oracle.linears[0], steps.lr * steps.group_penalty)
             assert engine.step(x, y) == pytest.approx(loss.item(), rel=1e-4)
         for ours, theirs in zip(model.linears, oracle.linears, strict=True):
             torch.testing.assert_close(ours.weight, theirs.masked_weight(), rtol=1e-3, atol=1e-5)
@@ -177,8 +185,9 @@ def test_a_gpu_trains_the_same_network(method):
     config = TrainingConfig(method=method, device="cuda", **SMALL)
     trainers = [Trainer(train, validation, config, np.random.default_rng(0)) for _ in range(2)]
     end = trainers[0].run_epoch()
+    sample = Sample(train.x[:5], train.y[:5], np.arange(train.x.shape[1]))
     for metric in METRICS.values():
-        assert np.isfinite(metric(end.model, train.x[:5], np.arange(train.x.shape[1]), np.random.default_rng(0))).all()
+        assert np.isfinite(metric.take(end.model, sample, np.random.default_rng(0))).all()
     trainers[1].load_state_dict(trainers[0].state_dict())
     losses = [one.run_epoch().train_loss for one in trainers]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

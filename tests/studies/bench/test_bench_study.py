@@ -115,6 +115,7 @@ def test_a_stock_job_has_the_settings_of_the_trial():
         (trial("set_attr"), "grow must be None, random or gradient, but got 'importance'"),
         (trial("random"), "no method 'random'"),
         (trial("set", dropout=0.5), "dropout=0.0 only, but got 0.5"),
+        (trial("set", group_penalty=0.5), "group_penalty=0.0 only, but got 0.5"),
     ],
 )
 def test_what_the_stock_way_cannot_do_is_refused(job, message):

@@ -4,7 +4,7 @@ import pytest
 
 from studies.choice.best import best_row
 from studies.choice.selection import confirmed, to_confirm, to_open
-from studies.spec.objective import ObjectiveSpec, best_importance
+from studies.spec.objective import ObjectiveSpec
 
 ACCURACY = ObjectiveSpec()
 LOSS = ObjectiveSpec(metric="val_loss")
@@ -135,4 +135,5 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
     ],
 )
 def test_controls_are_never_the_best_of_several(accuracies, best):
-    assert best_importance(accuracies) == best
+    assert ACCURACY.best_ranking(accuracies) == best
+    assert ObjectiveSpec(importance="l1_coefficient").best_ranking(accuracies) == best, "a ranker that lacks it"

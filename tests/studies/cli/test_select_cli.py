@@ -47,7 +47,7 @@ def test_select_ranks_an_own_table(capsys, mine):
     assert document["stability"] == 1
     assert "network 2 of 2" in err
     table = pd.read_csv(document["out"])
-    assert list(table.columns) == ["rank", "column", "name", "score", "stability"]
+    assert list(table.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
     assert table["rank"].tolist() == list(range(1, 22))
     assert table["score"].is_monotonic_decreasing
     assert (mine / document["plot"]).read_bytes().startswith(b"\x89PNG")
@@ -59,10 +59,44 @@ def test_select_ranks_an_own_table(capsys, mine):
     pd.testing.assert_frame_equal(pd.read_csv("there/ranked.csv"), table)
 
 
+def test_select_finds_how_many_columns_are_enough(capsys, mine):
+    options = ("--target", "label", "--k", "auto", "--impute", "median", "--repeats", "2", "--epochs", "20")
+    status, out, _ = call(capsys, "select", "mine.csv", *options, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert [row["name"] for row in document["selected"]][:2] in (["n3", "colour"], ["colour", "n3"])
+    assert 2 <= document["k"] == len(document["selected"]) <= 5
+    assert [point["k"] for point in document["k_curve"]] == [1, 2, 3, 5, 7, 10, 14, 20, 21]
+    assert all(point["low"] <= point["mean"] <= point["high"] for point in document["k_curve"])
+    status, out, _ = call(capsys, "select", "mine.csv", *options)
+    assert status == 0
+    mean = next(point["mean"] for point in document["k_curve"] if point["k"] == document["k"])
+    assert f"K = {document['k']} of 21 columns: {100 * mean:.1f} % (" in out
+    assert "the held-out rows that stopped training: optimistic" in out
+
+
+def test_select_by_halves_bounds_the_columns_that_say_nothing(capsys, mine):
+    options = ("--target", "label", "--k", "2", "--impute", "median", "--repeats", "2", "--resampling", "halves")
+    status, out, err = call(capsys, "select", "mine.csv", *options, "--json")
+    assert status == 0
+    assert "network 4 of 4" in err
+    document = json.loads(out)
+    assert document["k_curve"] == []
+    assert [columns["threshold"] for columns in document["stable"]] == [0.6, 0.75, 0.9]
+    assert document["stable"][-1]["expected_false"] == pytest.approx(4 / (0.8 * 21))
+    status, out, _ = call(capsys, "select", "mine.csv", *options)
+    assert status == 0
+    stable = document["stable"][-1]["columns"]
+    assert f"Selected by at least 90 % of the halves: {stable} columns; expected to say nothing: at most 0.24" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--target", "label"], "--impute"),
+        (["--target", "label", "--k", "all"], "--k must be a whole number or auto, but got 'all'"),
+        (["--target", "label", "--impute", "mean", "--k", "auto", "--repeats", "1"], "n_repeats >= 2"),
+        (["--target", "label", "--impute", "mean", "--resampling", "half"], "did you mean 'halves'"),
         (["--target", "labl", "--impute", "mean"], "'labl'"),
         (["--target", "label", "--impute", "men"], "did you mean 'mean'"),
         (["--target", "label", "--impute", "mean", "--k", "22"], "21"),
@@ -111,6 +145,24 @@ def test_a_study_scores_several_k_by_the_named_scorer(study):
     row = pd.read_csv(study / "best.csv").iloc[0]
     assert row["stability_low"] <= row["stability"] <= row["stability_high"]
     assert "Stability" in (study / "report.html").read_text()
+
+
+def test_a_study_says_which_k_is_enough(capsys, study):
+    status, out, _ = call(capsys, "best", study, "--json")
+    assert status == 0
+    (row,) = json.loads(out)["best"]
+    assert [point["k"] for point in row["k_curve"]] == [2, 4, 6]
+    assert row["k_curve"][1]["mean"] == row["val_score"]
+    assert row["smallest_k"] in (2, 4, 6)
+    for name in ("best.csv", "best_by_method.csv"):
+        assert row["smallest_k"] in pd.read_csv(study / name)["smallest_k"].tolist()
+    point = next(point for point in row["k_curve"] if point["k"] == row["smallest_k"])
+    words = f"wine: K = {point['k']} has {100 * point['mean']:.1f} % ({100 * point['low']:.1f} to"
+    status, out, _ = call(capsys, "best", study)
+    assert status == 0
+    assert words in out
+    assert words in (study / "report.html").read_text()
+    assert (study / "plots" / "score_over_k.svg").exists()
 
 
 def test_export_is_used_by_a_fresh_process(capsys, study, tmp_path):

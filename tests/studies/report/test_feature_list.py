@@ -288,7 +288,7 @@ def test_beside_a_loss_the_list_has_an_accuracy_by_name(
     with pytest.raises(SystemExit):
         main(["best", str(result.folder)])
     (row,), folder = result.rows, StudyFolder(result.folder)
-    heading, values = capsys.readouterr().out.splitlines()
+    heading, values, *_ = capsys.readouterr().out.splitlines()
     assert re.search("validation +test accuracy +list: validation accuracy +list: test accuracy", heading)
     assert f" {100 * row['list_val_score']:.1f} % " in values
     assert f"validation accuracy (optimistic) {row['list_val_score']:.4f}" in folder.best_spec("t").read_text()

@@ -102,6 +102,7 @@ def test_a_ranking_by_hand() -> None:
         "name": ["c", "a", "b", "d"],
         "score": [(0.75 + 0.5) / 2, 0.25, 0.125, 0.0],
         "stability": [1.0, 0.5, 0.5, 0.0],
+        "stands_for": [""] * 4,
     }
 
 
@@ -176,7 +177,7 @@ def test_written_tables_read_back(make_study: Callable, tmp_path: Path) -> None:
 
     for row in study.best:
         table = pd.read_csv(folder.features(row["dataset"]))
-        assert list(table.columns) == ["rank", "column", "name", "score", "stability"]
+        assert list(table.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
         assert len(table) == len(study.feature_names[row["dataset"]])
         # The informative columns come first in every made-up dataset, and every seed finds most of them.
         assert table["column"].head(row["k"]).lt(row["k"]).mean() > 0.8

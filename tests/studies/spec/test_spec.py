@@ -9,6 +9,7 @@ import yaml
 from studies.spec.dataset import MissingSpec
 from studies.spec.errors import SpecError
 from studies.spec.loading import load_spec, packaged_specs, parse_spec
+from studies.spec.space import search_space
 
 SPEC = {"name": "s", "datasets": ["wine"]}
 
@@ -54,6 +55,8 @@ def test_packaged_specs_are_valid(name):
         ({"training": {"importances": []}}, "training.importances"),
         ({"training": {"importances": ["random", "random"]}}, "each importance once"),
         ({"objective": {"importance": "permutation"}}, "must be best or what a method of the study gives"),
+        ({"training": {"rounds": 0}}, "training.rounds: input should be greater than or equal to 1, but got 0"),
+        ({"training": {"combine": "means"}}, "training.combine: unknown combine 'means': did you mean 'mean'"),
         ({"training": {"engine": "fast"}}, "training.engine: unknown engine 'fast': valid are auto, dense, sparse"),
         ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
         (
@@ -67,6 +70,42 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, changes, message):
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(write(tmp_path, **changes))
     assert "\n" not in str(caught.value)
+
+
+def test_training_takes_networks_and_rounds_and_a_space_may_vary_them(tmp_path):
+    training = {"networks": 3, "combine": "rank", "rounds": 2, "keep": 0.3}
+    spec = load_spec(write(tmp_path, training=training))
+    assert training.items() <= spec.training.settings().items()
+    assert not training.keys() & load_spec(write(tmp_path)).training.settings().keys()
+    space = {
+        "networks": {"values": [1, 5]},
+        "combine": {"values": ["mean", "median"], "when": {"networks": 5}},
+        "rounds": {"low": 1, "high": 4, "step": 1},
+        "keep": {"low": 0.3, "high": 0.7},
+    }
+    assert search_space(parse_spec({**SPEC, "space": space})).distributions.keys() >= space.keys()
+    with pytest.raises(SpecError, match=r"space\.keep: 0 < keep < 1 must hold, but got keep=1\.0"):
+        search_space(parse_spec({**SPEC, "space": {"keep": {"values": [0.5, 1.0]}}}))
+
+
+def test_training_names_the_members_of_fusion():
+    training = {"members": ["set", "lasso"]}
+    spec = parse_spec({**SPEC, "methods": ["fusion"], "training": training})
+    assert spec.training.settings()["members"] == ("set", "lasso")
+    with pytest.raises(SpecError, match=r"training\.members: unknown member 'laso'"):
+        parse_spec({**SPEC, "training": {"members": ["set", "laso"]}})
+    with pytest.raises(SpecError, match=r"space\.members: members is the same in all trials"):
+        search_space(parse_spec({**SPEC, "methods": ["fusion"], "space": {"members": "set"}}))
+
+
+def test_training_takes_smoothing_and_a_penalty_and_a_space_may_vary_them(tmp_path):
+    training = {"label_smoothing": 0.1, "group_penalty": 0.01, "importances": ["squared_gradient", "loss_gradient"]}
+    settings = load_spec(write(tmp_path, training=training)).training.settings()
+    assert {name: settings[name] for name in training} == {**training, "importances": tuple(training["importances"])}
+    space = {"label_smoothing": {"low": 0.0, "high": 0.3}, "group_penalty": {"values": [0, 0.01]}}
+    assert search_space(parse_spec({**SPEC, "space": space})).distributions.keys() >= space.keys()
+    with pytest.raises(SpecError, match=r"space\.label_smoothing: 0 <= label_smoothing < 1 must hold"):
+        search_space(parse_spec({**SPEC, "space": {"label_smoothing": {"low": 0.0, "high": 1.0}}}))
 
 
 def test_training_says_what_it_runs_on(tmp_path):
@@ -206,7 +245,7 @@ def test_true_and_false_are_no_numbers(tmp_path, key, entry, word):
         ("tracking: {wandb: on}", r"tracking.wandb: must be a mapping, e.g. wandb: {mode: offline}, but got True"),
         ("tracking: off", "tracking: must be a mapping with the keys wandb, but got False"),
         ("search: 30", "search: must be a mapping with the keys sampler, pruner, trials, batch, seconds, but got 30"),
-        ("objective: yes", "objective: must be a mapping with the keys metric, importance, but got True"),
+        ("objective: yes", "objective: must be a mapping with the keys metric, importance, selection, but got True"),
         ("objective: {metric: yes}", "objective.metric: must be a metric's name, but got True: YAML .* in quotes"),
         (
             "objective: {metric: [val_loss, 3]}",

@@ -19,8 +19,8 @@ from studies.worker.rungs import CheapScore, Rungs
 from tests.support.several_objectives import spec_of
 
 
-def end(epoch, loss=1.0, accuracy=0.0):
-    return SimpleNamespace(epoch=epoch, val_loss=loss, val_accuracy=accuracy)
+def end(epoch, loss=1.0, accuracy=0.0, first_training=True):
+    return SimpleNamespace(epoch=epoch, val_loss=loss, val_accuracy=accuracy, first_training=first_training)
 
 
 def told(rungs, reports, ends):
@@ -49,6 +49,17 @@ def test_the_highest_accuracy_so_far_likewise(maximize, sign):
     for epoch, accuracy in enumerate([0.1, 0.7, 0.2, 0.3, 0.4, 0.5, 0.8, 0.1, 0.1, 0.1], start=1):
         rungs.on_epoch(0, end(epoch, accuracy=accuracy))
     assert reports == [(5, sign * 0.7), (10, sign * 0.8)]
+
+
+def test_of_several_trainings_the_first_alone_is_compared():
+    """It is what every trial has; those that follow neither report nor count in the mean over inner splits."""
+    reports = []
+    rungs = Rungs(10, lambda *report: reports.append(report), maximize=False)
+    for split in (0, 1):
+        for epoch in range(1, 13):
+            first = epoch <= 6
+            rungs.on_epoch(split, end(epoch, loss=split + 1.0 if first else 0.0, first_training=first))
+    assert reports == [(5, 1.0), (10 + 5, 1.5)]
 
 
 def test_a_score_is_measured_at_rungs_only():

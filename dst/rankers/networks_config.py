@@ -1,0 +1,103 @@
+"""The settings of a ranking by networks: of each training, and of how many there are."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from dst.errors import InputError, check_rules, unknown_name
+from dst.importance.metrics import CONTROLS
+from dst.rankers.entering import EnteringConfig
+from dst.rankers.gated_settings import SequentialAttentionConfig
+from dst.rankers.scores import COMBINATIONS
+from dst.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class NetworksConfig(TrainingConfig):
+    """Settings of networks that rank columns: those of each training, how many networks there are, and of rounds.
+
+    They are apart from :class:`dst.training.config.TrainingConfig` because a training knows nothing of others: its
+    checkpoint stays as it was.
+
+    Attributes:
+        networks: how many networks are trained on the same rows, each with a stream of draws of its own.
+        combine: how their scores become one, a name in :data:`dst.rankers.scores.COMBINATIONS`.
+        rounds: how many rounds of trainings follow one another, each on the columns that the one before has left
+            (:mod:`dst.rankers.successive`).
+        keep: share of the columns that stays after each round but the last, in (0, 1).
+    """
+
+    networks: int = 1
+    combine: str = "mean"
+    rounds: int = 1
+    keep: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.combine not in COMBINATIONS:
+            raise InputError(unknown_name("combine", self.combine, COMBINATIONS))
+        check_rules(
+            ("networks >= 1", self.networks >= 1, f"networks={self.networks}"),
+            ("rounds >= 1", self.rounds >= 1, f"rounds={self.rounds}"),
+            ("0 < keep < 1", 0 < self.keep < 1, f"keep={self.keep}"),
+            (
+                "an importance that is no control, where rounds > 1,",
+                self.rounds == 1 or not set(self.importances) <= set(CONTROLS),
+                f"importances={', '.join(self.importances)}",
+            ),
+        )
+
+    @property
+    def training(self) -> TrainingConfig:
+        """The settings of each training."""
+        names = (field.name for field in dataclasses.fields(TrainingConfig))
+        return TrainingConfig(**{name: getattr(self, name) for name in names})
+
+    def widths(self, n_features: int) -> tuple[int, ...]:
+        """Return how many columns each round trains on: ``keep ** r`` of them in round r from 0, and one at least.
+
+        Args:
+            n_features: columns of the table.
+        """
+        return tuple(max(1, round(n_features * self.keep**number)) for number in range(self.rounds))
+
+
+def columns_of_last_round(config: Any, n_features: int) -> int:
+    """Return how many columns the last round of trainings ranks; all where a ranker has no rounds.
+
+    Args:
+        config: a ranker's settings.
+        n_features: columns of the table.
+    """
+    return config.widths(n_features)[-1] if isinstance(config, NetworksConfig) else n_features
+
+
+def check_k(config: Any, n_features: int, k: int) -> None:
+    """Refuse to select more columns than settings rank.
+
+    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter, or
+    that attention chooses.
+
+    Args:
+        config: a ranker's settings.
+        n_features: columns of the table.
+        k: how many are selected.
+
+    Raises:
+        InputError: it is so.
+    """
+    if isinstance(config, EnteringConfig):
+        check_rules(("k <= depth", k <= config.depth, f"k={k}, depth={config.depth}"))
+    if isinstance(config, SequentialAttentionConfig):
+        check_rules(("k <= phases", k <= config.phases, f"k={k}, phases={config.phases}"))
+    if not isinstance(config, NetworksConfig):
+        return
+    widths = config.widths(n_features)
+    if k > widths[-1]:
+        raise InputError(
+            f"k <= columns of the last round must hold, but got k={k}, and {widths[-1]} of {n_features} columns are "
+            f"left in round {config.rounds} with keep={config.keep}: take rounds={sum(width >= k for width in widths)} "
+            "or a larger keep"
+        )

@@ -1,0 +1,86 @@
+"""The number of columns that is enough, found on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dst.data.dataset import Part, as_array
+from dst.data.preparation import encoded_columns
+from dst.errors import InputError
+from dst.scoring import capped, score_columns
+
+LARGEST_K = 200
+"""The largest K that is scored."""
+
+MAX_ROWS = 2000
+"""Rows that the scorer is fitted on, and rows that it is judged on, at most: its time grows with their square."""
+
+_FIRST_K = (1, 2, 3, 5, 7)
+
+
+def k_grid(n_features: int) -> tuple[int, ...]:
+    """Return the K that are scored: 1, 2, 3, 5, 7, 10, 14, 20, 28, ..., each about the root of 2 times the one before.
+
+    The last is 200, or all columns where there are fewer.
+
+    Args:
+        n_features: columns that may be selected, one at least.
+    """
+    last = min(LARGEST_K, n_features)
+    doubling = (round(10 * 2 ** (step / 2)) for step in range(9))
+    return (*(k for k in (*_FIRST_K, *doubling) if k < last), last)
+
+
+def held_out_scores(
+    train: Part, held_out: Part, columns: npt.NDArray[np.int64], every_k: Sequence[int], rng: np.random.Generator
+) -> dict[int, float]:
+    """Return how well the first K columns predict the target of held-out rows, by K.
+
+    Of classes the accuracy of the project's scorer, scikit-learn's ``SVC()``; of numbers the R squared of its
+    counterpart ``SVR()``, the mean over outputs: as the networks, and unlike ridge regression, both see what is not
+    linear. Of more than :data:`MAX_ROWS` rows so many are drawn, of classes each its share.
+
+    Args:
+        train: rows to fit on.
+        held_out: rows to judge on.
+        columns: of the table, in the order of selection, as many as the largest K.
+        every_k: numbers of columns.
+        rng: draws rows.
+
+    Raises:
+        InputError: the training rows are of one class only, or a single row of numbers is held out.
+    """
+    if train.n_classes == 0:
+        if len(held_out.y) < 2:
+            raise InputError("'auto' judges numbers on two held-out rows or more, but a fifth of the rows is one row")
+        seen, judged = (_some(part, rng) for part in (train, held_out))
+        return {k: _r_squared(seen, judged, columns[:k]) for k in every_k}
+    seen, judged = (capped(part, MAX_ROWS, rng) for part in (train, held_out))
+    if len(np.unique(seen.y)) < 2:
+        raise InputError(
+            f"'auto' fits a classifier on each repeat's training rows, but {len(seen.y)} of them are of one class: "
+            "give a number of columns, or more rows"
+        )
+    return {k: score_columns(seen, judged, columns[:k]).accuracy for k in every_k}
+
+
+def _some(part: Part, rng: np.random.Generator) -> Part:
+    if len(part.y) <= MAX_ROWS:
+        return part
+    rows = np.sort(rng.choice(len(part.y), MAX_ROWS, replace=False))
+    return replace(part, x=part.x[rows], y=part.y[rows])
+
+
+def _r_squared(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:
+    from sklearn.metrics import r2_score
+    from sklearn.svm import SVR
+
+    encoded = encoded_columns(columns, fit_on.origin)
+    x, judged = as_array(fit_on.x[:, encoded]), as_array(score_on.x[:, encoded])
+    outputs = fit_on.y.reshape(len(fit_on.y), -1).T
+    predicted = np.stack([SVR().fit(x, output).predict(judged) for output in outputs], axis=1)
+    return float(r2_score(score_on.y.reshape(len(score_on.y), -1), predicted))
