@@ -99,7 +99,7 @@ def opened(folder: Path, dataset: str) -> set[int]:
     return {one["source"] for one in records if read_test(study, dataset, one["number"]) is not None}
 
 
-@pytest.mark.parametrize("steps", [[4], [6], [1, 9]], ids=str)
+@pytest.mark.parametrize("steps", [[4], [6], pytest.param([1, 9], marks=pytest.mark.slow)], ids=str)
 def test_more_trials_as_if_from_the_start(data: Path, small: Path, whole: StudyResult, tmp_path: Path, steps) -> None:
     """A first part that is a whole batch, that cuts a batch short, and several of them."""
     out = tmp_path / "out"
@@ -247,6 +247,7 @@ def test_a_grid_has_all_its_points_from_the_start(tmp_path: Path) -> None:
     assert not run_study(specs[1], out=tmp_path / "out", in_process=True).ran
 
 
+@pytest.mark.slow
 def test_a_limit_of_seconds_and_more_of_them(data: Path, whole: StudyResult, tmp_path: Path) -> None:
     """With next to no time each dataset finishes one trial; with more it goes on as if there had been no limit."""
     out = tmp_path / "out"

@@ -97,6 +97,7 @@ def fails_at_k_5(payload: Mapping[str, Any], shared: Any, report: Report) -> Out
 
 
 @pytest.mark.usefixtures("simulated_work")
+@pytest.mark.slow
 def test_a_dataset_on_which_nothing_works_keeps_no_other_from_its_end(
     in_process: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take
     assert_study_sound(out, reference.folder)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

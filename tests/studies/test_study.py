@@ -281,6 +281,7 @@ def test_weak_trials_are_stopped_and_never_win(tmp_path):
     assert all(row["params"]["lr"] == 0.01 for row in result.rows)
 
 
+@pytest.mark.slow
 def test_no_method_is_stopped_before_it_was_heard(tmp_path):
     """With so much dropout a pruner stops the trials of SET that it may; the first of them finishes all the same."""
     space = {
@@ -562,6 +563,7 @@ def test_a_table_that_lacks_values_needs_a_policy_before_anything_runs(tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_runs_each_point_once(tmp_path):
     space = {"sparsity": {"values": [0.2, 0.5, 0.9], "when": {"method": ["set"]}}}
     search = {"sampler": "grid", "trials": 10, "batch": 2}

@@ -227,14 +227,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_tune_calls_scheduler_searcher_and_callback_in_this_order(run: dict[str, Any], name: str) -> None:
     assert run["notes"].calls[name] == CALLS[name]
 
 
+@pytest.mark.slow
 def test_a_worker_is_reused_after_all_but_an_error(run: dict[str, Any]) -> None:
     assert run["diary"][False] == DIARY
 
 
+@pytest.mark.slow
 def test_a_stop_saves_unless_checkpoints_at_the_end_are_turned_off(run: dict[str, Any]) -> None:
     """So ``save_checkpoint`` must exist: without it every stopped trial would become an error where they are on."""
     assert "save_checkpoint" not in run["diary"][False]
@@ -247,10 +250,12 @@ def test_a_stop_saves_unless_checkpoints_at_the_end_are_turned_off(run: dict[str
     ]
 
 
+@pytest.mark.slow
 def test_a_callback_that_empties_a_result_spares_tune_from_keeping_it(run: dict[str, Any]) -> None:
     assert run["kept"] == {"finishes": None, "stops": None, "finishes again": None, "raises": 1, "finishes last": None}
 
 
+@pytest.mark.slow
 def test_a_trials_error_lies_in_a_file_when_the_scheduler_hears_of_it(run: dict[str, Any]) -> None:
     assert set(run["notes"].errors) == {"raises"}
     error = run["notes"].errors["raises"]
@@ -259,5 +264,6 @@ def test_a_trials_error_lies_in_a_file_when_the_scheduler_hears_of_it(run: dict[
     assert "recorded_tune.py" in str(error), "with its traceback"
 
 
+@pytest.mark.slow
 def test_nothing_of_the_drivers_is_pickled(run: dict[str, Any]) -> None:
     assert run["notes"].pickled == 0

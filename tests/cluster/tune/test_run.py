@@ -45,6 +45,7 @@ def mixed(local_run: LocalRun) -> Script:
 
 
 @pytest.mark.parametrize("number", range(len(ENDINGS)))
+@pytest.mark.slow
 def test_every_job_is_answered_once(mixed: Script, number: int) -> None:
     payload, state, words = ENDINGS[number]
     steps = payload.get("stop_at", payload.get("reports", 0))
@@ -57,31 +58,37 @@ def test_every_job_is_answered_once(mixed: Script, number: int) -> None:
         assert error.splitlines()[-1] == words
 
 
+@pytest.mark.slow
 def test_outputs_arrive_whole(mixed: Script) -> None:
     assert mixed.outputs["job/0"].document["sum"] == 1000.0
     assert mixed.outputs["job/7"].document["sum"] == 20.0
     np.testing.assert_array_equal(mixed.outputs["job/7"].arrays["twice"], np.arange(100_000) * 2.0)
 
 
+@pytest.mark.slow
 def test_workers_stay_in_the_drivers_folder_and_use_their_cores(mixed: Script) -> None:
     for output in mixed.outputs.values():
         assert output.document["cwd"] == str(Path.cwd())
         assert output.document["threads"] == ["3", "3"]
 
 
+@pytest.mark.slow
 def test_as_many_processes_as_workers_though_jobs_raise_or_are_stopped(mixed: Script) -> None:
     """Also though one worker could do all of these short jobs while the other starts."""
     assert len(set(mixed.pids())) == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_job_does_no_step_more(local_run: LocalRun) -> None:
     assert local_run.diary == "1\n2\nstopped\n"
 
 
+@pytest.mark.slow
 def test_the_source_is_never_pickled(mixed: Script) -> None:
     assert mixed.pickled == 0
 
 
+@pytest.mark.slow
 def test_the_same_jobs_here_get_the_same_answers(mixed: Script) -> None:
     # except for a job that writes to what it shares with others, or that ends the process
     alike = [
@@ -95,15 +102,18 @@ def test_the_same_jobs_here_get_the_same_answers(mixed: Script) -> None:
         assert (reports, end[:2]) == (reports_there, end_there[:2])
 
 
+@pytest.mark.slow
 def test_processes_live_on_while_a_batch_is_awaited(mixed: Script) -> None:
     in_pairs = [mixed.outputs[f"job/{len(ENDINGS) + number}"].document["pid"] for number in range(len(IN_PAIRS))]
     assert [in_pairs.count(pid) for pid in set(in_pairs)] == [4, 4]
 
 
+@pytest.mark.slow
 def test_ticks_come_twice_a_second_at_most(local_run: LocalRun) -> None:
     assert np.diff(local_run.ticks).min() >= 0.5
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(local_run: LocalRun) -> None:
     assert local_run.left == []
     assert not ray.is_initialized()

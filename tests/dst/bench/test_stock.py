@@ -150,6 +150,7 @@ def test_what_masks_cannot_do_is_refused():
         settings(optimizer="sgd")
 
 
+@pytest.mark.slow
 def test_a_process_of_the_peer_loads_no_numba():
     code = "import sys, studies.bench.stock_work; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

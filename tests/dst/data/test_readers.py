@@ -246,6 +246,7 @@ def test_names_in_an_archive_never_become_paths(tmp_path: Path) -> None:
     assert not outside.exists()
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_read_in_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 6_000)).astype(np.float32)

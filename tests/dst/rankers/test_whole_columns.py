@@ -46,7 +46,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "set": {**NETWORK, "importances": METRICS},
     "stg": {**NETWORK, "lr": 1e-2, "lam": 1e-2},
 }
-FAST = ("f_score", "greedy", "l1_logistic", "lasso", "mrmr", "mutual_info", "rfs")
+FAST = ("f_score", "greedy", "l1_logistic", "lasso", "mrmr", "mutual_info")
 
 
 def table(levels: int, seed: int, kind: str = "random", n_rows: int = 1000) -> Dataset:

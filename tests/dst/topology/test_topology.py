@@ -101,6 +101,7 @@ def test_an_update_repeats_and_a_full_layer_does_not_move(drop, grow):
 
 
 @pytest.mark.parametrize("grow", sorted(GROW_RULES))
+@pytest.mark.slow
 def test_an_update_takes_memory_for_connections_not_for_the_dense_matrix(grow):
     """A layer of 200 million positions and 20,000 connections: far below its 800 MB."""
     update, moments = an_update(200_000, 1000, 20_000)

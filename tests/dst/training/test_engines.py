@@ -114,7 +114,7 @@ def test_the_number_of_threads_comes_back(fails):
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("method", ["dense", "set", "rigl"])
+@pytest.mark.parametrize("method", [pytest.param("dense", marks=pytest.mark.slow), "set", "rigl"])
 def test_a_training_takes_its_threads(method):
     train, validation = parts()
     config = TrainingConfig(method=method, threads=2, **SMALL)

@@ -19,6 +19,7 @@ def test_the_losses_by_hand():
     assert published_loss._LOSSES["classes"](logits, y).item() == pytest.approx(sum(of_classes) / 2)
 
 
+@pytest.mark.slow
 def test_the_table():
     table = compare(load_dataset("wine"), 0.5, 4, seeds=2, epochs=6)
     assert table["loss"].tolist() == ["classes", "classes", "batch", "batch"]

@@ -13,6 +13,7 @@ def rows(**settings):
     return list(measure(load_dataset("wine"), TrainingConfig(sparsity=0.5, hidden=(40, 20), **settings), k=4, seed=0))
 
 
+@pytest.mark.slow
 def test_both_sums_are_of_one_training_and_equal_while_it_gets_better():
     better = pd.DataFrame(rows(epochs=3, lr=1e-3))
     assert better["best_epoch"].eq(3).all()

@@ -26,6 +26,7 @@ def holders(folder: Path) -> list[str]:
     return [str(path) for path in files if any(value in path.read_bytes() for value in values)]
 
 
+@pytest.mark.slow
 def test_no_secret_of_the_environment_is_written_or_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -75,6 +75,7 @@ def test_select_finds_how_many_columns_are_enough(capsys, mine):
     assert "the held-out rows that stopped training: optimistic" in out
 
 
+@pytest.mark.slow
 def test_select_by_halves_bounds_the_columns_that_say_nothing(capsys, mine):
     options = ("--target", "label", "--k", "2", "--impute", "median", "--repeats", "2", "--resampling", "halves")
     status, out, err = call(capsys, "select", "mine.csv", *options, "--json")
@@ -165,6 +166,7 @@ def test_a_study_says_which_k_is_enough(capsys, study):
     assert (study / "plots" / "score_over_k.svg").exists()
 
 
+@pytest.mark.slow
 def test_export_is_used_by_a_fresh_process(capsys, study, tmp_path):
     to = tmp_path / "winner"
     status, out, _ = call(capsys, "export", study, "--dataset", "wine", "--to", to, "--json")

@@ -212,6 +212,7 @@ def test_p_of_signed_ranks_is_scipys(differences):
     assert signed_rank_p(np.array(differences)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_results_are_gathered_once_and_drawn_again_from_what_is_kept(tmp_path, capsys):
     studies = tmp_path / "runs"
     studies.mkdir()

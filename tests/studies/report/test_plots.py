@@ -106,6 +106,7 @@ def test_any_number_of_datasets_fits(trials: pd.DataFrame, count: int) -> None:
     assert all(box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1 for box in boxes)
 
 
+@pytest.mark.slow
 def test_files_are_whole_deterministic_and_leave_no_state(study, tmp_path: Path, trials: pd.DataFrame) -> None:
     before = dict(mpl.rcParams)
     folder = StudyFolder(tmp_path)

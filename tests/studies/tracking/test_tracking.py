@@ -140,6 +140,7 @@ def test_the_study_has_its_tables(copy) -> None:
         assert [row[place] for row in table["data"]] == [row["test_mean"] for row in rows]
 
 
+@pytest.mark.slow
 def test_what_changes_is_sent_again_and_replaces_itself(copy) -> None:
     send(copy)
     before = local_runs(copy.folder)
@@ -193,6 +194,7 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(copy) -> None:
         assert_holds(runs[key], record, read_test(copy.folder, record["dataset"], record["number"]))
 
 
+@pytest.mark.slow
 def test_a_failure_of_wandb_is_one_line_and_costs_only_what_was_not_sent(copy) -> None:
     child = start(copy, "kill")
     errors = child.communicate()[1]

@@ -216,6 +216,7 @@ def test_sending_again_replaces_and_never_doubles(small, tmp_path: Path, server:
     assert server.summary[name]["val_score"] == 0.123
 
 
+@pytest.mark.slow
 def test_no_credentials_no_question(small, tmp_path: Path, server: Server) -> None:
     done = call(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url)
     assert done.returncode == 1
