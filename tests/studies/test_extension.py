@@ -99,7 +99,9 @@ def opened(folder: Path, dataset: str) -> set[int]:
     return {one["source"] for one in records if read_test(study, dataset, one["number"]) is not None}
 
 
-@pytest.mark.parametrize("steps", [[4], [6], pytest.param([1, 9], marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "steps", [pytest.param([4], marks=pytest.mark.slow), [6], pytest.param([1, 9], marks=pytest.mark.slow)], ids=str
+)
 def test_more_trials_as_if_from_the_start(data: Path, small: Path, whole: StudyResult, tmp_path: Path, steps) -> None:
     """A first part that is a whole batch, that cuts a batch short, and several of them."""
     out = tmp_path / "out"
@@ -117,6 +119,7 @@ def test_more_trials_as_if_from_the_start(data: Path, small: Path, whole: StudyR
     assert not run_study(grown(data), out=out, in_process=True).ran
 
 
+@pytest.mark.slow
 def test_more_seeds_and_more_configurations_as_if_from_the_start(data: Path, small: Path, tmp_path: Path) -> None:
     larger = grown(data, search={"trials": 6}, confirm={"top": 3, "seeds": 3})
     whole = run_study(larger, out=tmp_path / "whole", in_process=True)

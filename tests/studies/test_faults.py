@@ -59,10 +59,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("simulated_work")
-@pytest.mark.parametrize(
-    "kib", [pytest.param(150, marks=pytest.mark.slow), 500, pytest.param(800, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kib", [150, 500, 800])
 def test_a_full_disk_ends_the_run_with_one_line_and_the_next_goes_on(
     in_process: None, disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kib: int
 ) -> None:

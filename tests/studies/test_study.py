@@ -250,6 +250,7 @@ def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
     assert len(splits) == 2 * 3
 
 
+@pytest.mark.slow
 def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
     space = {"lr": {"values": [0.001, 1.0e30], "when": {"method": ["set"]}}}
     spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 6, "batch": 6, "sampler": "random"})

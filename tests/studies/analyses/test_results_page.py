@@ -247,6 +247,7 @@ def gathered(tmp_path, out, inner, scored, spec=SPEC):
     return paper_results.main(["--out", str((out / inner).parent), "--study", str(folder)])
 
 
+@pytest.mark.slow
 def test_gathering_fills_the_page(tmp_path, monkeypatch):
     """A study, the same again, and one two points better. What files a comparison writes is tested with it."""
     monkeypatch.setattr(paper_results, "write_comparison", lambda found, out: None)

@@ -125,6 +125,7 @@ def test_files_are_whole_deterministic_and_leave_no_state(study, tmp_path: Path,
         assert image.format == "PNG"
 
 
+@pytest.mark.slow
 def test_a_new_figure_is_one_entry(
     study, tmp_path: Path, trials: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -165,13 +164,14 @@ ARCHIVES = (
 )
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def archives() -> dict[str, bytes]:
-    """Files that claim to be arrays, by what is wrong with them: made once, and by who asks for one."""
+    """Files that claim to be arrays, by what is wrong with them."""
     return dict(zip(ARCHIVES, _contents(), strict=True))
 
 
 def _contents() -> Iterator[bytes]:
+    """Make the files, in the order of :data:`ARCHIVES`."""
 
     def member(header: str) -> bytes:
         text = header.encode().ljust(117) + b"\n"
@@ -203,8 +203,10 @@ def _contents() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("what", ARCHIVES)
-def test_damaged_arrays_are_named(mine: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    content = archives()[what]
+def test_damaged_arrays_are_named(
+    mine: Path, what: str, archives: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = archives[what]
     for path in mine.glob("records/a/*.npz"):
         path.write_bytes(content)
     assert read("report", mine) == 1

@@ -134,6 +134,7 @@ def test_each_of_them_stops_weak_trials_of_a_study(table, tmp_path, on):
 
 
 @pytest.mark.parametrize(("on", "told"), [("val_loss", {"set", "stg"}), ("val_score", {"set", "quickselection"})])
+@pytest.mark.slow
 def test_losses_of_other_kinds_are_compared_with_none(table, tmp_path, on, told):
     methods = ("set", "stg", "quickselection", "lassonet")
     search = {"sampler": "grid", "trials": 4, "pruner": {"name": "median", "n_startup_trials": 0, "on": on}}
