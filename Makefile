@@ -24,9 +24,9 @@ study: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow"
 
-# Slow tests wait for processes that start, die or hang: three at a time, and whoever is done takes from the others.
+# Slow tests are few and long: a process that is done takes from the other.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
 
 # Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
 coverage: $(READY)

@@ -282,8 +282,8 @@ def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_
     hang, allocate = {"then": "hang"}, {"then": "fill the memory slowly"}
     script = Script([hang, allocate, *([{"sleep": 0.2}] * 60)])
     limit = 800 * 2**20
-    run_jobs(script, act, SHARED, workers=2, seconds_per_job=6.0, memory_per_job=limit)
-    assert script.of(0) == [("failed", False, "the job ran past its limit of 6 s")]
+    run_jobs(script, act, SHARED, workers=2, seconds_per_job=20.0, memory_per_job=limit)
+    assert script.of(0) == [("failed", False, "the job ran past its limit of 20 s")]
     ((state, lost, error),) = script.of(1)
     assert (state, lost) == ("failed", False)
     said = re.fullmatch(r"the job ran past its limit of 800 MiB of memory: it held (\d+) MiB", error)
