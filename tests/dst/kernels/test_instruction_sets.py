@@ -17,7 +17,10 @@ import pytest
 from dst.kernels import linear
 from dst.kernels.rows import lanes
 
-KERNEL_TESTS = ["test_kernels.py::test_products_match_numpy", "../training/test_engine.py::test_adam_matches_torch_on_any_run"]
+KERNEL_TESTS = [
+    "test_kernels.py::test_products_match_numpy",
+    "../training/test_engine.py::test_adam_matches_torch_on_any_run",
+]
 
 
 @pytest.mark.slow
