@@ -280,16 +280,16 @@ def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
 def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_ten_seconds() -> None:
     """One hangs, one allocates at 1.6 GB a second: neither is tried again, and others work on beside and after them."""
     hang, allocate = {"then": "hang"}, {"then": "fill the memory slowly"}
-    script = Script([hang, allocate, *([{"sleep": 0.2}] * 60)])
+    script = Script([hang, allocate, *([{"sleep": 0.2}] * 120)])
     limit = 800 * 2**20
-    run_jobs(script, act, SHARED, workers=2, seconds_per_job=20.0, memory_per_job=limit)
-    assert script.of(0) == [("failed", False, "the job ran past its limit of 20 s")]
+    run_jobs(script, act, SHARED, workers=2, seconds_per_job=12.0, memory_per_job=limit)
+    assert script.of(0) == [("failed", False, "the job ran past its limit of 12 s")]
     ((state, lost, error),) = script.of(1)
     assert (state, lost) == ("failed", False)
     said = re.fullmatch(r"the job ran past its limit of 800 MiB of memory: it held (\d+) MiB", error)
     assert said is not None, error
     assert 800 < int(said[1]) < 1600
-    assert all(script.of(number)[-1][0] == "finished" for number in range(2, 62))
+    assert all(script.of(number)[-1][0] == "finished" for number in range(2, 122))
     assert len(set(script.pids())) == 2, "both places were taken again"
     first = {pid: script.pids().index(pid) + 2 for pid in set(script.pids())}
     for after, number in zip((1, 0), sorted(first.values()), strict=True):
