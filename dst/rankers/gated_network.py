@@ -17,11 +17,10 @@ from torch import nn
 
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import at_first_encoding, column_numbers
-from dst.errors import DivergedError
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, same_settings
 from dst.training.engines.choice import with_gradients
-from dst.training.epochs import Curves, EpochReport
+from dst.training.epochs import Curves, EpochReport, check_losses
 from dst.training.result import training_flops
 
 _EVALUATED = 4096
@@ -139,15 +138,8 @@ class GatedRanking(abc.ABC, Generic[_Gates, _Config]):
         trained = time.perf_counter()
         self.epoch += 1
         val_loss, val_accuracy = self._evaluate()
-        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-            raise DivergedError(
-                f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
-                f"val_loss={val_loss} (lr={self.config.lr})"
-            )
-        improved = val_loss < min(self._curves.val_loss, default=math.inf)
-        self._curves.train_loss.append(train_loss)
-        self._curves.val_loss.append(val_loss)
-        self._curves.val_accuracy.append(val_accuracy)
+        check_losses(self.epoch, train_loss, val_loss, lr=self.config.lr)
+        improved = self._curves.add(train_loss, val_loss, val_accuracy)
         self._seconds["train"] += trained - started
         self._seconds["evaluate"] += time.perf_counter() - trained
         return EpochReport(self.epoch, train_loss, val_loss, val_accuracy, improved, self.state_dict)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -185,10 +184,7 @@ class LassoNetPath:
             np.maximum.at(self._strength, self._column, classifier.model.skip.weight.norm(dim=0).cpu().numpy())
             logits = classifier.model(self._validation_rows)
         accuracy = float((logits.argmax(dim=1).cpu().numpy() == self._validation.y).mean())
-        improved = point.val_loss < min(self._curves.val_loss, default=math.inf)
-        self._curves.train_loss.append(point.loss)
-        self._curves.val_loss.append(point.val_loss)
-        self._curves.val_accuracy.append(accuracy)
+        improved = self._curves.add(point.loss, point.val_loss, accuracy)
         return EpochReport(len(self._curves.val_loss), point.loss, point.val_loss, accuracy, improved, state)
 
     def _save(self, model: torch.nn.Module, keep: dict[str, Any]) -> State:

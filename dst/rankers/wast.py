@@ -16,14 +16,13 @@ import torch
 from scipy.special import expit
 
 from dst.data.dataset import Matrix, Part, as_array
-from dst.errors import DivergedError
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch, run_to_the_end, same_settings
 from dst.rankers.settings import WastConfig
 from dst.rankers.wast_layer import AttentiveLayer, descend
 from dst.training.engines.choice import torch_threads
 from dst.training.engines.engine import Floats
-from dst.training.epochs import Curves, EpochReport
+from dst.training.epochs import Curves, EpochReport, check_losses
 from dst.training.result import training_flops
 
 _EVALUATED = 1024
@@ -84,15 +83,8 @@ class WastRanking:
             started = time.perf_counter()
             self.epoch += 1
             val_loss, explained = self._evaluate()
-        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-            raise DivergedError(
-                f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
-                f"val_loss={val_loss} (dae_lr={self._config.dae_lr})"
-            )
-        improved = val_loss < min(self._curves.val_loss, default=math.inf)
-        self._curves.train_loss.append(train_loss)
-        self._curves.val_loss.append(val_loss)
-        self._curves.val_accuracy.append(explained)
+        check_losses(self.epoch, train_loss, val_loss, dae_lr=self._config.dae_lr)
+        improved = self._curves.add(train_loss, val_loss, explained)
         self._seconds["evaluate"] += time.perf_counter() - started
         return EpochReport(self.epoch, train_loss, val_loss, explained, improved, self.state_dict)
 

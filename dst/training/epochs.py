@@ -1,10 +1,12 @@
-"""An epoch of a ranker, and the curves of all of them."""
+"""An epoch of a ranker, its losses, and the curves of all of them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dst.errors import DivergedError
 from dst.files.checkpoint import State
 
 
@@ -40,3 +42,31 @@ class Curves:
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
+
+    def add(self, train_loss: float, val_loss: float, val_accuracy: float) -> bool:
+        """Take the values of an epoch; return whether its validation loss is the lowest so far."""
+        improved = val_loss < min(self.val_loss, default=math.inf)
+        self.train_loss.append(train_loss)
+        self.val_loss.append(val_loss)
+        self.val_accuracy.append(val_accuracy)
+        return improved
+
+
+def check_losses(epoch: int, train_loss: float, val_loss: float, **settings: float) -> None:
+    """Refuse losses of an epoch that are not finite.
+
+    Args:
+        epoch: that has ended.
+        train_loss: mean loss over its minibatches.
+        val_loss: mean loss on the validation rows.
+        settings: that may be why, by name.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+        given = ", ".join(f"{name}={value}" for name, value in settings.items())
+        raise DivergedError(
+            f"the loss must stay finite, but epoch {epoch} ended with train_loss={train_loss}, val_loss={val_loss} "
+            f"({given})"
+        )

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from dst.data.dataset import Part
-from dst.errors import DivergedError
 from dst.files.checkpoint import State, changed_settings
 from dst.network.model import SparseMLP
 from dst.topology.inputs import InputElimination
@@ -23,7 +22,7 @@ from dst.training.batches import Batches, HeldOut, output_width
 from dst.training.config import TrainingConfig
 from dst.training.engines.choice import check_device, choose_engine, make_engine, torch_threads, with_gradients
 from dst.training.engines.engine import StepConfig, anywhere
-from dst.training.epochs import Curves
+from dst.training.epochs import Curves, check_losses
 from dst.training.result import EpochEnd, FitResult, StepStart, training_flops
 
 
@@ -125,15 +124,8 @@ class Trainer:
             started = time.perf_counter()
             self.epoch += 1
             val_loss, val_accuracy = self._held_out.evaluate()
-        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-            raise DivergedError(
-                f"the loss must stay finite, but epoch {self.epoch} ended with train_loss={train_loss}, "
-                f"val_loss={val_loss} (lr={self._config.lr}, l2={self._config.l2})"
-            )
-        self._curves.train_loss.append(train_loss)
-        self._curves.val_loss.append(val_loss)
-        self._curves.val_accuracy.append(val_accuracy)
-        improved = val_loss < self._best_loss
+        check_losses(self.epoch, train_loss, val_loss, lr=self._config.lr, l2=self._config.l2)
+        improved = self._curves.add(train_loss, val_loss, val_accuracy)
         if improved:
             self._best_epoch, self._best_loss = self.epoch, val_loss
             for name, tensor in self.model.state_dict().items():
