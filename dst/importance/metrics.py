@@ -18,6 +18,7 @@ from dst.data.dataset import Part
 from dst.data.preparation import at_first_encoding, column_numbers
 
 if TYPE_CHECKING:
+    from dst.importance.gradients import Backward
     from dst.network.model import SparseMLP
 
 Scores = npt.NDArray[np.float64]
@@ -44,16 +45,9 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
     ``a_i = sum_c mean_b |d z_c(x_b) / d x_i|`` (Atashgahi et al., ECAI 2024, section 3.2), exactly
     (:mod:`dst.importance.gradients`). The gradient of a linear network is its weight.
     """
-    from dst.importance.gradients import backward, blocks
-
     if len(model.linears) == 1:
         return model.linears[0].input_strength()
-    sums = np.zeros(rows.shape[1])
-    for block in blocks(len(rows)):
-        back = backward(model, rows[block])
-        for output in range(model.linears[-1].out_features):
-            back.add_magnitudes(output, sums)
-    return sums / len(rows)
+    return _over_logits(model, rows, lambda back, output, sums: back.add_magnitudes(output, sums))
 
 
 def squared_gradient(model: SparseMLP, rows: Rows) -> Scores:
@@ -62,15 +56,20 @@ def squared_gradient(model: SparseMLP, rows: Rows) -> Scores:
     ``q_i = sum_c mean_b (d z_c(x_b) / d x_i)^2``: SmoothGrad-squared (Hooker et al., NeurIPS 2019) with rows and epochs
     in the place of noise. Beside :func:`neuron_attribution` it prefers inputs that matter much to few rows or logits.
     """
-    from dst.importance.gradients import backward, blocks
-
     if len(model.linears) == 1:
         return model.linears[0].input_squares()
+    return _over_logits(model, rows, lambda back, output, sums: back.add_squares(output, sums))
+
+
+def _over_logits(model: SparseMLP, rows: Rows, add: Callable[[Backward, int, Scores], None]) -> Scores:
+    """Return the mean over rows of what ``add`` sums up of each logit's gradient, float64 ``(n_features,)``."""
+    from dst.importance.gradients import backward, blocks
+
     sums = np.zeros(rows.shape[1])
     for block in blocks(len(rows)):
         back = backward(model, rows[block])
         for output in range(model.linears[-1].out_features):
-            back.add_squares(output, sums)
+            add(back, output, sums)
     return sums / len(rows)
 
 
