@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dst.rankers.base import FeatureScores, OnEpoch, Ranker
+from dst.rankers.base import FeatureScores, OnEpoch, Ranker, check_k
 from dst.rankers.registry import RANKERS, RankerEntry, make_config, method_groups, parameters, used_settings, with_k
+
 
 __all__ = [
     "RANKERS",
@@ -11,6 +12,7 @@ __all__ = [
     "OnEpoch",
     "Ranker",
     "RankerEntry",
+    "check_k",
     "make_config",
     "method_groups",
     "parameters",

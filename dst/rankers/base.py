@@ -143,3 +143,19 @@ def same_settings(settings: Any, saved: Mapping[str, Any]) -> None:
     changed = changed_settings(settings, saved)
     if changed:
         raise ValueError(f"the state is of a ranking with other settings: {', '.join(changed)} differ")
+
+
+def check_k(config: Any, n_features: int, k: int) -> None:
+    """Refuse to select more columns than settings rank: the others are equal, or were left out before.
+
+    Args:
+        config: a ranker's settings; those that rank some of the columns have a method ``check_k``.
+        n_features: columns of the table.
+        k: how many are selected.
+
+    Raises:
+        InputError: it is so.
+    """
+    check = getattr(config, "check_k", None)
+    if check is not None:
+        check(n_features, k)

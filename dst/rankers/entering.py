@@ -32,6 +32,10 @@ class EnteringConfig:
     def __post_init__(self) -> None:
         check_rules(("depth >= 1", self.depth >= 1, f"depth={self.depth}"))
 
+    def check_k(self, n_features: int, k: int) -> None:
+        """Refuse to select more columns than enter, see :func:`dst.rankers.base.check_k`."""
+        check_rules(("k <= depth", k <= self.depth, f"k={k}, depth={self.depth}"))
+
 
 def scores_of_entering(
     train: Part,

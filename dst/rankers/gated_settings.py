@@ -70,6 +70,10 @@ class SequentialAttentionConfig:
             ("batch_size >= 1", self.batch_size >= 1, f"batch_size={self.batch_size}"),
         )
 
+    def check_k(self, n_features: int, k: int) -> None:
+        """Refuse to select more columns than attention chooses, see :func:`dst.rankers.base.check_k`."""
+        check_rules(("k <= phases", k <= self.phases, f"k={k}, phases={self.phases}"))
+
     @property
     def hidden(self) -> tuple[int, ...]:
         """Sizes of the hidden layers."""

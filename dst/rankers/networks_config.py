@@ -8,8 +8,6 @@ from typing import Any
 
 from dst.errors import InputError, check_rules, unknown_name
 from dst.importance.metrics import CONTROLS
-from dst.rankers.entering import EnteringConfig
-from dst.rankers.gated_settings import SequentialAttentionConfig
 from dst.rankers.scores import COMBINATIONS
 from dst.training.config import TrainingConfig
 
@@ -63,6 +61,16 @@ class NetworksConfig(TrainingConfig):
         """
         return tuple(max(1, round(n_features * self.keep**number)) for number in range(self.rounds))
 
+    def check_k(self, n_features: int, k: int) -> None:
+        """Refuse to select more columns than the last round trains on, see :func:`dst.rankers.base.check_k`."""
+        widths = self.widths(n_features)
+        if k > widths[-1]:
+            raise InputError(
+                f"k <= columns of the last round must hold, but got k={k}, and {widths[-1]} of {n_features} columns "
+                f"are left in round {self.rounds} with keep={self.keep}: take "
+                f"rounds={sum(width >= k for width in widths)} or a larger keep"
+            )
+
 
 def columns_of_last_round(config: Any, n_features: int) -> int:
     """Return how many columns the last round of trainings ranks; all where a ranker has no rounds.
@@ -72,32 +80,3 @@ def columns_of_last_round(config: Any, n_features: int) -> int:
         n_features: columns of the table.
     """
     return config.widths(n_features)[-1] if isinstance(config, NetworksConfig) else n_features
-
-
-def check_k(config: Any, n_features: int, k: int) -> None:
-    """Refuse to select more columns than settings rank.
-
-    Those are the columns of the last round, which would change nothing of a larger selection, or those that enter, or
-    that attention chooses.
-
-    Args:
-        config: a ranker's settings.
-        n_features: columns of the table.
-        k: how many are selected.
-
-    Raises:
-        InputError: it is so.
-    """
-    if isinstance(config, EnteringConfig):
-        check_rules(("k <= depth", k <= config.depth, f"k={k}, depth={config.depth}"))
-    if isinstance(config, SequentialAttentionConfig):
-        check_rules(("k <= phases", k <= config.phases, f"k={k}, phases={config.phases}"))
-    if not isinstance(config, NetworksConfig):
-        return
-    widths = config.widths(n_features)
-    if k > widths[-1]:
-        raise InputError(
-            f"k <= columns of the last round must hold, but got k={k}, and {widths[-1]} of {n_features} columns are "
-            f"left in round {config.rounds} with keep={config.keep}: take rounds={sum(width >= k for width in widths)} "
-            "or a larger keep"
-        )

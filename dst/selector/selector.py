@@ -34,8 +34,8 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.k_curve import KPoint, k_curve, smallest_k
-from dst.rankers import RANKERS, make_config, method_groups, parameters, with_k
-from dst.rankers.networks_config import check_k, columns_of_last_round
+from dst.rankers import RANKERS, check_k, make_config, method_groups, parameters, with_k
+from dst.rankers.networks_config import columns_of_last_round
 from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
 from dst.selection import CLOSEST, TOP, Selection, stand_ins

@@ -13,8 +13,7 @@ from dst.data import Dataset, TrialData, prepare_test, trial_data
 from dst.data.dataset import Part
 from dst.errors import InputError
 from dst.files.checkpoint import State
-from dst.rankers import RANKERS, make_config, with_k
-from dst.rankers.networks_config import check_k
+from dst.rankers import RANKERS, check_k, make_config, with_k
 from dst.rankers.successive import rank_table
 from dst.resources import peak_rss_bytes, reset_peak_rss
 from dst.scoring import (
@@ -130,9 +129,9 @@ def run_trial(
         scores = mean_scores([ranking.scores[metric] for ranking in rankings])
         for selection in selections:
             name = selection.ranking_of(metric)
-            if first is None:
+            if first is None or selection.name == TOP:
                 ranked = rank_columns(scores, tie_order(spec.seed))[: every_k[-1]]
-            elif len(rankings) == 1 and name in taken and selection.name != TOP:
+            elif len(rankings) == 1 and name in taken:
                 ranked = taken[name]
             else:
                 ranked = selection.columns(scores, first, every_k[-1], tie_order(spec.seed))

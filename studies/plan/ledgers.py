@@ -11,7 +11,7 @@ from cluster.ledger.pruners.registry import make_pruner
 from cluster.ledger.samplers.registry import make_sampler
 from dst.errors import InputError
 from dst.rankers import RANKERS
-from dst.rankers.networks_config import NetworksConfig, check_k
+from dst.rankers.networks_config import NetworksConfig
 from search_spaces import Space, SpaceError, Value
 from studies.plan.data import StudyDataset
 from studies.spec.errors import SpecError
@@ -50,7 +50,7 @@ def check_rounds(spec: StudySpec, space: Space, datasets: Iterable[StudyDataset]
         return
     for dataset in datasets:
         try:
-            check_k(config, len(dataset.feature_names), max(ends.get("k", (dataset.k,))))
+            config.check_k(len(dataset.feature_names), max(ends.get("k", (dataset.k,))))
         except InputError as error:
             raise SpecError(f"training.rounds: {error} ({dataset.name})") from error
 
