@@ -5,7 +5,6 @@ from __future__ import annotations
 from dst.rankers.base import FeatureScores, OnEpoch, Ranker, check_k
 from dst.rankers.registry import RANKERS, RankerEntry, make_config, method_groups, parameters, used_settings, with_k
 
-
 __all__ = [
     "RANKERS",
     "FeatureScores",
