@@ -36,7 +36,7 @@ def selected_table(folder: StudyFolder, best: Sequence[BestRow]) -> str:
                 cell(str(line["rank"]), "number"),
                 name_cell(str(line["name"])),
                 cell(f"{line['stability']:.2f}", "number"),
-                cell(str(line["stands_for"])),
+                cell(str(line["stands_for"]), "text"),
             ]
         )
         for choice in best

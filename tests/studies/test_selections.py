@@ -157,4 +157,4 @@ def test_the_report_shows_the_selected_columns_and_what_they_stand_for(finished)
     (row,) = finished.rows
     assert f"<td>{selection_of(row['importance']).name}</td>" in page
     for line in features.head(SOURCES).to_dict("records"):
-        assert f"<td>{line['stands_for']}</td>" in page
+        assert f'<td class="text">{line["stands_for"]}</td>' in page
