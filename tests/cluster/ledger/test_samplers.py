@@ -66,7 +66,7 @@ def batch(
 
 @every_sampler
 @every_number_of_objectives
-@pytest.mark.parametrize("length", [0, 8, 24])
+@pytest.mark.parametrize("length", [0, 8, pytest.param(24, marks=pytest.mark.slow)])
 def test_a_batch_follows_from_its_seed_and_history(sampler: str, directions: Any, length: int) -> None:
     history = random_history(directions, mixed_states(directions), length)
     larger = 2 if sampler == "gp" else 3  # a proposal of Gaussian processes takes half a second
