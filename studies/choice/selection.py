@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cluster.ledger.entries import State
+from studies.choice.shrinkage import shrunken_means
 from studies.choice.trade_offs import Point, by_spread, to_minimize, values_of
 from studies.spec.objective import ObjectiveSpec
 from studies.store.record_schema import Outcome, Record, importances_of
@@ -123,17 +124,26 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
     for record in confirming:
         if record["state"] == State.FINISHED and record["source"] is not None:
             by_source[record["source"]].append(record)
-    configurations = []
-    for number, records in by_source.items():
+    for records in by_source.values():
         records.sort(key=lambda record: record["seed_index"] or 0)
-        name = _importance(records, objective)
+    judged = {number: _judged(records, objective) for number, records in by_source.items()}
+    if objective.shrink:
+        judged |= _shrunken({n: records for n, records in by_source.items() if len(records) == seeds}, objective)
+    configurations = []
+    compared: dict[int, Point] = {}
+    for number, records in by_source.items():
+        name = objective.best_ranking(judged[number])
         scores = tuple(_mean_of(records, metric, name) for metric in objective.metrics)
         configurations.append(Confirmed(number, tuple(records), name, scores, len(records) == seeds))
+        compared[number] = tuple(
+            judged[number][name] if metric == objective.judged_by else score
+            for metric, score in zip(objective.metrics, scores, strict=True)
+        )
     return sorted(
         configurations,
         key=lambda configuration: (
             not configuration.complete,
-            to_minimize(configuration.scores, objective.directions),
+            to_minimize(compared[configuration.number], objective.directions),
             *_ties(configuration.mean("val_loss"), configuration.mean("flops")),
             configuration.number,
         ),
@@ -153,10 +163,26 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
-def _importance(records: Sequence[Record], objective: ObjectiveSpec) -> str:
-    """Return the ranking that counts for a configuration: the best over all seeds of those that may."""
+def _judged(records: Sequence[Record], objective: ObjectiveSpec) -> dict[str, float]:
+    """Return the mean over seeds of what rankings are compared by, for those that count."""
     rankings = objective.counting(importances_of(records[0]))
-    return objective.best_ranking({name: _mean_of(records, objective.judged_by, name) for name in rankings})
+    return {name: _mean_of(records, objective.judged_by, name) for name in rankings}
+
+
+def _shrunken(by_source: Mapping[int, Sequence[Record]], objective: ObjectiveSpec) -> dict[int, dict[str, float]]:
+    """Return the same with shrunken differences, among configurations that have the same rankings."""
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, records in by_source.items():
+        alike[tuple(sorted(objective.counting(importances_of(records[0]))))].append(number)
+    found = {}
+    for rankings, numbers in alike.items():
+        values = [
+            [[_objective_of(record, objective.judged_by, name) for record in by_source[number]] for name in rankings]
+            for number in numbers
+        ]
+        for number, means in zip(numbers, shrunken_means(np.array(values)).tolist(), strict=True):
+            found[number] = dict(zip(rankings, means, strict=True))
+    return found
 
 
 def _mean_of(records: Sequence[Record], metric: str, importance: str) -> float:

@@ -39,11 +39,14 @@ class ObjectiveSpec(Section):
         importance: the importance metric whose ranking counts, or ``best`` of all that one training gives, but for
             :data:`dst.importance.metrics.CONTROLS`. A ranker that lacks the named metric is judged on its own.
         selection: what of its scores counts: one of ``scoring.selections``, or ``best`` of them.
+        shrink: the choice among confirmed configurations and their rankings is by means over seeds whose differences
+            are shrunk by as much of them as chance explains (:mod:`studies.choice.shrinkage`).
     """
 
     metric: str | tuple[str, ...] = "val_svm_accuracy"
     importance: str = "best"
     selection: str = "best"
+    shrink: bool = False
 
     @field_validator("metric", mode="before")
     @classmethod

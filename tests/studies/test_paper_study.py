@@ -18,6 +18,7 @@ from studies.report.test_scores import OPENED_COLUMNS, read_opened_scores
 from studies.run import run_study
 from studies.spec.errors import SpecError
 from studies.spec.loading import load_spec, parse_spec
+from studies.spec.space import search_space
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 
@@ -148,6 +149,17 @@ def test_the_papers_studies_run_their_whole_grid(name, points):
         assert [one.path for one in spec.datasets] == list(dict.fromkeys(paper_accuracy()["dataset"]))
     assert {one.split for one in spec.datasets} == {"paper"}
     assert spec.confirm.seeds == 5
+
+
+def test_the_wide_search_is_of_the_papers_datasets_and_rows_and_of_sparse_networks():
+    spec = load_spec("paper_search")
+    assert [one.path for one in spec.datasets] == [one.path for one in load_spec("paper").datasets]
+    assert {(one.split, one.k) for one in spec.datasets} == {("paper", 25), ("paper", 20)}
+    assert {one.path for one in spec.datasets if one.k == 20} == {"Madelon"}
+    assert search_space(spec).distributions.keys() == {"method", *spec.space}
+    assert set(spec.methods) <= set(method_groups()["sparse"])
+    assert spec.search.trials >= 30
+    assert (spec.confirm.top, spec.confirm.seeds) == (5, 5)
 
 
 def test_the_cut_in_the_papers_spec_is_what_it_says():

@@ -137,3 +137,16 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
 def test_controls_are_never_the_best_of_several(accuracies, best):
     assert ACCURACY.best_ranking(accuracies) == best
     assert ObjectiveSpec(importance="l1_coefficient").best_ranking(accuracies) == best, "a ranker that lacks it"
+
+
+def test_a_shrinking_objective_chooses_what_is_good_everywhere_and_reports_plain_means():
+    """Greedy is ahead in two configurations; that top is ahead by less in the third is within its seeds' luck."""
+    steady, lucky = ((0.5, 0.5), (0.7, 0.7)), ((0.82, 0.62), (0.62, 0.78))
+    records = [
+        confirm(source, seed, **{"neuron_strength": top[seed], "neuron_strength+greedy": greedy[seed]})
+        for source, (top, greedy) in enumerate([steady, steady, lucky])
+        for seed in range(2)
+    ]
+    assert ranked(records)[0] == (2, "neuron_strength", 0.72)
+    assert [name for _, name, _ in ranked(records, shrink=True)] == ["neuron_strength+greedy"] * 3
+    assert ranked(records, shrink=True)[0] == (2, "neuron_strength+greedy", 0.70)

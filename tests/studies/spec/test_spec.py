@@ -245,7 +245,10 @@ def test_true_and_false_are_no_numbers(tmp_path, key, entry, word):
         ("tracking: {wandb: on}", r"tracking.wandb: must be a mapping, e.g. wandb: {mode: offline}, but got True"),
         ("tracking: off", "tracking: must be a mapping with the keys wandb, but got False"),
         ("search: 30", "search: must be a mapping with the keys sampler, pruner, trials, batch, seconds, but got 30"),
-        ("objective: yes", "objective: must be a mapping with the keys metric, importance, selection, but got True"),
+        (
+            "objective: yes",
+            "objective: must be a mapping with the keys metric, importance, selection, shrink, but got True",
+        ),
         ("objective: {metric: yes}", "objective.metric: must be a metric's name, but got True: YAML .* in quotes"),
         (
             "objective: {metric: [val_loss, 3]}",
