@@ -16,6 +16,8 @@ from typing import Any
 import ray.cloudpickle as pickle
 from ray import tune
 from ray._private import ray_constants
+from ray._private.node import Node
+from ray._private.parameter import RayParams
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
 from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
@@ -66,6 +68,31 @@ def loopback_only() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def few_services() -> Iterator[None]:
+    """Let a Ray that starts meanwhile leave out three processes that take half of its start, and that nobody asks here.
+
+    These are the autoscaler's monitor and the one of logs, left out by ``RayParams.no_monitor`` and
+    ``RayParams.include_log_monitor``, which ``ray.init`` does not pass on, and the dashboard's server, which
+    ``Node.start_api_server`` starts in some form even with ``include_dashboard=False``.
+    """
+    make, start = RayParams.__init__, Node.start_api_server
+
+    @functools.wraps(make)
+    def made(self: RayParams, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        self.no_monitor, self.include_log_monitor = True, False
+
+    def without_server(self: Node, **options: Any) -> None:
+        self._webui_url = ""
+
+    RayParams.__init__, Node.start_api_server = made, without_server
+    try:
+        yield
+    finally:
+        RayParams.__init__, Node.start_api_server = make, start
 
 
 def forget_token() -> None:

@@ -16,7 +16,14 @@ import ray
 from ray.exceptions import RayError
 
 from cluster.jobs import ClusterError
-from cluster.tune.internals import ENVIRONMENT, TUNE_LOG, forget_token, loopback_only, temporary_folder
+from cluster.tune.internals import (
+    ENVIRONMENT,
+    TUNE_LOG,
+    few_services,
+    forget_token,
+    loopback_only,
+    temporary_folder,
+)
 from cluster.tune.scratch import place_for_ray, scratch_folder
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -59,7 +66,7 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
             if address is None:
                 size = max(_OBJECT_STORE_BYTES, 2 * shared_bytes)
                 root = str(Path(folder, "r"))  # Ray opens its folder to everyone; the one around it is ours alone
-                with loopback_only(), _ended_from_outside():
+                with loopback_only(), few_services(), _ended_from_outside():
                     ray.init(
                         "local",
                         num_cpus=cpus,

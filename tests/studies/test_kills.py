@@ -8,24 +8,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
-from cluster.tune.scratch import remove_left_behind
 from studies.run import run_study
 from studies.spec.loading import load_spec
 from studies.store.folder import StudyFolder
 from tests.support.ray_nodes import Wire, start_node, wire
 from tests.support.soundness import (
     assert_study_sound,
-    dst,
     n_records,
     small_spec,
     start_dst,
@@ -61,101 +56,6 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def acknowledged(out: Path) -> dict[str, bytes]:
-    """What a record says may never change once it is there; arrays are written before their record."""
-    documents = list(out.glob("records/*/[0-9]*.json"))
-    arrays = [path.with_suffix(".npz") for path in documents]
-    return {str(path): path.read_bytes() for path in (*documents, *arrays) if path.exists()}
-
-
-def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    return [name for name, content in before.items() if after.get(name) != content]
-
-
-def kill_at_random_moments(spec: Path, out: Path, scratch: Path, *, whole: int, kills: int, seed: int) -> None:
-    """Kill a study's driver at moments that are spread over all of its records, one in five while it starts."""
-    rng = np.random.default_rng(seed)
-    environment = {"TMPDIR": str(scratch)}
-    for goal in np.sort(rng.integers(0, whole, size=kills)).tolist():
-        before = acknowledged(out)
-        process = start_dst("run", spec, "--out", out, "--workers", "2", environment=environment)
-        if rng.random() < 0.2:
-            time.sleep(rng.uniform(0.5, 6.0))
-        else:
-            goal = max(goal, n_records(out))
-            wait_until(lambda goal=goal: n_records(out) > goal or (out / "best.csv").exists(), process)
-            time.sleep(rng.uniform(0.0, 0.2))
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL or (out / "best.csv").exists()
-        assert changed(before, acknowledged(out)) == []
-    before = acknowledged(out)
-    status, _, errors = dst("run", spec, "--out", out, "--workers", "2", environment=environment)
-    assert status == 0, errors
-    assert changed(before, acknowledged(out)) == []
-
-
-@pytest.mark.slow
-def test_a_driver_killed_at_random_moments(spec: Path, reference: Path, tmp_path: Path, scratch: Path) -> None:
-    """With real workers; every moment of a simulated study is in test_deaths."""
-    kill_at_random_moments(spec, tmp_path / "out", scratch, whole=n_records(reference), kills=3, seed=2)
-    assert_study_sound(tmp_path / "out", reference)
-
-
-@pytest.mark.slow
-def test_what_a_killed_driver_has_started_ends_by_itself(
-    spec: Path, tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    environment = {"TMPDIR": str(scratch)}
-    process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2", environment=environment)
-    wait_until(lambda: n_records(tmp_path / "out") >= 2, process)
-    started = psutil.Process(process.pid).children(recursive=True)
-    assert any(one.name() == "raylet" for one in started)
-    names = {one.pid: one.name() for one in started}
-    process.kill()
-    process.communicate()
-    _, alive = psutil.wait_procs(started, timeout=20)
-    assert {names[one.pid] for one in alive} <= {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-    _, alive = psutil.wait_procs(alive, timeout=150)  # the agents look for the head for a minute first
-    assert alive == []
-    assert len(list(scratch.glob("ray-*"))) == 1
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    remove_left_behind()  # as the next run does that starts Ray
-    assert list(scratch.glob("ray-*")) == []
-
-
-def workers_of(driver: int) -> list[psutil.Process]:
-    found = []
-    with contextlib.suppress(psutil.Error):
-        for process in psutil.Process(driver).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if process.name().startswith("ray::JobTrainable"):
-                    found.append(process)
-    return found
-
-
-@pytest.mark.slow
-def test_four_workers_killed_two_seconds_apart(spec: Path, reference: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = start_dst("run", spec, "--out", out, "--workers", "2")
-    killed = 0
-    rng = np.random.default_rng(4)
-    reader = threading.Thread(target=process.communicate, daemon=True)
-    reader.start()
-    begin = due = time.monotonic()
-    while process.poll() is None:
-        assert time.monotonic() - begin < 600
-        if killed < 4 and time.monotonic() >= due and (workers := workers_of(process.pid)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                workers[int(rng.integers(len(workers)))].kill()
-                killed += 1
-                due = time.monotonic() + 2.0
-        time.sleep(0.05)
-    assert process.returncode == 0
-    assert killed >= 1  # there is a worker before there is a trial; on a quiet machine the study lasts some seconds
-    assert_study_sound(out, reference)
-
-
 @pytest.mark.slow
 def test_a_signal_while_ray_starts_ends_the_run_all_the_same(spec: Path, tmp_path: Path) -> None:
     process = start_dst("run", spec, "--out", tmp_path / "out", "--workers", "2")
@@ -184,7 +84,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[Callable
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("RAY_health_check_period_ms", "1000")
+    for name in ("period", "timeout"):  # a node that is not heard of for ten seconds is given up, not for a minute
+        monkeypatch.setenv(f"RAY_health_check_{name}_ms", "1000")
     running: list[subprocess.Popen[str]] = []
     address = ""
 
@@ -239,7 +140,7 @@ def line() -> Iterator[Wire]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [4.0, 60.0], ids=["shortly", "until the node is given up"])
+@pytest.mark.parametrize("seconds", [3.0, 25.0], ids=["shortly", "until the node is given up"])
 def test_the_network_between_two_nodes_cut(
     cluster: Callable[..., str], line: Wire, spec: Path, reference: Path, tmp_path: Path, seconds: float
 ) -> None:
@@ -260,4 +161,4 @@ def test_the_network_between_two_nodes_cut(
     again = [
         entry.number for entries in told_of(StudyFolder(out)).values() for entry in entries if "requeued" in entry.attrs
     ]
-    assert len(again) >= (1 if seconds > 30 else 0), "the trial behind the cut line began again here"
+    assert len(again) >= (1 if seconds > 10 else 0), "the trial behind the cut line began again here"

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
-from typing import Any
 
+import psutil
 import pytest
 import yaml
 
-import studies.run
 from studies.run import StudyResult, run_study
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores
 from tests.support import study_work
-from tests.support.soundness import default_signals
-from tests.support.two_tables import spec_of, without_measurements
+from tests.support.soundness import default_signals, dst, n_records, wait_until
+from tests.support.two_tables import digests, spec_of, without_measurements
 
 SEARCH = {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 12, "batch": 4}
 PRUNER = {"pruner": {"name": "median", "n_startup_trials": 2}}
@@ -58,45 +60,87 @@ def check_equal(result: StudyResult, undisturbed: StudyResult) -> None:
     assert (result.folder / "best.csv").read_text() == (undisturbed.folder / "best.csv").read_text()
 
 
-@pytest.mark.slow
-def test_several_workers_with_random_delays(data, undisturbed, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv(study_work.DELAY, "0.3")
-    monkeypatch.setattr(studies.run, "run_job", study_work.late)
-    check_equal(run_study(study(data), out=tmp_path / "out", workers=3), undisturbed)
-
+# --- runs that end before the study does
 
 SCRIPT = """
-import pathlib, sys
 import studies.run
-from studies.spec.loading import load_spec
-from tests.support.study_work import late
-from studies.spec.loading import load_spec
+from studies.cli.main import main
 from tests.support.study_work import late
 if __name__ == "__main__":
     studies.run.run_job = late
-    studies.run.run_study(load_spec(sys.argv[1]), out=pathlib.Path(sys.argv[2]), workers=int(sys.argv[3]))
+    main()
 """
+"""``dst`` whose workers are late."""
+
+BLOWS = [(4, 2, signal.SIGKILL), (2, 9, signal.SIGKILL), (2, 16, signal.SIGINT), (3, 28, signal.SIGTERM)]
+"""Runs one after the other: workers, the number of records after which the run is ended, and how."""
+
+AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+"""Processes of Ray that look for the head for a minute before they end themselves."""
 
 
-def kill_after(records: int, command: list[str], out: Path, environment: dict[str, str]) -> None:
-    """Start a run and kill its driver as soon as there are so many records."""
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=default_signals) as process:
-        deadline = time.monotonic() + 200
-        while len(list(out.glob("records/*/[0-9]*.json"))) < records and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+def start(command: list[str], environment: dict[str, str], said: Path) -> subprocess.Popen[bytes]:
+    """Start a run that writes to a file: what a killed driver has started would hold a pipe open."""
+    with said.open("wb") as file:
+        return subprocess.Popen(command, env=environment, stdout=file, stderr=file, preexec_fn=default_signals)
+
+
+def names_of(processes: list[psutil.Process]) -> set[str]:
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.name())
+    return found
 
 
 @pytest.mark.slow
-def test_a_driver_that_is_killed_and_other_numbers_of_workers(data, undisturbed, tmp_path, monkeypatch) -> None:
-    """Four workers with random delays, SIGKILL in the search; two, SIGKILL while it confirms; then one to the end."""
-    path, out = tmp_path / "spec.yaml", tmp_path / "out"
+def test_whatever_ends_its_runs_a_study_is_the_undisturbed_one(
+    data: Path, undisturbed: StudyResult, tmp_path: Path
+) -> None:
+    """Killed twice, interrupted, terminated, by other numbers of workers, with delays; then to the end, and once more.
+
+    What is acknowledged never changes, and what a killed driver has started ends by itself.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="k-"))  # a name short enough for sockets
+    path, out, said = tmp_path / "spec.yaml", tmp_path / "out", tmp_path / "said"
     path.write_text(yaml.safe_dump(study(data).model_dump(mode="json")))
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), study_work.DELAY: "0.3"}
-    for records, workers in ((9, 4), (28, 2)):
-        kill_after(records, [sys.executable, "-c", SCRIPT, str(path), str(out), str(workers)], out, environment)
-    monkeypatch.setenv(study_work.DELAY, "0.1")
-    monkeypatch.setattr(studies.run, "run_job", study_work.late)
-    check_equal(run_study(study(data), out=out, workers=1), undisturbed)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/nonexistent"}
+    environment |= {study_work.DELAY: "0.3", "TMPDIR": str(scratch), "MPLCONFIGDIR": str(tmp_path)}
+    command = [sys.executable, "-c", SCRIPT, "run", str(path), "--out", str(out), "--workers"]
+    started: list[psutil.Process] = []
+    for workers, records, blow in BLOWS:
+        before = digests(out)
+        process = start([*command, str(workers)], environment, said)
+        wait_until(lambda records=records: n_records(out) >= records, process)
+        if blow == signal.SIGKILL:
+            started += psutil.Process(process.pid).children(recursive=True)
+            assert "raylet" in names_of(started)
+        process.send_signal(blow)
+        process.wait(timeout=30)
+        assert process.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130), said.read_text()
+        told = "interrupted; the same command goes on from here"
+        assert blow == signal.SIGKILL or said.read_text().splitlines()[-1] == told
+        after = digests(out)
+        assert {name: after[name] for name in before} == before
+        if blow == signal.SIGKILL:
+            wait_until(lambda left=started: names_of(left) <= AGENTS, seconds=20)
+            assert len(list(scratch.glob("ray-*"))) == 1
+    before = digests(out)
+    last = dst("run", path, "--out", out, "--workers", "1", environment={"TMPDIR": str(scratch)})
+    assert last[0] == 0, last[2]
+    assert "test accuracy" in last[1]
+    after = digests(out)
+    assert {name: after[name] for name in before} == before
+    result = run_study(study(data), out=out)
+    assert not result.ran
+    check_equal(result, undisturbed)
+    best = json.loads(dst("best", out, "--json")[1])["best"]
+    assert best == json.loads(json.dumps(undisturbed.rows))
+    status, _, errors = dst("run", path, "--out", out)
+    assert (status, "Nothing to do: the study is finished." in errors) == (0, True)
+    assert digests(out) == after
+    _, alive = psutil.wait_procs(started, timeout=150)
+    assert names_of(alive) == set()
+    assert list(scratch.glob("ray-*")) == [], "the next run that starts Ray removes what killed ones have left"
+    shutil.rmtree(scratch)

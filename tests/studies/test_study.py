@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +29,6 @@ from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.record_codec import RecordError
 from studies.store.study_file import read_resolved, read_study, storage_name
-from tests.support import soundness
 from tests.support.deaths import dies_at_record
 from tests.support.two_tables import Killed, digests, document, spec_of, table, without_measurements
 
@@ -412,69 +409,6 @@ def test_resources_and_tracking_may_change_and_are_kept(finished, tmp_path):
     assert not run_study(spec.model_copy(update={"resources": resources}), out=folder, in_process=True).ran
     kept, _ = read_study(StudyFolder(folder))
     assert kept.resources.retries == 7
-
-
-def dst(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", "from studies.cli.main import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        **options,
-    )
-
-
-@pytest.mark.slow
-def test_through_ray_killed_and_interrupted_the_result_is_the_undisturbed_one(finished, tmp_path):
-    """``dst run`` with two workers: SIGKILL, then Ctrl+C, then SIGTERM, then to the end; then once more."""
-    spec, undisturbed = finished
-    path = tmp_path / "spec.yaml"
-    path.write_text(yaml.safe_dump(spec.model_dump(mode="json")))
-    out = tmp_path / "out"
-    for number, blow in ((4, signal.SIGKILL), (10, signal.SIGINT), (16, signal.SIGTERM)):
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from studies.cli.main import main; main()",
-                "run",
-                path,
-                "--out",
-                out,
-                "--workers",
-                "2",
-            ],
-            preexec_fn=soundness.default_signals,
-            env={**os.environ, "HOME": "/nonexistent", "MPLCONFIGDIR": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        deadline = time.monotonic() + 120
-        while len(list(out.glob("records/*/[0-9]*.json"))) < number and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(blow)
-        began = time.monotonic()
-        _, errors = process.communicate(timeout=60)
-        assert time.monotonic() - began < 30
-        assert process.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130), errors
-        told = "interrupted; the same command goes on from here"
-        assert blow == signal.SIGKILL or errors.splitlines()[-1] == told
-    before = digests(out)
-    assert len(before) >= 16
-    last = dst("run", path, "--out", out, "--workers", "2")
-    assert last.returncode == 0, last.stderr
-    assert "test accuracy" in last.stdout
-    after = digests(out)
-    assert {name: after[name] for name in before} == before
-    assert without_measurements(out) == without_measurements(undisturbed.folder)
-    best = json.loads(dst("best", out, "--json").stdout)["best"]
-    assert best == json.loads(json.dumps(undisturbed.rows))
-    again = dst("run", path, "--out", out)
-    assert again.returncode == 0
-    assert "Nothing to do: the study is finished." in again.stderr
-    assert digests(out) == after
 
 
 def test_one_run_at_a_time(tmp_path):

@@ -156,10 +156,12 @@ def n_records(out: Path) -> int:
     return len(list(out.glob("records/*/[0-9]*.json")))
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
+def wait_until(
+    condition: Callable[[], bool], process: subprocess.Popen[Any] | None = None, seconds: float = 300
+) -> None:
     """Wait for a condition, or for the end of the process."""
     deadline = time.monotonic() + seconds
-    while not condition() and process.poll() is None:
+    while not condition() and (process is None or process.poll() is None):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
 

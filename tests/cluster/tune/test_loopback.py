@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ def test_every_port_is_on_loopback_and_the_token_is_shown_to_nobody(local_run: L
     assert any(name.startswith("ray::") for name in local_run.listening)
     outside = {name: ports for name, ports in local_run.listening.items() if not all(map(on_loopback, ports))}
     assert outside == {}
+    services = {Path(word).name for command in local_run.commands for word in command.split() if word.endswith(".py")}
+    assert services.isdisjoint({"dashboard.py", "monitor.py", "log_monitor.py"}), "see few_services"
     assert not any(TOKEN in command for command in local_run.commands)
     assert local_run.leaks == []
     assert local_run.modes == {"0o0"}, "nobody else may look into the folder"

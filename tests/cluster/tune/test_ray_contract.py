@@ -18,6 +18,7 @@ import pytest
 import ray
 from ray import tune
 from ray._private import services
+from ray._private.node import Node
 from ray._raylet import AuthenticationTokenLoader
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayTaskError
@@ -101,6 +102,9 @@ def test_ray_has_the_words_that_we_look_for() -> None:
 
 def test_a_session_keeps_to_loopback_its_folder_and_its_token() -> None:
     assert "if not ray_constants.ENABLE_RAY_CLUSTER:" in inspect.getsource(services), "see loopback_only"
+    assert "if not self._ray_params.no_monitor:" in inspect.getsource(Node), "see few_services"
+    assert "if self._ray_params.include_log_monitor:" in inspect.getsource(Node), "see few_services"
+    assert "return self._webui_url" in inspect.getsource(Node.webui_url.fget), "see few_services"
     assert 'kwargs.pop("_temp_dir"' in inspect.getsource(ray.init), "see temporary_folder"
     assert callable(AuthenticationTokenLoader.instance().reset_cache), "see forget_token"
     assert "wait_for_processes" in inspect.signature(ray.shutdown).parameters

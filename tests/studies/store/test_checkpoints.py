@@ -31,6 +31,7 @@ from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_scores
 from studies.worker.job import run_job
 from tests.support import study_work
+from tests.support.soundness import assert_study_sound
 from tests.support.two_tables import document, table, without_measurements
 
 MEASURED = ("seconds", "peak_rss_bytes", "resumption", "warm_up", "bytes")
@@ -236,6 +237,7 @@ def test_a_worker_that_is_killed_costs_what_came_after_its_checkpoint(tmp_path: 
     monkeypatch.setattr(studies.run, "run_job", study_work.mortal)
     result = run_study(long_study(tmp_path), out=tmp_path / "out", workers=2)
     same(result.folder, whole.folder)
+    assert_study_sound(result.folder)
     assert result.rows == whole.rows
     records = list(iter_records(StudyFolder(result.folder)))
     for record in records:
