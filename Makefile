@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # Tests in two processes, each with whole modules, so that what a module's tests share is made once; the long modules
 # come first (tests/conftest.py), so that at the end neither process is left alone with one. CI=1 draws
 # more examples of what hypothesis tests.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) split: paper$(,) k: 100}$(,))]
 
 # Tests and the commands that they start find modules compiled, whatever the environment says.
@@ -24,9 +24,8 @@ study: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow"
 
-# Slow tests are few and long: a process that is done takes from the other.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
+	$(PYTEST) -m "slow"
 
 # Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
 coverage: $(READY)

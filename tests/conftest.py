@@ -27,8 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("quick_seconds", "processor seconds that a test without the mark slow may take", default="5")
 
 
-LONG = ("tests/studies/", "tests/cluster/tune/")
-"""Rooms whose modules take long: studies, and what starts Ray."""
+LONG = ("tests/studies/", "tests/cluster/tune/", "tests/dst/rankers/")
+"""Rooms whose modules take long: studies, what starts Ray, and trainings of many kinds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
