@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from cluster.ledger.entries import State
 from studies.choice.best import BestRow
 from studies.report.report import write_report
 from studies.report.results import Results, collect
@@ -16,7 +17,7 @@ from studies.spec.dataset import DatasetSpec
 from studies.spec.study import StudySpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
-from studies.store.record_schema import Stage
+from studies.store.record_schema import Stage, importances_of
 from studies.store.spent import read_spent
 
 
@@ -84,11 +85,36 @@ def winner_spec(spec: StudySpec, use: DatasetSpec, row: BestRow) -> str:
     return yaml.safe_dump(winner.model_dump(mode="json", exclude_none=True), sort_keys=False)
 
 
+def _chance(archive: StudyArchive, best: Sequence[BestRow]) -> str:
+    """Return among how many rankings each winner was found, and what its score in the search came to over seeds."""
+    objective, found = archive.spec.objective, []
+    for row in best:
+        search = {
+            record["number"]: record
+            for record in archive.records(row["dataset"])
+            if record["stage"] == Stage.SEARCH and record["state"] == State.FINISHED
+        }
+        rankings = sum(len(objective.counting(importances_of(record))) for record in search.values())
+        found.append(
+            f"{row['dataset']}: {rankings} rankings of {len(search)} trials, "
+            f"{search[row['number']]['val_score']:.4f} in the search, {row['val_score']:.4f} over seeds"
+        )
+    shrunk = (
+        " Configurations and their rankings were compared by means whose differences were shrunk by as much of them as "
+        "the spread over seeds explains."
+        if objective.shrink
+        else ""
+    )
+    return f"The best of many is lucky too; other seeds take back some of it. {'; '.join(found)}.{shrunk}"
+
+
 def _remarks(
     archive: StudyArchive, results: Results, trials: pd.DataFrame, noticed: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return what the report has to say of this study's numbers, by heading."""
     spec, remarks = archive.spec, {}
+    if results.best:
+        remarks["Chance"] = _chance(archive, results.best)
     if noticed:
         remarks["As the tables were read"] = " ".join(f"{dataset}: {notes}." for dataset, notes in noticed.items())
     if spec.search.seconds is not None:

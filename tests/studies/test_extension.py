@@ -99,9 +99,8 @@ def opened(folder: Path, dataset: str) -> set[int]:
     return {one["source"] for one in records if read_test(study, dataset, one["number"]) is not None}
 
 
-@pytest.mark.parametrize(
-    "steps", [pytest.param([4], marks=pytest.mark.slow), [6], pytest.param([1, 9], marks=pytest.mark.slow)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [[4], [6], [1, 9]], ids=str)
 def test_more_trials_as_if_from_the_start(data: Path, small: Path, whole: StudyResult, tmp_path: Path, steps) -> None:
     """A first part that is a whole batch, that cuts a batch short, and several of them."""
     out = tmp_path / "out"
@@ -152,7 +151,7 @@ def test_test_rows_are_opened_for_present_winners_only(data, small, whole, tmp_p
     assert "Earlier choices" not in (whole.folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize("jobs", [7, 14])
+@pytest.mark.parametrize("jobs", [7, pytest.param(14, marks=pytest.mark.slow)])
 def test_an_unfinished_study_can_be_extended(data: Path, whole: StudyResult, tmp_path: Path, monkeypatch, jobs) -> None:
     """It dies in the search, or while it confirms; nothing of the old plan is left waiting."""
     with monkeypatch.context() as patch:

@@ -81,6 +81,21 @@ def test_every_file_of_the_contract_is_there(finished):
     assert noted["versions"]["torch"]
 
 
+def test_the_report_says_among_how_many_rankings_a_winner_was_found_and_what_other_seeds_took_back(finished):
+    _, result = finished
+    text = (result.folder / "report.html").read_text()
+    for row in result.rows:
+        search = {
+            record["number"]: record
+            for record in iter_records(StudyFolder(result.folder), row["dataset"])
+            if (record["stage"], record["state"]) == ("search", "finished")
+        }
+        rankings = sum({"set": 2, "l1_logistic": 1, "random": 1}[record["method"]] for record in search.values())
+        said = f"{row['dataset']}: {rankings} rankings of {len(search)} trials, "
+        said += f"{search[row['number']]['val_score']:.4f} in the search, {row['val_score']:.4f} over seeds"
+        assert said in text
+
+
 def test_storage_and_records_agree_and_test_rows_are_opened_for_few(finished):
     spec, result = finished
     folder = StudyFolder(result.folder)

@@ -28,24 +28,33 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
+class Line:
+    """A storage that is reached through a relay, which cuts nothing until it is told to."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.cut: Callable[[int], str | None] = lambda commit: None
+        self.relay = Relay(server.port, lambda commit: self.cut(commit))
+        self.storage = open_storage(server.url(port=self.relay.port), patience=Patience(20.0))
+
+    def cut_by(self, cut: Callable[[int], str | None]) -> tuple[PatientStorage, Relay]:
+        """Cut commits from now on, counted from here; what the relay notes begins anew."""
+        self.relay.commits, self.relay.cuts, self.cut = 0, [], cut
+        return self.storage, self.relay
+
+
+@pytest.fixture(scope="module")
+def line(server: PostgresServer) -> Iterator[Line]:
+    line = Line(server)
+    yield line
+    line.storage.engine.dispose()
+    line.relay.close()
+
+
 @pytest.fixture
-def relayed(server: PostgresServer) -> Iterator[Callable[..., tuple[PatientStorage, Relay]]]:
-    """Opens the storage through a relay whose cuts begin once it is open."""
-    opened: list[tuple[PatientStorage, Relay]] = []
-
-    def open_through(cut: Callable[[int], str | None]) -> tuple[PatientStorage, Relay]:
-        active: list[Callable[[int], str | None]] = [lambda commit: None]
-        relay = Relay(server.port, lambda commit: active[0](commit))
-        storage = open_storage(server.url(port=relay.port), patience=Patience(20.0))
-        relay.commits = 0
-        active[0] = cut
-        opened.append((storage, relay))
-        return storage, relay
-
-    yield open_through
-    for storage, relay in opened:
-        storage.engine.dispose()
-        relay.close()
+def relayed(line: Line, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[PatientStorage, Relay]]:
+    """The storage through a relay that cuts by what it is told; what fails is tried again soon."""
+    monkeypatch.setattr("cluster.ledger.storage.patient._FIRST_PAUSE", 0.01)
+    return line.cut_by
 
 
 # --- each write, with its commit unheard and with its answer lost

@@ -438,7 +438,9 @@ OPENML_FAULTS = {
 
 
 @pytest.mark.filterwarnings("ignore:A network error", "ignore:Invalid cache")
-@pytest.mark.parametrize("fault", OPENML_FAULTS)
+@pytest.mark.parametrize(
+    "fault", ["cut", "rows", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gone", "silent"))]
+)
 def test_openml_with_faults(
     fault: str, server: Server, toy: Callable[..., Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def test_any_lines_of_fields_are_a_table_or_an_input_error(
             assert len(table.labels) == sum(line != [""] and line != [" "] for line in lines)
 
 
-@pytest.mark.parametrize(("seed", "count"), [(1, 10), pytest.param(2, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seed", "count"), [(1, 5), pytest.param(2, 100, marks=pytest.mark.slow)])
 def test_broken_copies_of_good_files(seed: int, count: int, tmp_path: Path) -> None:
     """In a process of its own: a library that crashes, hangs or takes gigabytes ends that process, not the tests."""
     for name, write in CORPUS.items():

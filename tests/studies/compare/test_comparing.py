@@ -206,7 +206,6 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
 @example([1.0, 2.0, 3.0])
 @example([float(number) for number in range(1, 16)])
 @example([1.0, -1.0, 1.0, 2.0, 0.0, 2.0, 3.0, -0.5, 0.5, 1.25, 1.0, 2.0, 3.0])  # SciPy takes seconds for ties
-@example([1.0, -1.0, 1.0, 2.0, 0.0, 2.0, 3.0, -0.5, 0.5, 1.25, 1.0, 2.0, 3.0, 3.0, -2.0])
 def test_p_of_signed_ranks_is_scipys(differences):
     expected = stats.wilcoxon(differences).pvalue if any(differences) else 1.0
     assert signed_rank_p(np.array(differences)) == pytest.approx(expected, abs=1e-12)

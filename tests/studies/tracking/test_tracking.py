@@ -165,6 +165,7 @@ def test_what_changes_is_sent_again_and_replaces_itself(copy) -> None:
     assert len(local_runs(copy.folder)) == 2 * len(before)
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_loses_and_doubles_nothing(copy) -> None:
     records = {run_id("three", r["dataset"], r["number"]): r for r in iter_records(copy.folder)}
     notes = copy.folder.wandb / "sent.json"
@@ -206,6 +207,7 @@ def test_a_failure_of_wandb_is_one_line_and_costs_only_what_was_not_sent(copy) -
     assert local_runs(copy.folder)
 
 
+@pytest.mark.slow
 def test_offline_needs_no_home_no_terminal_and_says_nothing(copy) -> None:
     child = start(copy)
     assert child.communicate() == ("", "")
