@@ -24,9 +24,8 @@ study: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow"
 
-# Slow tests wait half of their time: for a Ray that starts, for a limit of time that ends.
 test-slow: $(READY)
-	$(PYTEST) -n 3 -m "slow"
+	$(PYTEST) -m "slow"
 
 # Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
 coverage: $(READY)

@@ -80,14 +80,14 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
 def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = small_spec(tmp_path, resources={"trial_seconds": 10.0})
+    path = small_spec(tmp_path, resources={"trial_seconds": 20.0})
     reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
     out = tmp_path / "out"
     monkeypatch.setenv("PGPASSWORD", server.password)
     process = start_dst("run", path, "--out", out, "--workers", "2", "--set", f"storage={server.url(password=False)}")
     wait_until(lambda: n_records(out) >= 4, process)
     server.stop()
-    time.sleep(12.0)
+    time.sleep(23.0)
     server.start()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors

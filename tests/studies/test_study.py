@@ -185,6 +185,7 @@ def little(tmp_path_factory):
     return spec, run_study(spec, out=tmp_path / "out", in_process=True)
 
 
+@pytest.mark.slow
 def test_real_trials_that_die_are_neither_lost_nor_repeated(little, tmp_path, monkeypatch):
     """The other moments of a death are those of simulated work, in ``test_deaths``."""
     spec, undisturbed = little

@@ -180,6 +180,7 @@ def test_a_trial_that_another_process_added_meanwhile_is_noticed(
 # --- the server goes away
 
 
+@pytest.mark.slow
 def test_a_restarted_server_is_waited_for(server: PostgresServer, caplog: pytest.LogCaptureFixture) -> None:
     storage = open_storage(server.url())
     ledger = ledger_on(storage, name="restart", stream="wine", trials=10)

@@ -110,7 +110,7 @@ def test_strength_and_attribution_are_ours_on_the_same_network():
     assert peer.attribution(rows).numpy() == pytest.approx(neuron_attribution(model, rows.numpy()), rel=1e-4, abs=1e-7)
 
 
-@pytest.mark.parametrize("method", ["dense", "set"])
+@pytest.mark.parametrize("method", [pytest.param("dense", marks=pytest.mark.slow), "set"])
 def test_a_trial_follows_our_protocol(method):
     """As many epochs on as many inner splits, and a selection about as good, from the same prepared data."""
     data = load_dataset("wine")

@@ -110,6 +110,7 @@ def test_planted_columns_come_first(method):
     assert any(best(scores) == set(PLANTED) for scores in larger_scores(method).scores.values())
 
 
+@pytest.mark.slow
 def test_quickselection_finds_the_relevant_columns_of_a_noisy_table():
     """Twenty columns that repeat one another among 180 of noise, of which chance would give two in the first twenty."""
     data = load_dataset("madelon_like")

@@ -74,6 +74,7 @@ def read(command: str, folder: Path) -> int:
     return call(command, folder, *more)
 
 
+@pytest.mark.slow
 def test_a_folder_whose_project_wandb_refuses_is_read_and_sent_elsewhere(
     mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
