@@ -45,10 +45,8 @@ def shrunken_means(values: Floats) -> Floats:
     error_of_ranking = max(variance_of_both, error_of_own / seeds) / configurations
     kept_of_ranking = _kept(_mean_square(of_ranking, rankings - 1), error_of_ranking)
     kept_of_both = _kept(variance_of_both, error_of_own / seeds)
-    shrunken: Floats = (
-        grand + kept_of_configuration * of_configuration + kept_of_ranking * of_ranking + kept_of_both * of_both
-    )
-    return shrunken
+    shrunken = grand + kept_of_configuration * of_configuration + kept_of_ranking * of_ranking + kept_of_both * of_both
+    return np.asarray(np.round(shrunken, 12))  # effects that are left out leave equal means equal, to be told by ties
 
 
 def _mean_square(effects: Floats, freedom: int) -> float:
