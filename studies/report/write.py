@@ -105,7 +105,8 @@ def _chance(archive: StudyArchive, best: Sequence[BestRow]) -> str:
         if objective.shrink
         else ""
     )
-    return f"The best of many is lucky too; other seeds take back some of it. {'; '.join(found)}.{shrunk}"
+    luck = "The best of many owes some of its score to luck; what it comes to over other seeds owes less."
+    return f"{luck} {'; '.join(found)}.{shrunk}"
 
 
 def _remarks(

@@ -81,7 +81,7 @@ def test_every_file_of_the_contract_is_there(finished):
     assert noted["versions"]["torch"]
 
 
-def test_the_report_says_among_how_many_rankings_a_winner_was_found_and_what_other_seeds_took_back(finished):
+def test_the_report_says_among_how_many_rankings_a_winner_was_found_and_what_it_came_to_over_seeds(finished):
     _, result = finished
     text = (result.folder / "report.html").read_text()
     for row in result.rows:
