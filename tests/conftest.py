@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +44,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
     Processor time, so that other work on the machine fails no test; of this process, since how much a Ray, a server or
     a command that a test starts takes depends on the machine. Fixtures are not counted, nor what Numba compiles, which
-    falls to whichever test is the first. In CI there is no limit: three times as many examples are drawn there.
+    falls to whichever test is the first. In CI there is no limit: twice as many examples are drawn there.
     """
     began = _processor_seconds()
     result = yield
@@ -102,3 +104,11 @@ def paper_data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"DST_DATA_DIR names {folder}, which is no folder")
     return folder
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files with a name short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="k-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -115,6 +115,10 @@ def confirmed(confirming: Iterable[Record], *, seeds: int, objective: ObjectiveS
     ones. Ties go to the next objective, if there are several, then to the lower mean validation loss, then to fewer
     FLOPs, then to the earlier trial. So the first is one that none of the confirmed beats in all objectives.
 
+    Where the objective shrinks, rankings and configurations are compared by shrunken means
+    (:func:`studies.choice.shrinkage.shrunken_means`): those of complete configurations that have the same rankings.
+    What is reported of the chosen are plain means all the same.
+
     Args:
         confirming: records of the confirm stage.
         seeds: number of seeds that make a configuration complete.

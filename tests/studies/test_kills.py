@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,14 +46,6 @@ def spec(place: Path) -> Path:
 def reference(spec: Path, place: Path) -> Path:
     """The undisturbed run: in this process, one trial after the other."""
     return run_study(load_spec(spec), out=place / "reference", in_process=True).folder
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A folder for temporary files with a name short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="k-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.slow

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -72,7 +70,7 @@ if __name__ == "__main__":
 """
 """``dst`` whose workers are late."""
 
-BLOWS = [(4, 3, signal.SIGKILL), (2, 12, signal.SIGINT), (3, 28, signal.SIGKILL)]
+BLOWS = [(4, 3, signal.SIGKILL), (2, 10, signal.SIGINT), (2, 18, signal.SIGTERM), (3, 28, signal.SIGKILL)]
 """Runs one after the other: workers, the number of records after which the run is ended, and how."""
 
 AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
@@ -96,13 +94,12 @@ def names_of(processes: list[psutil.Process]) -> set[str]:
 
 @pytest.mark.slow
 def test_whatever_ends_its_runs_a_study_is_the_undisturbed_one(
-    data: Path, undisturbed: StudyResult, tmp_path: Path
+    data: Path, undisturbed: StudyResult, tmp_path: Path, scratch: Path
 ) -> None:
-    """Killed, interrupted and killed, by other numbers of workers, with delays; then to the end, and once more.
+    """Killed, interrupted, terminated and killed, by other numbers of workers with delays; to the end, and once more.
 
     What is acknowledged never changes, and what a killed driver has started ends by itself.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="k-"))  # a name short enough for sockets
     path, out, said = tmp_path / "spec.yaml", tmp_path / "out", tmp_path / "said"
     path.write_text(yaml.safe_dump(study(data).model_dump(mode="json")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/nonexistent"}
@@ -143,4 +140,3 @@ def test_whatever_ends_its_runs_a_study_is_the_undisturbed_one(
     _, alive = psutil.wait_procs(started, timeout=150)
     assert names_of(alive) == set()
     assert list(scratch.glob("ray-*")) == [], "the next run that starts Ray removes what killed ones have left"
-    shutil.rmtree(scratch)

@@ -439,7 +439,8 @@ OPENML_FAULTS = {
 
 @pytest.mark.filterwarnings("ignore:A network error", "ignore:Invalid cache")
 @pytest.mark.parametrize(
-    "fault", ["cut", "rows", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gone", "silent"))]
+    "fault",
+    [pytest.param(one, marks=pytest.mark.slow if one in ("gone", "silent") else ()) for one in OPENML_FAULTS],
 )
 def test_openml_with_faults(
     fault: str, server: Server, toy: Callable[..., Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
