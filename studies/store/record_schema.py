@@ -83,6 +83,7 @@ class Record(Outcome):
     seed_index: _Count | None
     source: _Count | None
     k: Annotated[int, Field(ge=1, lt=2**63)]
+    split: NotRequired[_Text]
     reports: dict[_Step, _Number]
     error: _Text | None
     importance: NotRequired[_Text | None]
