@@ -30,6 +30,7 @@ from dst.errors import InputError
 from dst.trial.result import TrialResult
 from dst.trial.run import run_trial, score_on_test
 from dst.trial.spec import TrialSpec
+from studies.analyses.markdown import markdown
 from studies.compare.reference import bound, paper_accuracy, paper_k, paper_sparsity
 from studies.compare.small_tables import to_csv
 from studies.store.files import write_text
@@ -109,7 +110,7 @@ def committed() -> pd.DataFrame:
 def readme_table(table: pd.DataFrame) -> str:
     """Return rows of :func:`measured` as ``dst/README.md`` has them, in Markdown."""
     head = ["dataset", "sparsity", "neuron strength", "neuron attribution", "paper, better of the two", "at least", ""]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for row in table.to_dict("records"):
         name = row["dataset"] if row["k"] == 100 else f"{row['dataset']} (K = {row['k']})"
         ours = [_spread(row[metric], row[f"{metric}_std"]) for metric in METRICS]
@@ -123,7 +124,7 @@ def readme_table(table: pd.DataFrame) -> str:
                 word,
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(head, lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

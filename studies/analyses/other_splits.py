@@ -1,11 +1,11 @@
 """What studies chose, on outer splits that chose nothing: ``python -m studies.analyses.other_splits``.
 
 Of each dataset (of the registry) and method of a finished study, and for each K, the configuration and the ranking with
-the best mean over the confirming seeds are taken (:func:`chosen_for`, validation rows alone): once among all rankings,
-and once among those that take the top of a list, as the authors of most methods do. Each configuration is trained again
-on every other outer split: test rows drawn anew by class, network and validation rows by the same number. One training
-serves every K and ranking that its configuration was chosen for. The scorer of the K columns is fitted on all rows that
-are not test rows.
+the best mean over the confirming seeds are taken (:mod:`studies.choice.for_k`, validation rows alone): once among all
+rankings, and once among those that take the top of a list, as the authors of most methods do. Each configuration is
+trained again on every other outer split: test rows drawn anew by class, network and validation rows by the same number.
+One training serves every K and ranking that its configuration was chosen for. The scorer of the K columns is fitted on
+all rows that are not test rows.
 
 One thing is not new on these splits: the settings were chosen on rows of the same tables, so that rows which are test
 rows here took part in the choice. The rivals' settings were chosen in the same way.
@@ -22,7 +22,6 @@ import argparse
 import csv
 import itertools
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -30,25 +29,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dst.data import load_dataset
 from dst.errors import InputError
-from dst.selection import TOP, selection_of
+from dst.selection import selection_of
 from dst.trial.run import run_trial, score_every_k_on_test
 from dst.trial.spec import TrialSpec
-from studies.choice.over_k import scores_by_k
-from studies.choice.selection import confirmed
+from studies.choice.for_k import Choice, Wanted, choices_of
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record_codec import RecordError
-from studies.store.record_schema import Record, Stage, importances_of
+from studies.store.record_schema import importances_of
 
 FIRST_SEED = 101
 """Draws the test rows of the first outer split."""
-
-ANY = "any"
-"""All rankings of a study are compared; the other word is ``top``."""
 
 KEY = ("study", "dataset", "method", "variant", "rules", "k", "split", "seed")
 """The columns that tell rows of the file apart; ``variant`` names the setting that was changed after the choice."""
@@ -56,35 +49,6 @@ KEY = ("study", "dataset", "method", "variant", "rules", "k", "split", "seed")
 COLUMNS = (*KEY, "number", "importance", "val_score", "test_score", "seconds")
 """Of the file: ``number`` is the search trial of the configuration, ``val_score`` what it was chosen by (mean over the
 confirming seeds), ``test_score`` the accuracy on test rows, ``seconds`` those of the trial, whatever K it serves."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A configuration and the ranking of it that are best for one K.
-
-    Attributes:
-        records: the configuration's confirming trials, by seed.
-        importance: the ranking.
-        rules: the rankings that were compared, ``any`` or ``top``.
-        k: the number of columns.
-        val_score: mean over the confirming seeds.
-    """
-
-    records: tuple[Record, ...]
-    importance: str
-    rules: str
-    k: int
-    val_score: float
-
-    @property
-    def number(self) -> int | None:
-        """The search trial that the configuration comes from."""
-        return self.records[0]["source"]
-
-    @property
-    def method(self) -> str:
-        """The ranker."""
-        return self.records[0]["method"]
 
 
 @dataclass(frozen=True)
@@ -114,73 +78,6 @@ class Opening:
         """Return the values of :data:`KEY` in a choice's row."""
         by_choice = (choice.method, self.variant, choice.rules, choice.k)
         return (*map(str, (self.study, self.dataset, *by_choice, self.trial.design.split, self.trial.seed)),)
-
-
-def chosen_for(archive: StudyArchive, dataset: str, k: int) -> list[Choice]:
-    """Return for each method the configuration and ranking with the best mean validation score of K columns.
-
-    Ties go to the configuration that the study ranks first, then to the ranking that comes first in its records.
-    Methods whose trials were not scored on K columns are left out, and configurations with a failed seed.
-
-    Args:
-        archive: of a finished study.
-        dataset: one of its datasets.
-        k: number of columns.
-    """
-    spec, objective = archive.spec, archive.spec.objective
-    records = [record for record in archive.records(dataset) if record["stage"] == Stage.CONFIRM]
-    best: dict[tuple[str, str], Choice] = {}
-    for configuration in confirmed(records, seeds=spec.confirm.seeds, objective=objective):
-        if not configuration.complete:
-            continue
-        for name in objective.counting(importances_of(configuration.records[0])):
-            by_seed = [scores_by_k(record, name, objective.judged_by).get(k) for record in configuration.records]
-            known = [score for score in by_seed if score is not None]
-            if len(known) < len(by_seed):
-                continue
-            for rules in (ANY, TOP) if selection_of(name).name == TOP else (ANY,):
-                found = Choice(configuration.records, name, rules, k, float(np.mean(known)))
-                before = best.get((configuration.method, rules))
-                if before is None or found.val_score > before.val_score:
-                    best[configuration.method, rules] = found
-    return list(best.values())
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is chosen for.
-
-    Attributes:
-        ks: numbers of columns; for a dataset whose own K is none of them that one alone.
-        methods: those that are taken; none: all.
-        winner: of all methods the best alone, for each K and by all rankings.
-    """
-
-    ks: tuple[int, ...]
-    methods: tuple[str, ...] = ()
-    winner: bool = False
-
-
-def choices_of(archive: StudyArchive, dataset: str, wanted: Wanted) -> list[tuple[Choice, ...]]:
-    """Return the choices of a dataset for each K, those of one configuration together.
-
-    Args:
-        archive: of a finished study.
-        dataset: one of its datasets.
-        wanted: what is chosen for.
-    """
-    records = archive.records(dataset)
-    own = records[0]["k"] if records else None
-    by_configuration: dict[tuple[str, int | None], list[Choice]] = defaultdict(list)
-    for k in wanted.ks if own is None or own in wanted.ks else (own,):
-        choices = chosen_for(archive, dataset, k)
-        if wanted.methods:
-            choices = [choice for choice in choices if choice.method in wanted.methods]
-        if wanted.winner and choices:
-            choices = [max((choice for choice in choices if choice.rules == ANY), key=lambda choice: choice.val_score)]
-        for choice in choices:
-            by_configuration[choice.method, choice.number].append(choice)
-    return [tuple(choices) for choices in by_configuration.values()]
 
 
 def on_other_splits(
@@ -309,18 +206,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--splits", type=int, default=10, help=f"outer splits, seeds from {FIRST_SEED} on (default 10)")
     parser.add_argument("--method", action="append", default=[], help="those alone; repeatable")
     parser.add_argument("--winner", action="store_true", help="of all methods the best alone")
-    parser.add_argument("--with", dest="changed", metavar="SETTING=NUMBER", help="change a setting after the choice")
+    parser.add_argument(
+        "--with", dest="changed", default="", metavar="SETTING=NUMBER", help="change a setting after the choice"
+    )
     parser.add_argument("--own", action="store_true", help="open the test rows of the study's own split instead")
     parser.add_argument("--processes", type=int, default=2, help="trainings at a time (default 2)")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file")
     options = parser.parse_args(arguments)
-    changed: dict[str, Any] = {}
-    if options.changed is not None:
-        name, _, value = options.changed.partition("=")
-        try:
-            changed[name] = int(value)
-        except ValueError:
-            parser.error(f"--with must be SETTING=NUMBER, but got {options.changed!r}")
+    name, _, value = options.changed.partition("=")
+    if options.changed and not value.isdecimal():
+        parser.error(f"--with must be SETTING=NUMBER, but got {options.changed!r}")
+    changed = {name: int(value)} if options.changed else {}
     wanted = Wanted(tuple(options.k), tuple(options.method), options.winner)
     seeds = range(FIRST_SEED, FIRST_SEED + options.splits)
     try:

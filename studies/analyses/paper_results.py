@@ -57,7 +57,7 @@ _COPIED = ("spec", "test_scores", "best_by_method", "spent")
 """Files of a study's folder that are kept as they are."""
 
 _SEARCHED = ["dataset", "number", "method", "sparsity", "l2", "state", "val_score", "val_loss", "epochs", "flops"]
-_SEARCHED += ["seconds", "seed"]
+_SEARCHED += ["seconds", "seed", "params"]
 """Columns of ``trials.csv`` that are kept of the search."""
 
 

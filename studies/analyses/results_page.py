@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from dst.errors import InputError
+from studies.analyses.markdown import markdown, percent
 from studies.compare.paper import PaperComparison
 from studies.compare.statistics import NETWORKS, paired_differences
 
@@ -86,7 +87,7 @@ def cost_table(studies: Mapping[str, tuple[pd.DataFrame, float, bool]]) -> str:
     for name, (cost, wall_seconds, on_gpu) in studies.items():
         core_hours = _ON_GPU if on_gpu else f"{cost['core_seconds'].sum() / 3600:.1f}"
         rows.append([name, str(int(cost["trials"].sum())), core_hours, f"{wall_seconds / 3600:.1f}"])
-    return _markdown(["study", "trainings", "core-hours", "hours on the clock"], rows)
+    return markdown(["study", "trainings", "core-hours", "hours on the clock"], rows)
 
 
 def beside_table(beside: pd.DataFrame, reference: str, here: str) -> str:
@@ -98,16 +99,16 @@ def beside_table(beside: pd.DataFrame, reference: str, here: str) -> str:
         here: what is put beside it.
     """
     rows = [
-        [_short(row["entry"]), _percent(row["reference_mean"]), _percent(row["mean"]), *_difference(row)]
+        [_short(row["entry"]), percent(row["reference_mean"]), percent(row["mean"]), *_difference(row)]
         for row in beside.to_dict("records")
     ]
-    return _markdown(["", reference, here, *_DIFFERENCE], rows)
+    return markdown(["", reference, here, *_DIFFERENCE], rows)
 
 
 def rows_table(rows: pd.DataFrame) -> str:
     """Return :func:`studies.compare.reference.paper_rows`, a column per dataset."""
     lines = [("there are", rows["rows"]), ("its FLOPs say", rows["implied_rows"])]
-    return _markdown(["rows", *rows["dataset"]], [[title, *map(str, counts)] for title, counts in lines])
+    return markdown(["rows", *rows["dataset"]], [[title, *map(str, counts)] for title, counts in lines])
 
 
 def stability_table(stability: pd.DataFrame) -> str:
@@ -121,7 +122,7 @@ def stability_table(stability: pd.DataFrame) -> str:
         for depth in sorted(stability["depth"].unique())
     ]
     names = ["dense" if sparsity == 0 else f"{sparsity:g}" for sparsity in sparsities]
-    return _markdown(["", "hidden layers", *names], rows)
+    return markdown(["", "hidden layers", *names], rows)
 
 
 def loss_table(losses: pd.DataFrame) -> str:
@@ -130,9 +131,9 @@ def loss_table(losses: pd.DataFrame) -> str:
     for dataset, here in losses.groupby("dataset", sort=False):
         of = {(row["importance"], row["loss"]): row for row in here.to_dict("records")}
         cells = [of[metric, loss] for metric in _METRICS for loss in ("classes", "batch")]
-        rows.append([str(dataset), *(f"{_percent(row['val_accuracy'])} ± {_percent(row['std'])}" for row in cells)])
+        rows.append([str(dataset), *(f"{percent(row['val_accuracy'])} ± {percent(row['std'])}" for row in cells)])
     header = [f"{title}, {loss}" for title in _METRICS.values() for loss in ("ours", "published")]
-    return _markdown(["", *header], rows)
+    return markdown(["", *header], rows)
 
 
 def weight_decay_table(found: pd.DataFrame) -> str:
@@ -141,11 +142,11 @@ def weight_decay_table(found: pd.DataFrame) -> str:
     means, others = (rows.groupby(key)["val_accuracy"].mean() for rows in (found, found[found["dataset"] != "Madelon"]))
     cells = [(metric, history) for metric in _METRICS for history in ("best", "all")]
     rows = [
-        [f"{l2:g}", *(f"{_percent(means[l2, *cell])} ({_percent(others[l2, *cell])})" for cell in cells)]
+        [f"{l2:g}", *(f"{percent(means[l2, *cell])} ({percent(others[l2, *cell])})" for cell in cells)]
         for l2 in sorted(found["l2"].unique())
     ]
     until = {"best": "up to the best epoch", "all": "over all"}
-    return _markdown(["L2", *(f"{_METRICS[metric]}, {until[history]}" for metric, history in cells)], rows)
+    return markdown(["L2", *(f"{_METRICS[metric]}, {until[history]}" for metric, history in cells)], rows)
 
 
 def _reached(accuracy: pd.DataFrame) -> str:
@@ -158,7 +159,7 @@ def _reached(accuracy: pd.DataFrame) -> str:
                 counts = [f"{int(judged[name].sum())} of {len(judged)}" for name in ("reached", "within")]
                 difference = f"{100 * judged['difference'].astype(float).mean():+z.1f}"
                 rows.append([_short(f"{method}, {metric}"), *counts, difference])
-    return _markdown(["", "reached", "the paper's mean in our interval", "mean difference"], rows)
+    return markdown(["", "reached", "the paper's mean in our interval", "mean difference"], rows)
 
 
 def _claims(claims: pd.DataFrame, accuracy: pd.DataFrame) -> str:
@@ -169,12 +170,12 @@ def _claims(claims: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     for row in claims.to_dict("records"):
         paper = theirs.get((row["better"], row["than"]))
         rows.append([_claim(row), *_difference(row), f"{row['p_holm']:.2g}", _difference(paper)[1] if paper else "-"])
-    return _markdown(["claim", *_DIFFERENCE, "adjusted", "the paper's means"], rows)
+    return markdown(["claim", *_DIFFERENCE, "adjusted", "the paper's means"], rows)
 
 
 def _rivals(pairs: pd.DataFrame) -> str:
     rows = [[_short(row["than"]), *_difference(row), f"{row['p_holm']:.2g}"] for row in pairs.to_dict("records")]
-    return _markdown(["SET with attribution, less", *_DIFFERENCE, "adjusted"], rows)
+    return markdown(["SET with attribution, less", *_DIFFERENCE, "adjusted"], rows)
 
 
 _DIFFERENCE = ("datasets", "difference", "won, lost", "p")
@@ -205,14 +206,14 @@ def _accuracies(accuracy: pd.DataFrame, ranks: pd.DataFrame) -> str:
     rows = []
     for entry in sorted(entries, key=lambda entry: rank_of.get(entry, math.inf)):
         means = entries[entry].set_index("dataset")["mean"]
-        cells = [_percent(means[dataset]) if dataset in means else "-" for dataset in datasets]
+        cells = [percent(means[dataset]) if dataset in means else "-" for dataset in datasets]
         cells = [
             f"**{cell}**" if means.get(dataset) == best[dataset] else cell
             for cell, dataset in zip(cells, datasets, strict=True)
         ]
         rank = f"{rank_of[entry]:.1f}" if entry in rank_of else "-"
         rows.append([_short(entry), *cells, rank, _seconds(entries[entry]["seconds"].median())])
-    return _markdown(["", *datasets, "mean rank", "time"], rows)
+    return markdown(["", *datasets, "mean rank", "time"], rows)
 
 
 def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
@@ -221,14 +222,14 @@ def _better_rivals(rivals: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     rows = []
     for dataset, here in rivals.groupby("dataset", sort=False):
         set_rows = ours[ours["dataset"] == dataset].sort_values("importance").to_dict("records")
-        means = ", ".join(f"{_METRICS[row['importance']]} {_percent(row['mean'])}" for row in set_rows)
+        means = ", ".join(f"{_METRICS[row['importance']]} {percent(row['mean'])}" for row in set_rows)
         ahead = here.groupby("rival").filter(lambda pairs: (pairs["high"] < 0).all()).drop_duplicates("rival")
         names = [
-            f"{_short(row['rival'])} {_percent(row['rival_mean'])} ({_seconds(row['rival_seconds'])})"
+            f"{_short(row['rival'])} {percent(row['rival_mean'])} ({_seconds(row['rival_seconds'])})"
             for row in ahead.sort_values("rival_mean", ascending=False, kind="stable").to_dict("records")
         ]
         rows.append([str(dataset), f"{means} ({_seconds(set_rows[0]['seconds'])})", ", ".join(names) or "none"])
-    return _markdown(["", "SET", "ahead of both"], rows)
+    return markdown(["", "SET", "ahead of both"], rows)
 
 
 def _over_k(over_k: pd.DataFrame) -> str:
@@ -236,10 +237,10 @@ def _over_k(over_k: pd.DataFrame) -> str:
     rows = []
     for (method, importance), here in over_k.groupby(["method", "importance"]):
         means = here.set_index("k")["mean"]
-        cells = [_percent(means[k]) if k in means else "-" for k in sizes]
+        cells = [percent(means[k]) if k in means else "-" for k in sizes]
         rows.append((float(means.iloc[0]), [_short(f"{method}, {importance}"), *cells]))
     ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
-    return _markdown(["", *(f"K = {k}" for k in sizes)], ordered)
+    return markdown(["", *(f"K = {k}" for k in sizes)], ordered)
 
 
 def _flops(flops: pd.DataFrame) -> str:
@@ -247,7 +248,7 @@ def _flops(flops: pd.DataFrame) -> str:
         [_short(f"{method}, {importance}"), *(f"{value:.2g}" for value in (ratio.median(), ratio.min(), ratio.max()))]
         for (method, importance), ratio in flops.groupby(["method", "importance"], sort=False)["ratio"]
     ]
-    return _markdown(["FLOPs over the paper's", "median", "least", "most"], rows)
+    return markdown(["FLOPs over the paper's", "median", "least", "most"], rows)
 
 
 def _coverage(coverage: pd.DataFrame) -> str:
@@ -258,9 +259,9 @@ def _coverage(coverage: pd.DataFrame) -> str:
         cells = []
         for dataset in datasets:
             ours, paper = of["coverage"].get(dataset), of["paper_coverage"].get(dataset)
-            cells.append("-" if ours is None else _percent(ours) + ("" if pd.isna(paper) else f" ({100 * paper:.0f})"))
+            cells.append("-" if ours is None else percent(ours) + ("" if pd.isna(paper) else f" ({100 * paper:.0f})"))
         rows.append([_short(f"{method}, {importance}"), *cells])
-    return _markdown(["", *(f"{str(name).rpartition('_')[2]} rows" for name in datasets)], rows)
+    return markdown(["", *(f"{str(name).rpartition('_')[2]} rows" for name in datasets)], rows)
 
 
 def _short(entry: str) -> str:
@@ -273,16 +274,7 @@ def _network(method: str) -> str:
     return {"set": "SET", "rigl": "RigL"}.get(method, method)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
 def _seconds(seconds: float) -> str:
     if math.isnan(seconds):
         return _ON_GPU
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
-
-
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,93 @@
+"""Tests of the tables of the wide search's page, with scores small enough to be averaged by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studies.analyses.wide_search import beside_paper, over_datasets, paired, parts, with_networks_together
+from studies.compare.reference import paper_accuracy
+
+BASE = {"study": "s", "variant": "", "rules": "any", "k": 25, "split": "stratified", "seed": 101, "val_score": 0.5}
+
+
+def rows(*given: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame([{**BASE, **row} for row in given])
+
+
+def test_the_network_of_a_dataset_is_the_method_that_validation_puts_first() -> None:
+    scores = rows(
+        {"dataset": "A", "method": "set", "val_score": 0.7, "test_score": 0.1},
+        {"dataset": "A", "method": "rigl", "val_score": 0.6, "test_score": 0.9},
+        {"dataset": "B", "method": "set", "val_score": 0.5, "test_score": 0.2},
+        {"dataset": "B", "method": "rigl", "val_score": 0.8, "test_score": 0.3},
+        {"dataset": "B", "method": "lasso", "val_score": 0.9, "test_score": 0.4},
+    )
+    found = with_networks_together(scores)
+    assert dict(zip(found["dataset"] + found["method"], found["test_score"], strict=True)) == {
+        "Anetwork": 0.1,
+        "Bnetwork": 0.3,
+        "Blasso": 0.4,
+    }
+
+
+def test_methods_that_validation_cannot_tell_apart_count_once() -> None:
+    scores = rows(
+        {"dataset": "A", "method": "set", "test_score": 0.1},
+        {"dataset": "A", "method": "set", "test_score": 0.2, "seed": 102},
+        {"dataset": "A", "method": "rigl", "test_score": 0.9},
+    )
+    assert with_networks_together(scores)["test_score"].tolist() == [0.1, 0.2]
+
+
+def test_an_entry_is_ahead_by_the_mean_over_datasets_of_its_means_over_splits() -> None:
+    scores = rows(
+        {"dataset": "A", "method": "network", "test_score": 0.8},
+        {"dataset": "A", "method": "network", "test_score": 0.6, "seed": 102},
+        {"dataset": "A", "method": "lasso", "test_score": 0.6},
+        {"dataset": "B", "method": "network", "test_score": 0.5},
+        {"dataset": "B", "method": "lasso", "test_score": 0.6},
+        {"dataset": "Madelon", "method": "lasso", "test_score": 0.9},
+        {"dataset": "A", "method": "stg", "test_score": 0.9},  # lacks a dataset
+    )
+    table = over_datasets(scores, 25)
+    assert list(table.columns) == ["A", "B"]
+    assert table.loc[("network", "any"), "A"] == pytest.approx(0.7)
+    [lasso] = paired(table).to_dict("records")
+    assert (lasso["method"], lasso["wins"], lasso["losses"]) == ("lasso", 1, 1)
+    assert lasso["difference"] == pytest.approx((0.1 - 0.1) / 2)
+    assert lasso["high"] == pytest.approx(12.706 * 0.1, rel=1e-3)  # Student's t of two differences of 0.1 and -0.1
+
+
+def test_a_part_is_worth_what_its_absence_costs_and_nothing_where_it_was_not_chosen() -> None:
+    scores = rows(
+        {"dataset": "A", "method": "network", "test_score": 0.8},
+        {"dataset": "A", "method": "network", "test_score": 0.5, "rules": "top"},
+        {"dataset": "A", "method": "network", "test_score": 0.6, "variant": "networks=1"},
+        {"dataset": "B", "method": "network", "test_score": 0.7},
+        {"dataset": "B", "method": "network", "test_score": 0.7, "rules": "top"},
+    )
+    found = parts(scores, 25).set_index("part")
+    assert found.loc["rules=top", "difference"] == pytest.approx(0.15)
+    assert found.loc["networks=1", "difference"] == pytest.approx(0.1)
+    assert found["datasets"].to_dict() == {"rules=top": 2, "networks=1": 1}
+
+
+@pytest.mark.parametrize("less", [0.0, 0.001, 0.5])
+def test_the_paper_is_reached_at_its_best_network_less_one_standard_error(less: float) -> None:
+    published = paper_accuracy()
+    yale = published[published["dataset"] == "Yale"]
+    networks = yale[yale["importance"] != "-"].sort_values("mean")
+    best = networks.iloc[-1]
+    mean = best["mean"] - less
+    own = rows(
+        {"dataset": "Yale", "method": "network", "k": 100, "test_score": mean - 0.01, "seed": 1},
+        {"dataset": "Yale", "method": "network", "k": 100, "test_score": mean + 0.01, "seed": 2},
+        {"dataset": "Yale", "method": "network", "k": 25, "test_score": 0.0, "seed": 2},
+    )
+    [row] = beside_paper(own).to_dict("records")
+    assert row["mean"] == pytest.approx(mean, abs=1e-4)
+    assert row["above"] == (less == 0.0)
+    assert row["reached"] == (less <= best["std"] / np.sqrt(10))
+    assert row["above_all"] == (row["mean"] >= yale["mean"].max())
