@@ -25,7 +25,7 @@ def run(
         typer.Argument(
             metavar="SPEC",
             help="A YAML file, or a packaged spec: quickstart, images_and_text, missing_data, paper, paper_baselines, "
-            "paper_l2, paper_search, paper_sparsities, paper_svm or paper_synthetic.",
+            "paper_l2, paper_search, paper_search_baselines, paper_sparsities, paper_svm or paper_synthetic.",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,

@@ -89,8 +89,8 @@ class DatasetSpec(Section):
         path: registry name or path (a relative path starts at the spec file's folder).
         target: label column of a ``.csv`` or ``.parquet`` file.
         split: how rows are split.
-        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one (the
-            ``paper`` split always has one).
+        inner_splits: draws of validation rows that a trial is averaged over; None: five below 500 rows, else one, with
+            the ``paper`` split always one.
         k: number of columns that are scored; None: the dataset's default.
         batch_size: rows in a minibatch; None: the dataset's default.
         group: the column that names each row's group, for the split ``group``.

@@ -134,6 +134,7 @@ def test_coverage_is_the_share_of_informative_columns_among_the_first(tmp_path):
         ("paper_l2", 39),
         ("paper_svm", 65),
         ("paper_baselines", 14),
+        ("paper_search_baselines", 16),
         ("paper_synthetic", 39),
         ("paper_sparsities", 18),
     ],
