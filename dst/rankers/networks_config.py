@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,15 @@ class NetworksConfig(TrainingConfig):
         rounds: how many rounds of trainings follow one another, each on the columns that the one before has left
             (:mod:`dst.rankers.successive`).
         keep: share of the columns that stays after each round but the last, in (0, 1).
+        width: factor of all hidden sizes, each rounded to whole units and one at least, so that a search space may vary
+            them with one number.
     """
 
     networks: int = 1
     combine: str = "mean"
     rounds: int = 1
     keep: float = 0.5
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,6 +44,7 @@ class NetworksConfig(TrainingConfig):
             ("networks >= 1", self.networks >= 1, f"networks={self.networks}"),
             ("rounds >= 1", self.rounds >= 1, f"rounds={self.rounds}"),
             ("0 < keep < 1", 0 < self.keep < 1, f"keep={self.keep}"),
+            ("0 < width < inf", 0 < self.width < math.inf, f"width={self.width}"),
             (
                 "an importance that is no control, where rounds > 1,",
                 self.rounds == 1 or not set(self.importances) <= set(CONTROLS),
@@ -51,7 +56,9 @@ class NetworksConfig(TrainingConfig):
     def training(self) -> TrainingConfig:
         """The settings of each training."""
         names = (field.name for field in dataclasses.fields(TrainingConfig))
-        return TrainingConfig(**{name: getattr(self, name) for name in names})
+        settings = {name: getattr(self, name) for name in names}
+        hidden = tuple(max(1, round(self.width * size)) for size in self.hidden)
+        return TrainingConfig(**settings | {"hidden": hidden})
 
     def widths(self, n_features: int) -> tuple[int, ...]:
         """Return how many columns each round trains on: ``keep ** r`` of them in round r from 0, and one at least.

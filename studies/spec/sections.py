@@ -72,6 +72,7 @@ class TrainingSpec(Section):
     combine: str | None = None
     rounds: PositiveInt | None = None
     keep: Annotated[float, Field(gt=0, lt=1)] | None = None
+    width: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     members: tuple[str, ...] | None = None
 
     @field_validator(

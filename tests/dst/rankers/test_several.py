@@ -114,3 +114,17 @@ def test_what_is_wrong_is_said(settings: dict[str, Any], says: str):
 
 def test_the_settings_of_each_training_are_in_those_of_all():
     assert NetworksConfig(**QUICK, networks=3, rounds=2).training == TrainingConfig(**QUICK)
+
+
+def test_a_width_multiplies_the_hidden_sizes_and_nothing_else():
+    half = make_config("set", {"hidden": (7, 100, 1), "width": 0.5})
+    assert half.training == TrainingConfig(hidden=(4, 50, 1))
+    assert make_config("set", {"hidden": (16, 8)}).training == TrainingConfig(hidden=(16, 8))
+    twice, by_sizes = ranked(width=2.0), ranked(hidden=(32, 16))
+    assert comparable(twice[0]) == comparable(by_sizes[0])
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_width_is_positive_and_finite(width: float):
+    with pytest.raises(InputError, match="0 < width < inf must hold, but got width="):
+        make_config("rigl", {"width": width})
