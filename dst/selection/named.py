@@ -70,9 +70,11 @@ class Selection:
         """Return the name of the ranking that this makes of a metric's scores."""
         return metric if self.name == TOP else f"{metric}{_JOINT}{self.name}"
 
-    def columns(self, scores: Floats, train: Part, k: int, rng: np.random.Generator) -> Ints:
+    def columns(
+        self, scores: Floats, train: Part, k: int, rng: np.random.Generator, groups: Ints | None = None
+    ) -> Ints:
         """Return the selected columns in the order of entering, see :func:`dst.selection.select.select_columns`."""
-        return select_columns(scores, train, k, self.rule, self.strength, rng=rng)
+        return select_columns(scores, train, k, self.rule, self.strength, rng=rng, groups=groups)
 
 
 def metric_of(ranking: str) -> str:

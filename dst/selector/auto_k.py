@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -36,9 +36,9 @@ def k_grid(n_features: int) -> tuple[int, ...]:
 
 
 def held_out_scores(
-    train: Part, held_out: Part, columns: npt.NDArray[np.int64], every_k: Sequence[int], rng: np.random.Generator
+    train: Part, held_out: Part, selected: Mapping[int, npt.NDArray[np.int64]], rng: np.random.Generator
 ) -> dict[int, float]:
-    """Return how well the first K columns predict the target of held-out rows, by K.
+    """Return how well K columns predict the target of held-out rows, by K.
 
     Of classes the accuracy of the project's scorer, scikit-learn's ``SVC()``; of numbers the R squared of its
     counterpart ``SVR()``, the mean over outputs: as the networks, and unlike ridge regression, both see what is not
@@ -47,8 +47,7 @@ def held_out_scores(
     Args:
         train: rows to fit on.
         held_out: rows to judge on.
-        columns: of the table, in the order of selection, as many as the largest K.
-        every_k: numbers of columns.
+        selected: columns of the table by K, one at least for each.
         rng: draws rows.
 
     Raises:
@@ -58,14 +57,14 @@ def held_out_scores(
         if len(held_out.y) < 2:
             raise InputError("'auto' judges numbers on two held-out rows or more, but a fifth of the rows is one row")
         seen, judged = (_some(part, rng) for part in (train, held_out))
-        return {k: _r_squared(seen, judged, columns[:k]) for k in every_k}
+        return {k: _r_squared(seen, judged, columns) for k, columns in selected.items()}
     seen, judged = (capped(part, MAX_ROWS, rng) for part in (train, held_out))
     if len(np.unique(seen.y)) < 2:
         raise InputError(
             f"'auto' fits a classifier on each repeat's training rows, but {len(seen.y)} of them are of one class: "
             "give a number of columns, or more rows"
         )
-    return {k: score_columns(seen, judged, columns[:k]).accuracy for k in every_k}
+    return {k: score_columns(seen, judged, columns).accuracy for k, columns in selected.items()}
 
 
 def _some(part: Part, rng: np.random.Generator) -> Part:

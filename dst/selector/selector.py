@@ -40,6 +40,7 @@ from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
 from dst.selection import CLOSEST, TOP, Selection, stand_ins
 from dst.selector.auto_k import held_out_scores, k_grid
+from dst.selector.feature_groups import group_codes, large_enough
 from dst.selector.parts import Target, all_rows, make_parts, make_target, rankings_per_repeat
 from dst.stability import expected_false
 from dst.training.epochs import EpochReport
@@ -71,6 +72,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         selection: what is made of the scores: a name in :data:`dst.selection.SELECTION_RULES`, alone or with its
             strength as in ``greedy:0.5``. ``top`` takes the highest, though columns may repeat one another; the other
             rules look at the rows of ``X``.
+        feature_groups: lists of column numbers that are selected together or not at all, each column in one list at
+            most. A group enters where the first of its columns would, and is passed over where it has more columns
+            than are left to select: then fewer are selected than were asked for.
         hidden: sizes of the hidden layers.
         epochs: the most epochs that are trained.
         patience: epochs without a new lowest loss on the held-out rows after which training stops.
@@ -130,6 +134,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         l2: float = 1e-4,
         importance: str = "neuron_attribution",
         selection: str = TOP,
+        feature_groups: Sequence[Sequence[int]] = (),
         hidden: Sequence[int] = (1000, 100),
         epochs: int = 100,
         patience: int = 10,
@@ -152,6 +157,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.l2 = l2
         self.importance = importance
         self.selection = selection
+        self.feature_groups = feature_groups
         self.hidden = hidden
         self.epochs = epochs
         self.patience = patience
@@ -209,7 +215,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         k = self._k(n_features)
         config = self._config(n_rows, target)
         selection = self._selection()
+        groups = group_codes(self.feature_groups, n_features)
         every_k = (k,) if k is not None else k_grid(columns_of_last_round(config, n_features))
+        every_k = large_enough(every_k, groups)
         config = with_k(self.method, config, every_k[-1])
         check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
@@ -232,16 +240,25 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             )
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
-            selected.append(selection.columns(all_scores[-1], train, every_k[-1], to_order))
+            ordered = deepcopy(to_order)  # equal scores in one order, whatever K is
+            columns = selection.columns(all_scores[-1], train, every_k[-1], to_order, groups)
+            by_k = {
+                count: columns[:count]
+                if groups is None or count == every_k[-1]  # a group may not fit into a smaller K
+                else selection.columns(all_scores[-1], train, count, deepcopy(ordered), groups)
+                for count in every_k
+            }
+            selected.append(by_k)
             if k is None:
-                judged.append(held_out_scores(train, held_out, selected[-1], every_k, to_judge))
+                judged.append(held_out_scores(train, held_out, by_k, to_judge))
         del train, held_out  # copies of the table, which is prepared anew below
         self.k_curve_: tuple[KPoint, ...] = ()
         if k is None:
-            by_k = {count: [scores[count] for scores in judged] for count in every_k}
-            self.k_curve_, k = k_curve(by_k), smallest_k(by_k)
-        self.selections_ = np.array([np.isin(np.arange(n_features), columns[:k]) for columns in selected])
-        self._select(mean_scores(all_scores), all_rows(matrix, target, prepare), k, selection, to_order)
+            over_k = {count: [scores[count] for scores in judged] for count in every_k}
+            self.k_curve_, k = k_curve(over_k), smallest_k(over_k)
+        self.selections_ = np.array([np.isin(np.arange(n_features), by_k[k]) for by_k in selected])
+        rows = all_rows(matrix, target, prepare)
+        self._select(mean_scores(all_scores), rows, partial(selection.columns, groups=groups), k, to_order)
         self.importance_ = metric
         self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
@@ -272,7 +289,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     def expected_false_(self) -> dict[float, float] | None:
         """By threshold the bound on how many of the columns that are as stable say nothing; None where none holds."""
         check_is_fitted(self)
-        if self.resampling != "halves" or _is_auto(self.n_features_to_select):
+        if self.resampling != "halves" or _is_auto(self.n_features_to_select) or len(self.feature_groups):
             return None
         k, n_features = self.n_features_selected_, len(self.scores_)
         return {threshold: expected_false(k, n_features, threshold) for threshold in THRESHOLDS}
@@ -356,10 +373,15 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         return tags
 
     def _select(
-        self, scores: npt.NDArray[np.float64], rows: Part, k: int, selection: Selection, rng: np.random.Generator
+        self,
+        scores: npt.NDArray[np.float64],
+        rows: Part,
+        select: Callable[..., npt.NDArray[np.int64]],
+        k: int,
+        rng: np.random.Generator,
     ) -> None:
         by_score = rank_columns(scores, deepcopy(rng))  # equal scores in the order in which the selection has them
-        chosen = selection.columns(scores, rows, k, rng)
+        chosen = select(scores, rows, k, rng)
         self.scores_ = scores
         self.support_ = np.isin(np.arange(len(scores)), chosen)
         self.order_ = np.concatenate([chosen, by_score[~self.support_[by_score]]])

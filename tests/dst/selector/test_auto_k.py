@@ -88,10 +88,14 @@ def test_scores_are_those_of_support_vector_machines():
     classes = (x[:, 0] + x[:, 1] > 0).astype(np.int64)
     numbers = np.stack([x[:, 2], x[:, 3] ** 2], axis=1)
     columns = np.array([2, 0, 3, 1, 5, 4])
-    scores = held_out_scores(Part(x[:60], classes[:60], 2), Part(x[60:], classes[60:], 2), columns, (1, 4), rng)
+    scores = held_out_scores(
+        Part(x[:60], classes[:60], 2), Part(x[60:], classes[60:], 2), {k: columns[:k] for k in (1, 4)}, rng
+    )
     seen = x[:, [2, 0, 3, 1]]
     assert scores[4] == SVC().fit(seen[:60], classes[:60]).score(seen[60:], classes[60:])
-    scores = held_out_scores(Part(x[:60], numbers[:60], 0), Part(x[60:], numbers[60:], 0), columns, (1, 4), rng)
+    scores = held_out_scores(
+        Part(x[:60], numbers[:60], 0), Part(x[60:], numbers[60:], 0), {k: columns[:k] for k in (1, 4)}, rng
+    )
     predicted = [SVR().fit(seen[:60], output[:60]).predict(seen[60:]) for output in numbers.T]
     each = [r2_score(output[60:], guess) for output, guess in zip(numbers.T, predicted, strict=True)]
     assert scores[4] == pytest.approx(np.mean(each))
@@ -107,7 +111,7 @@ def test_a_scorer_sees_no_more_rows_than_it_can_take(monkeypatch, classes):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((MAX_ROWS + 500, 2), dtype=np.float32)
     y = np.arange(len(x)) % 3 if classes else x[:, 0]
-    held_out_scores(Part(x, y, classes), Part(x[:50], y[:50], classes), np.array([0, 1]), (1,), rng)
+    held_out_scores(Part(x, y, classes), Part(x[:50], y[:50], classes), {1: np.array([0])}, rng)
     assert seen == [MAX_ROWS]
 
 

@@ -179,6 +179,7 @@ def test_a_fresh_process_loads_and_transforms(table, tmp_path):
         **selector.get_params(),
         "hidden": [64, 32],
         "categorical": [],
+        "feature_groups": [],
     }
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".tmp"] == []
 
