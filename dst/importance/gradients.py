@@ -35,8 +35,8 @@ class Backward(Protocol):
     def add_magnitudes(self, output: int, sums: Doubles) -> None:
         """Add ``sum_b |d z_output(x_b) / d x_i|`` to ``sums[i]``, float64 ``(n_features,)``."""
 
-    def add_squares(self, output: int, sums: Doubles) -> None:
-        """Add ``sum_b (d z_output(x_b) / d x_i)^2`` to ``sums[i]``, float64 ``(n_features,)``."""
+    def add_magnitudes_and_squares(self, output: int, magnitudes: Doubles, squares: Doubles) -> None:
+        """Add as :meth:`add_magnitudes`, and ``sum_b (d z_output(x_b) / d x_i)^2`` to ``squares[i]``."""
 
     def add_magnitudes_of(self, gradient: Floats, sums: Doubles) -> None:
         """Add ``sum_b |d f(z(x_b)) / d x_i|`` of a function f of the outputs to ``sums[i]``, float64 ``(n_features,)``.
@@ -106,9 +106,10 @@ class SparseBackward:
         """See :meth:`Backward.add_magnitudes`."""
         attribution.add_magnitudes(*self._lists[0], self._at_first_layer(output), sums, self._lanes)
 
-    def add_squares(self, output: int, sums: Doubles) -> None:
-        """See :meth:`Backward.add_squares`."""
-        attribution.add_squares(*self._lists[0], self._at_first_layer(output), sums, self._lanes)
+    def add_magnitudes_and_squares(self, output: int, magnitudes: Doubles, squares: Doubles) -> None:
+        """See :meth:`Backward.add_magnitudes_and_squares`."""
+        delta = self._at_first_layer(output)
+        attribution.add_magnitudes_and_squares(*self._lists[0], delta, magnitudes, squares, self._lanes)
 
     def add_magnitudes_of(self, gradient: Floats, sums: Doubles) -> None:
         """See :meth:`Backward.add_magnitudes_of`."""
@@ -167,9 +168,11 @@ class DenseBackward:
         """See :meth:`Backward.add_magnitudes`."""
         sums += self._gradient(output).abs().sum(dim=1, dtype=torch.float64).cpu().numpy()
 
-    def add_squares(self, output: int, sums: Doubles) -> None:
-        """See :meth:`Backward.add_squares`."""
-        sums += self._gradient(output).square().sum(dim=1, dtype=torch.float64).cpu().numpy()
+    def add_magnitudes_and_squares(self, output: int, magnitudes: Doubles, squares: Doubles) -> None:
+        """See :meth:`Backward.add_magnitudes_and_squares`."""
+        gradient = self._gradient(output)
+        magnitudes += gradient.abs().sum(dim=1, dtype=torch.float64).cpu().numpy()
+        squares += gradient.square().sum(dim=1, dtype=torch.float64).cpu().numpy()
 
     def add_magnitudes_of(self, gradient: Floats, sums: Doubles) -> None:
         """See :meth:`Backward.add_magnitudes_of`."""

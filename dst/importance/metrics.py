@@ -7,7 +7,7 @@ What computes them is imported where they are: their names are read by who train
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -47,7 +47,10 @@ def neuron_attribution(model: SparseMLP, rows: Rows) -> Scores:
     """
     if len(model.linears) == 1:
         return model.linears[0].input_strength()
-    return _over_logits(model, rows, lambda back, output, sums: back.add_magnitudes(output, sums))
+    sums = np.zeros(rows.shape[1])
+    for back, output in _each_logit(model, rows):
+        back.add_magnitudes(output, sums)
+    return sums / len(rows)
 
 
 def squared_gradient(model: SparseMLP, rows: Rows) -> Scores:
@@ -56,21 +59,27 @@ def squared_gradient(model: SparseMLP, rows: Rows) -> Scores:
     ``q_i = sum_c mean_b (d z_c(x_b) / d x_i)^2``: SmoothGrad-squared (Hooker et al., NeurIPS 2019) with rows and epochs
     in the place of noise. Beside :func:`neuron_attribution` it prefers inputs that matter much to few rows or logits.
     """
+    return attribution_and_squares(model, rows)[1]
+
+
+def attribution_and_squares(model: SparseMLP, rows: Rows) -> tuple[Scores, Scores]:
+    """Return :func:`neuron_attribution` and :func:`squared_gradient`, of gradients that are computed once."""
     if len(model.linears) == 1:
-        return model.linears[0].input_squares()
-    return _over_logits(model, rows, lambda back, output, sums: back.add_squares(output, sums))
+        return model.linears[0].input_strength(), model.linears[0].input_squares()
+    magnitudes, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    for back, output in _each_logit(model, rows):
+        back.add_magnitudes_and_squares(output, magnitudes, squares)
+    return magnitudes / len(rows), squares / len(rows)
 
 
-def _over_logits(model: SparseMLP, rows: Rows, add: Callable[[Backward, int, Scores], None]) -> Scores:
-    """Return the mean over rows of what ``add`` sums up of each logit's gradient, float64 ``(n_features,)``."""
+def _each_logit(model: SparseMLP, rows: Rows) -> Iterator[tuple[Backward, int]]:
+    """Yield each block of rows after it has gone forward with the number of each logit."""
     from dst.importance.gradients import backward, blocks
 
-    sums = np.zeros(rows.shape[1])
     for block in blocks(len(rows)):
         back = backward(model, rows[block])
         for output in range(model.linears[-1].out_features):
-            add(back, output, sums)
-    return sums / len(rows)
+            yield back, output
 
 
 def loss_gradient(model: SparseMLP, rows: Rows, targets: Targets, *, label_smoothing: float = 0.0) -> Scores:
@@ -211,6 +220,7 @@ METRICS: dict[str, Metric] = {
 The decay of ``loss_gradient`` is its authors'. They take it at every step: it remembers about the last ten.
 """
 
+
 HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Scores]] = {
     "permutation": lambda model, part, rng: permutation_importance(model, part, rng)
 }
@@ -218,3 +228,22 @@ HELD_OUT_METRICS: dict[str, Callable[[SparseMLP, Part, np.random.Generator], Sco
 
 CONTROLS = ("random", "permutation")
 """Metrics that never count as the ``best`` of several: a baseline, and one that has seen the labels it is judged by."""
+
+
+def take_metrics(names: Iterable[str], model: SparseMLP, sample: Sample, rng: np.random.Generator) -> dict[str, Scores]:
+    """Return the scores of several of :data:`METRICS` of a network on a sample, by name.
+
+    Each is what its own ``take`` returns, bit by bit; gradients that two of them are made of are computed once.
+
+    Args:
+        names: of the metrics, in the order in which they draw.
+        model: the network.
+        sample: the rows.
+        rng: draws.
+    """
+    names = tuple(names)
+    both = ("neuron_attribution", "squared_gradient")
+    shared: dict[str, Scores] = {}
+    if set(both) <= set(names):
+        shared = dict(zip(both, attribution_and_squares(model, sample.rows), strict=True))
+    return {name: shared[name] if name in shared else METRICS[name].take(model, sample, rng) for name in names}

@@ -161,11 +161,14 @@ def add_magnitudes(starts: Ints64, outputs: Ints32, weights: Floats, dy: Floats,
 
 
 @kernel
-def add_squares(starts: Ints64, outputs: Ints32, weights: Floats, dy: Floats, sums: Doubles, lanes: Lanes) -> None:
-    """Add ``sum_j (transpose(W) dy)[i, j]^2`` to ``sums[i]``, float64 ``(n_in,)``; ``dy`` is ``(n_out, batch)``."""
+def add_magnitudes_and_squares(
+    starts: Ints64, outputs: Ints32, weights: Floats, dy: Floats, magnitudes: Doubles, squares: Doubles, lanes: Lanes
+) -> None:
+    """Add as :func:`add_magnitudes`, and ``sum_j (transpose(W) dy)[i, j]^2`` to ``squares[i]``, float64 ``(n_in,)``."""
     batch = np.intp(dy.shape[1])
-    for i in range(sums.shape[0]):
+    for i in range(squares.shape[0]):
         total = row_splat(_ZERO, lanes)
         for k in range(np.uintp(starts[i]), np.uintp(starts[i + 1])):
             total = row_fma(weights[k], row_load(dy, np.intp(outputs[k]) * batch, lanes), total)
-        sums[i] += vsum(row_dot(total, total))
+        magnitudes[i] += vsum(row_abs(total))
+        squares[i] += vsum(row_dot(total, total))

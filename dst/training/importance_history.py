@@ -22,7 +22,7 @@ import numpy as np
 from dst.data.dataset import Part, as_array
 from dst.data.preparation import column_numbers
 from dst.files.checkpoint import State
-from dst.importance.metrics import METRICS, Rows, Sample, Scores, Targets
+from dst.importance.metrics import METRICS, Rows, Sample, Scores, Targets, take_metrics
 from dst.network.model import SparseMLP
 from dst.training.batches import targets_of
 from dst.training.config import TrainingConfig
@@ -109,8 +109,8 @@ class ImportanceHistory:
         self._to_metrics.bit_generator.state = state.progress["to_metrics"]
 
     def _take(self, model: SparseMLP, sample: Sample) -> None:
+        self._last |= take_metrics(self._sums, model, sample, self._to_metrics)
         for name, total in self._sums.items():
-            self._last[name] = METRICS[name].take(model, sample, self._to_metrics)
             total *= METRICS[name].decay
             total += self._last[name]
 

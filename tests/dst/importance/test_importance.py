@@ -14,6 +14,7 @@ from dst.files.checkpoint import State
 from dst.importance.metrics import (
     HELD_OUT_METRICS,
     METRICS,
+    Sample,
     gradient_x_input,
     integrated_gradients,
     loss_gradient,
@@ -22,6 +23,7 @@ from dst.importance.metrics import (
     permutation_importance,
     random_importance,
     squared_gradient,
+    take_metrics,
 )
 from dst.importance.permutation import permutation
 from dst.network.model import SparseMLP
@@ -57,6 +59,19 @@ def test_gradients_match_the_jacobian_of_the_oracle(sparsity, n_rows, hidden):
     np.testing.assert_allclose(gradient_x_input(model, rows), expected, rtol=1e-4, atol=1e-6)
     expected = (jacobian**2).mean(axis=0).sum(axis=0)
     np.testing.assert_allclose(squared_gradient(model, rows), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(), (20, 10)])
+@pytest.mark.parametrize("sparsity", [None, 0.8])
+@pytest.mark.parametrize("names", [tuple(METRICS), tuple(reversed(METRICS)), ("squared_gradient", "random")])
+def test_metrics_that_are_taken_together_are_what_each_is_alone(names, sparsity, hidden):
+    model, rows = network(sparsity, hidden), drawn(21)
+    sample = Sample(rows, np.arange(21) % 4, np.arange(12))
+    together = take_metrics(names, model, sample, np.random.default_rng(3))
+    assert list(together) == list(names)
+    rng = np.random.default_rng(3)
+    for name in names:
+        np.testing.assert_array_equal(together[name], METRICS[name].take(model, sample, rng), err_msg=name)
 
 
 @pytest.mark.parametrize("hidden", [(), (30,), (20, 10)])
