@@ -39,6 +39,7 @@ _TITLES = {
     "accuracy": "Test accuracy in % beside the paper's tables 6 and 4 (interval: Student's t, 95%, over seeds)",
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
+    "mean_ranks": "Mean rank over the datasets that all have (1 is best)",
     "pairs": "Mean difference of accuracy over datasets, percentage points (95%; p: Wilcoxon, p_holm: for all)",
     "pairs_few": "The same at the least K, over the datasets but Madelon",
     "rivals": "Rivals as good as SET or better: SET less the rival in percentage points (interval: paired over seeds)",
@@ -65,12 +66,14 @@ def compare(
         print_json({name: _plain(table) for name, table in tables.items()})
         return
     for number, (name, table) in enumerate((name, table) for name, table in tables.items() if len(table)):
-        if paper:
+        if name in _TITLES:
             typer.echo(("\n" if number else "") + _TITLES[name] + "\n")
         printed = _PRINTED[name](table) if name in _PRINTED else table
         print_table(list(printed.columns), _cells(printed))
     if paper:
         _say_counts(tables["accuracy"])
+    elif len(tables["mean_ranks"]):
+        _say_differences(tables["mean_ranks"])
 
 
 def _names(folders: list[Path]) -> dict[str, Path]:
@@ -100,6 +103,7 @@ def _paper(scores: Mapping[str, pd.DataFrame], out: Path | None) -> dict[str, pd
 def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
+    from studies.compare.over_datasets import mean_ranks_of
     from studies.compare.studies import compare_studies
     from studies.store.folder import StudyFolder
 
@@ -110,7 +114,8 @@ def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> d
             chosen[name] = pd.read_csv(path)[["dataset", "method", "importance", "k"]]
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: cannot be read as a study's best_by_method.csv ({error})") from error
-    return {"studies": compare_studies(scores, chosen)}
+    table = compare_studies(scores, chosen)
+    return {"studies": table, "mean_ranks": mean_ranks_of(table)}
 
 
 def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
@@ -128,6 +133,22 @@ def _say_counts(accuracy: pd.DataFrame) -> None:
         say(f"  {method}, {importance}: {int(rows['reached'].sum())} of {len(rows)} datasets; {within}")
 
 
+def _say_differences(ranks: pd.DataFrame) -> None:
+    first = ranks.iloc[0]
+    say(
+        f"\nFriedman's test that all are equal: p = {first['friedman_p']:.2g}. Two differ where their mean ranks are "
+        f"{first['critical_difference']:.2f} apart or more (Nemenyi, 5% for all pairs together)."
+    )
+    if first["datasets"] < _ENOUGH:
+        say(
+            f"These are {first['datasets']} datasets: with fewer than {_ENOUGH} such tests find large differences only."
+        )
+
+
+_ENOUGH = 10
+"""Datasets from which on mean ranks say something (Demsar 2006)."""
+
+
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     plain = table.astype(object).where(table.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
@@ -143,7 +164,11 @@ def _not_behind(rivals: pd.DataFrame) -> pd.DataFrame:
     return rivals[rivals["difference"] <= 0].drop(columns=["seconds", "rival_seconds"])
 
 
-_PRINTED = {"over_k": _by_k, "rivals": _not_behind}
+def _without_tests(ranks: pd.DataFrame) -> pd.DataFrame:
+    return ranks.drop(columns=["friedman_p", "critical_difference"])
+
+
+_PRINTED = {"over_k": _by_k, "rivals": _not_behind, "mean_ranks": _without_tests}
 """Tables that are printed in part, though their files hold all: a name and the part."""
 
 
