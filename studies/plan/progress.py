@@ -74,30 +74,37 @@ class Progress(Protocol):
 
 
 class TimeLeft:
-    """Estimates the seconds that are left from the trials that ended since the first look.
+    """Estimates the seconds that are left from the trials that end while this run works.
 
-    A resumed study finds ended trials that cost this run nothing: they do not count.
+    Ended trials that a resumed study finds cost this run nothing, and its own first ones have waited for workers to
+    start and kernels to be compiled. So time counts from when as many trials have ended as there are workers, and an
+    estimate is given once as many again have.
     """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._first: tuple[int, float] | None = None
+        self._found: int | None = None  # ended trials at the first look
+        self._start: tuple[int, float] | None = None  # ended trials and seconds where time begins to count
 
     def estimate(self, datasets: Sequence[DatasetProgress], elapsed: float) -> float | None:
-        """Return the seconds left, or None while nothing has ended.
+        """Return the seconds left, or None while too little has ended.
 
         The mean cost of a trial is the workers' time over the trials that ended; the trials left take as many rounds of
         it as they fill the workers, and one round at least.
         """
         ended = sum(dataset.ended for dataset in datasets)
         left = sum(max(dataset.total - dataset.ended, 0) for dataset in datasets)
-        if self._first is None:
-            self._first = ended, elapsed
-        before, start = self._first
-        if ended == before:
-            return 0.0 if left == 0 else None
+        if self._found is None:
+            self._found = ended
+        if left == 0:
+            return 0.0
+        if self._start is None and ended - self._found >= self._workers:
+            self._start = ended, elapsed
+        if self._start is None or ended - self._start[0] < self._workers:
+            return None
+        before, start = self._start
         mean = (elapsed - start) * self._workers / (ended - before)
-        return mean * max(left / self._workers, 1.0) if left else 0.0
+        return mean * max(left / self._workers, 1.0)
 
 
 class LiveProgress:
@@ -221,7 +228,7 @@ def _overall(datasets: Sequence[DatasetProgress], elapsed: float, left: float | 
     ended, total = sum(dataset.ended for dataset in datasets), sum(dataset.total for dataset in datasets)
     states = {state: sum(getattr(dataset, state) for dataset in datasets) for state in ("running", "stopped", "failed")}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    ends = "" if not left else f", about {_clock(left)} left"
+    ends = "" if not left else f", about {_roughly(left)} left"
     return f"{ended}/{total} trials{f' ({counts})' if counts else ''} in {_clock(elapsed)}{ends}"
 
 
@@ -234,3 +241,13 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _roughly(seconds: float) -> str:
+    """Return seconds to ten of them, above a minute and a half to minutes, above an hour and a half to ten."""
+    if seconds < 90:
+        return f"{max(10, 10 * round(seconds / 10))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    hours, tens = divmod(round(seconds / 600), 6)
+    return f"{hours} h {10 * tens} min" if tens else f"{hours} h"

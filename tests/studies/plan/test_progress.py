@@ -35,9 +35,9 @@ with make_progress(sys.stderr, workers=2) as progress:
 """
 
 
-def lines_of(updates: list[tuple[list[DatasetProgress], float]], **options: float) -> list[str]:
+def lines_of(updates: list[tuple[list[DatasetProgress], float]], workers: int = 2, interval: float = 2.0) -> list[str]:
     stream = io.StringIO()
-    with LineProgress(stream, workers=2, **options) as progress:
+    with LineProgress(stream, workers=workers, interval=interval) as progress:
         for datasets, elapsed in updates:
             progress.update(datasets, elapsed)
     return stream.getvalue().splitlines()
@@ -47,7 +47,7 @@ def test_a_line_says_the_whole_and_what_has_changed() -> None:
     later = replace(YALE, finished=1, best=0.25, stage="confirm")
     assert lines_of([([WINE, YALE], 0.0), ([WINE, later], 3661.0)]) == [
         "3/12 trials (1 running, 1 stopped) in 0:00; wine 3/8 search best 0.5000; yale 0/4 search",
-        "4/12 trials (1 running, 1 stopped) in 1:01:01, about 8:08:08 left; yale 1/4 confirm best 0.2500",
+        "4/12 trials (1 running, 1 stopped) in 1:01:01; yale 1/4 confirm best 0.2500",
     ]
 
 
@@ -91,23 +91,55 @@ def test_lines_keep_their_distance(updates: list[tuple[int, float]], interval: f
         assert f"{updates[-1][0] + 1}/8" in stream.getvalue().splitlines()[-1]
 
 
+def estimates(workers: int, ends: list[float], total: int) -> list[float | None]:
+    """What is estimated at the end of each trial of a run that found two and was first looked at after 3 seconds."""
+    time_left = TimeLeft(workers)
+    first = replace(YALE, finished=2, total=2 + total)
+    assert time_left.estimate([first], 3.0) is None
+    return [time_left.estimate([replace(first, finished=3 + number)], end) for number, end in enumerate(ends)]
+
+
+def test_time_left_is_estimated_from_trials_that_waited_for_nothing() -> None:
+    """The first took 100 seconds, those after it ten."""
+    assert estimates(1, [100.0, 110.0, 120.0, 130.0], 6) == [None, 40.0, 30.0, 20.0]
+
+
+def test_a_round_of_workers_ends_before_anything_is_estimated() -> None:
+    """Two at a time: four trials in ten seconds each after the first two."""
+    assert estimates(2, [99.0, 100.0, 109.0, 110.0, 120.0], 9) == [None, None, None, 5 * 10 / 2, 4 * (20 / 3) / 1]
+
+
 @pytest.mark.parametrize(
-    ("ended", "elapsed", "workers", "left"),
+    ("total", "left"),
     [
-        (2, 50.0, 2, None),  # nothing has ended since the first look
-        (3, 50.0, 1, 7 * 40.0),
-        (3, 50.0, 4, 7 * 40.0),  # throughput, whatever the workers
-        (6, 50.0, 2, 4 * 10.0),
-        (9, 17.0, 4, 4.0),  # one trial left takes a trial's time, not a quarter of it
-        (10, 90.0, 4, 0.0),
-        (12, 90.0, 4, 0.0),  # the total was an estimate
+        (5, 10.0),  # one trial left takes a trial's time, not a half of it
+        (4, 0.0),
+        (3, 0.0),  # the total was an estimate
     ],
 )
-def test_time_left(ended: int, elapsed: float, workers: int, left: float | None) -> None:
-    time_left = TimeLeft(workers)
-    first = replace(YALE, finished=2, total=10)
-    assert time_left.estimate([first], 10.0) is None
-    assert time_left.estimate([replace(first, finished=ended)], elapsed) == left
+def test_the_last_trials_take_a_trials_time(total: int, left: float) -> None:
+    assert estimates(2, [99.0, 100.0, 109.0, 110.0], total)[-1] == left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (1.0, "10 s"),
+        (44.0, "40 s"),
+        (89.0, "90 s"),
+        (91.0, "2 min"),
+        (1500.0, "25 min"),
+        (5399.0, "90 min"),
+        (5400.0, "1 h 30 min"),
+        (7100.0, "2 h"),
+        (29288.0, "8 h 10 min"),
+    ],
+)
+def test_an_estimate_is_said_as_exactly_as_it_is(seconds: float, said: str) -> None:
+    looks = [(0, 0.0), (1, 5.0), (2, 5.0 + seconds)]
+    lines = lines_of([([replace(YALE, finished=done, total=3)], at) for done, at in looks], workers=1)
+    assert lines[-1].startswith("2/3 trials in ")
+    assert f", about {said} left; yale" in lines[-1]
 
 
 def test_nothing_left_at_the_first_look() -> None:
