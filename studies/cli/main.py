@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -33,6 +33,24 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 for command in (select, export, compare, run, status, best, report, track, trial):
     app.command()(command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dst-studies {version('dst-studies')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    shown: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options of ``dst`` itself; each ends the call."""
+
 
 INTERRUPTED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it; Typer turns a KeyboardInterrupt into it."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -207,3 +208,7 @@ def test_sigterm_ends_a_command_that_a_shell_has_put_into_the_background(capsys,
         for number, handler in before.items():
             signal.signal(number, handler)
     assert (status, err) == (130, "interrupted; the same command goes on from here\n")
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert call(capsys, "--version") == (0, f"dst-studies {version('dst-studies')}\n", "")
