@@ -16,7 +16,7 @@ SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) spl
 # Tests and the commands that they start find modules compiled, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test test-slow coverage lint format bench accuracy missing-data paper paper-tables clean
+.PHONY: study test test-slow coverage lint types imports style format bench accuracy missing-data paper paper-tables clean
 
 study: $(READY)
 	$(BIN)/dst run quickstart
@@ -31,11 +31,19 @@ test-slow: $(READY)
 coverage: $(READY)
 	$(PYTEST) -m "not slow" -o quick_seconds=1000 --cov --cov-report=term:skip-covered
 
+# Side by side, each with its output in one piece; what fails stops none of the others.
 lint: $(READY)
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(filter --output-sync,$(.FEATURES:%=--%)) types imports style
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

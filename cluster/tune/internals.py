@@ -28,13 +28,17 @@ from ray.tune.experiment import Trial
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where they are: relative paths keep their meaning
+    "RAY_prestart_worker_first_driver": "0",  # no worker of Tune's fits the processes that Ray would start ahead
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # Tune would rerun such a trial behind the source's back
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # nobody reads its CSV, JSON and TensorBoard files
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # its handler ends the run as if all were done, after up to 15 s
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # its snapshots are never restored
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the source gets them
 }
-"""Switches that Ray and Tune read from the environment of the driver; some have no documentation."""
+"""Switches that Ray and Tune read from the environment of the driver; some have no documentation.
+
+Tune gives its workers an environment of their own (``runtime_env``), for which Ray starts new processes.
+"""
 
 TUNE_LOG = "ray.tune.tune"
 """The logger that lists a run's failed trials at its end."""

@@ -15,9 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
+import studies.run
 from studies.run import run_study
 from studies.spec.loading import load_spec
 from studies.store.folder import StudyFolder
+from tests.support import simulated_jobs
 from tests.support.ray_nodes import Wire, start_node, wire
 from tests.support.soundness import (
     assert_study_sound,
@@ -45,7 +47,9 @@ def spec(place: Path) -> Path:
 @pytest.fixture(scope="module")
 def reference(spec: Path, place: Path) -> Path:
     """The undisturbed run: in this process, one trial after the other."""
-    return run_study(load_spec(spec), out=place / "reference", in_process=True).folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies.run, "run_job", simulated_jobs.simulated)
+        return run_study(load_spec(spec), out=place / "reference", in_process=True).folder
 
 
 @pytest.mark.slow
@@ -76,6 +80,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Iterator[Callable
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv(simulated_jobs.PAUSE, "0.3")
     for name in ("period", "timeout"):  # a node that is not heard of for ten seconds is given up, not for a minute
         monkeypatch.setenv(f"RAY_health_check_{name}_ms", "1000")
     running: list[subprocess.Popen[str]] = []
@@ -123,7 +128,7 @@ def test_a_node_killed_and_another_cut_off_shortly_and_until_it_is_given_up(
     cluster(f"--node-ip-address={line.here}")
     (third,) = set(psutil.Process().children()) - before
     out = tmp_path / "out"
-    process = start_dst("run", spec, "--out", out, "--address", address)
+    process = start_dst("run", spec, "--out", out, "--address", address, simulated=True)
     wait_until(lambda: n_records(out) >= 2, process)
     line.cut()
     time.sleep(2.0)

@@ -1,4 +1,7 @@
-"""A study whose storage is a PostgreSQL server: restarted on the way, and its password written nowhere."""
+"""A study whose storage is a PostgreSQL server: restarted on the way, and its password written nowhere.
+
+What trials compute is simulated, and the same in all three: the undisturbed study is one.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import studies.run
 from studies.report.status import study_status
-from studies.run import run_study
+from studies.run import StudyResult, run_study
 from studies.spec.loading import load_spec
+from studies.spec.tracking import TrackingSpec
 from studies.store.record import write_record
+from tests.support import simulated_jobs
 from tests.support.postgres import PostgresServer, running_postgres
-from tests.support.simulated_work import simulate
 from tests.support.soundness import (
     assert_study_sound,
     dst,
@@ -24,6 +29,9 @@ from tests.support.soundness import (
     wait_until,
 )
 
+AWAY = 8.0
+"""Seconds without a server: longer than a trial may take."""
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
@@ -31,15 +39,35 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def spec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_spec(tmp_path_factory.mktemp("spec"), resources={"trial_seconds": AWAY - 2.0})
+
+
+@pytest.fixture(scope="module")
+def reference(spec_path: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    """The undisturbed study, in this process and in a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies.run, "run_job", simulated_jobs.simulated)
+        return run_study(load_spec(spec_path), out=tmp_path_factory.mktemp("reference") / "out", in_process=True)
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What trials of studies in this process compute is simulated."""
+    monkeypatch.setattr(studies.run, "run_job", simulated_jobs.simulated)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("simulated")
 def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itself(
     server: PostgresServer,
+    spec_path: Path,
+    reference: StudyResult,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path = small_spec(tmp_path, tracking={"wandb": {"mode": "offline"}})
-    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
     written = []
 
     def restarting(*arguments: object) -> None:
@@ -52,7 +80,8 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("studies.plan.running.write_record", restarting)
-    spec = load_spec(path).model_copy(update={"storage": server.url()})
+    offline = TrackingSpec.model_validate({"wandb": {"mode": "offline"}})
+    spec = load_spec(spec_path).model_copy(update={"storage": server.url(), "tracking": offline})
     out = tmp_path / "out"
     result = run_study(spec, out=out, in_process=True)
     assert caplog.text.count("trying again") >= 3
@@ -78,16 +107,17 @@ def test_a_study_outlives_restarts_of_its_server_and_keeps_its_password_to_itsel
 
 @pytest.mark.slow
 def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take(
-    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, spec_path: Path, reference: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = small_spec(tmp_path, resources={"trial_seconds": 20.0})
-    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
     out = tmp_path / "out"
     monkeypatch.setenv("PGPASSWORD", server.password)
-    process = start_dst("run", path, "--out", out, "--workers", "2", "--set", f"storage={server.url(password=False)}")
+    monkeypatch.setenv(simulated_jobs.PAUSE, "0.3")
+    url = server.url(password=False)
+    arguments = ("run", spec_path, "--out", out, "--workers", "2", "--set", f"storage={url}")
+    process = start_dst(*arguments, simulated=True)
     wait_until(lambda: n_records(out) >= 4, process)
     server.stop()
-    time.sleep(23.0)
+    time.sleep(AWAY)
     server.start()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
@@ -96,14 +126,12 @@ def test_workers_wait_for_a_server_that_is_away_for_longer_than_a_trial_may_take
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("simulated")
 def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_on(
-    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, spec_path: Path, reference: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cluster.ledger.storage.patient import Patience, StorageFailedError
 
-    simulate(monkeypatch)
-    path = small_spec(tmp_path)
-    reference = run_study(load_spec(path), out=tmp_path / "reference", in_process=True)
     monkeypatch.setattr("studies.run.open_storage", lambda url: _open(url, patience=Patience(0.5)))
     written = []
 
@@ -113,7 +141,7 @@ def test_a_server_that_does_not_come_back_ends_the_study_and_the_same_call_goes_
         if len(written) == 7:
             server.stop()
 
-    spec = load_spec(path).model_copy(update={"storage": server.url()})
+    spec = load_spec(spec_path).model_copy(update={"storage": server.url()})
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr("studies.plan.running.write_record", stopping)

@@ -14,8 +14,8 @@ from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 from studies.store.study_file import read_resolved, storage_name
 from studies.tracking.runs import study_run, trial_run
-from tests.support import scripted_trials
-from tests.support.scripted_trials import FINISHES, HANGS, NAN, RAISES, STOPS
+from tests.support import scripted_trials, simulated_jobs
+from tests.support.scripted_trials import FINISHES, NAN, RAISES, STOPS
 from tests.support.several_objectives import spec_of
 
 
@@ -131,13 +131,13 @@ def test_a_study_of_ended_trials_has_nothing_to_do(ended):
 
 @pytest.mark.slow
 def test_a_trial_that_runs_past_its_limit_has_failed_and_is_not_tried_again(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(studies.run, "run_job", scripted_trials.act)
-    resources = {"trial_seconds": 15.0, "retries": 1}
-    spec = scripted_spec(table, [FINISHES, HANGS], resources=resources)
+    monkeypatch.setattr(studies.run, "run_job", simulated_jobs.hanging)
+    resources = {"trial_seconds": 6.0, "retries": 1}
+    spec = scripted_spec(table, [FINISHES, simulated_jobs.HANGS], resources=resources)
     result = run_study(spec, out=tmp_path / "out", workers=2)
     record = next(one for one in iter_records(StudyFolder(result.folder)) if one["number"] == 1)
     assert record["state"] == "failed"
-    assert record["error"] == "the job ran past its limit of 15 s"
+    assert record["error"] == "the job ran past its limit of 6 s"
     storage = open_storage(f"sqlite:///{StudyFolder(result.folder).storage}", create=False)
     study = storage.get_study_id_from_name(storage_name(spec, read_resolved(StudyFolder(result.folder))["id"], "a"))
     trial = storage.get_all_trials(study)[1]

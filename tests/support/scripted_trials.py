@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from cluster.jobs import Output, Report
 from studies.worker.job import NoScoreError, run_job
 
-FINISHES, RAISES, NAN, STOPS, HANGS = 0.01, 0.001, 0.002, 0.003, 0.004
+FINISHES, RAISES, NAN, STOPS = 0.01, 0.001, 0.002, 0.003
 
 
 def act(payload: Mapping[str, Any], shared: Any, report: Report) -> Output:
@@ -20,8 +19,6 @@ def act(payload: Mapping[str, Any], shared: Any, report: Report) -> Output:
             raise RuntimeError("as asked")
         if lr == NAN:
             raise NoScoreError("the objective val_svm_accuracy must be a finite number, but it is nan")
-        if lr == HANGS:
-            time.sleep(600)
         if lr == STOPS:
             for step in (5, 10, 20):
                 report(step, -1e6)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from optuna.storages import InMemoryStorage
 
 from cluster.jobs import Job, Output
@@ -25,6 +24,7 @@ from studies.spec.space import search_space
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.spent import Spent
+from tests.support.simulated_jobs import answer
 
 
 def study_spec(datasets: Sequence[str], **changes: Any) -> StudySpec:
@@ -66,18 +66,7 @@ def _dataset(name: str, use: DatasetSpec) -> StudyDataset:
 
 def output(job: Job, seconds: float) -> Output:
     """What a worker gives back: a score that follows from the job's parameters."""
-    if job.payload["kind"] == "test":
-        tests = {name: {"test_svm_accuracy": 0.5} for name in job.payload["ranked"]}
-        return Output({"importances": tests, "seconds": {"total": seconds}})
-    if job.payload["kind"] == "list":
-        judged = {str(job.payload["k"]): {"accuracy": 0.5}}
-        return Output({"validation": judged, "test": judged, "seconds": {"total": seconds}})
-    trial = job.payload["trial"]
-    score = float(np.random.default_rng([trial["seed"], trial["split_seed"]]).random())
-    importances = {"neuron_strength": {"val_svm_accuracy": score, "selected": [0, 1]}}
-    losses = {"val_score": score, "val_loss": 1 - score, "importance": "neuron_strength", "importances": importances}
-    ranked = {"neuron_strength": np.arange(6.0, 0.0, -1.0)}
-    return Output({**losses, "seconds": {"total": seconds}, "peak_rss_bytes": 1000}, ranked)
+    return answer(job.payload, seconds)
 
 
 @dataclass

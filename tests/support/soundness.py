@@ -129,9 +129,18 @@ def default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def start_dst(*arguments: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+PROGRAM = "from studies.cli.main import main; main()"
+SIMULATED = (
+    "import studies.run; from tests.support import simulated_jobs as jobs; studies.run.run_job = jobs.simulated; "
+)
+"""Before the program: what its workers compute is simulated (:mod:`tests.support.simulated_jobs`)."""
+
+
+def start_dst(
+    *arguments: object, environment: Mapping[str, str] | None = None, simulated: bool = False
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from studies.cli.main import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", SIMULATED * simulated + PROGRAM, *map(str, arguments)],
         preexec_fn=default_signals,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,

@@ -23,6 +23,7 @@ from ray._raylet import AuthenticationTokenLoader
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayTaskError
 from ray.tune import Callback
+from ray.tune.execution import class_cache
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -88,9 +89,16 @@ def python_sources(*folders: str) -> str:
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_ray_still_reads_a_switch_that_we_set(name: str) -> None:
-    """By its name, or by a constant of this name (``environ.get(RAY_CHDIR_TO_TRIAL_DIR``)."""
+    """By its name or a constant of this name (``environ.get(RAY_CHDIR_TO_TRIAL_DIR``); or in the node's manager."""
     read = re.compile(rf"(environ\.get|getenv)\(\s*[\"']?{name}[\"']?")
-    assert read.search(python_sources("tune")), f"{name} is read no more: see ENVIRONMENT in cluster/tune/internals.py"
+    manager = Path(ray.__file__).parent / "core/src/ray/raylet/raylet"
+    known = read.search(python_sources("tune")) or name.encode() in manager.read_bytes()
+    assert known, f"{name} is read no more: see ENVIRONMENT in cluster/tune/internals.py"
+
+
+def test_tunes_workers_have_an_environment_of_their_own() -> None:
+    """So processes that Ray starts ahead, which have none, stay without work."""
+    assert "ray.remote(runtime_env=runtime_env)(trainable_cls)" in inspect.getsource(class_cache), "see ENVIRONMENT"
 
 
 def test_ray_has_the_words_that_we_look_for() -> None:

@@ -232,14 +232,16 @@ def same(one: Path, other: Path) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_what_came_after_its_checkpoint(tmp_path: Path, monkeypatch) -> None:
-    """Every trial's worker is killed once, with SIGKILL, on real workers."""
-    whole = run_study(long_study(tmp_path), out=tmp_path / "whole", in_process=True)
+    """The worker of each trial, one that searches and one that confirms, is killed once, with SIGKILL."""
+    spec = long_study(tmp_path, search={"trials": 1, "batch": 1, "pruner": "none"})
+    whole = run_study(spec, out=tmp_path / "whole", in_process=True)
     monkeypatch.setattr(studies.run, "run_job", study_work.mortal)
-    result = run_study(long_study(tmp_path), out=tmp_path / "out", workers=2)
+    result = run_study(spec, out=tmp_path / "out", workers=2)
     same(result.folder, whole.folder)
     assert_study_sound(result.folder)
     assert result.rows == whole.rows
     records = list(iter_records(StudyFolder(result.folder)))
+    assert [record["stage"] for record in records] == ["search", "confirm"]
     for record in records:
         assert record["resumption"]["epoch"] >= 1
         assert record["seconds"]["repeated"] > 0
