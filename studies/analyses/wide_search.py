@@ -83,7 +83,7 @@ def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.Da
     rows = []
     entries = [(str(method), str(rules)) for method, rules in table.index]
     scores = dict(zip(entries, table.to_numpy(), strict=True))
-    for method, rules in entries:
+    for method, rules in entries if ours in scores else ():
         if (method, rules) == ours:
             continue
         differences = (scores[ours] - scores[method, rules]).round(12)
@@ -91,7 +91,7 @@ def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.Da
         counts = {"wins": int((differences > 0).sum()), "losses": int((differences < 0).sum())}
         found = {"difference": float(differences.mean()), "low": low, "high": high, **counts}
         rows.append({"method": method, "rules": rules, **found})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*_ENTRY, "difference", "low", "high", "wins", "losses"])
 
 
 def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
@@ -180,14 +180,10 @@ def page_tables(folder: Path) -> dict[str, str]:
     own = with_networks_together(_read(folder / "own_split.csv"))
     tables["winners"] = _winners(own, {name: pd.read_csv(path / "search.csv") for name, path in studies.items()})
     tables["paper"] = _paper(beside_paper(own))
+    tables |= _beside_rivals("own split", own)
     if (path := folder / "other_splits.csv").exists():
         others = with_networks_together(_read(path))
-        unchanged = others[others["variant"] == ""]
-        for k in (25, 50, 100):
-            table = over_datasets(unchanged, k)
-            tables[f"other splits, {k}"] = _means(table)
-            tables[f"paired, {k}"] = _paired(paired(table))
-        tables["parts"] = _parts(parts(others, 25))
+        tables |= _beside_rivals("other splits", others) | {"parts": _parts(parts(others, 25))}
     return tables
 
 
@@ -211,6 +207,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"seconds": [""], "number": [""]})
+
+
+def _beside_rivals(title: str, scores: pd.DataFrame) -> dict[str, str]:
+    """Return for each K the tables ``TITLE, K`` of means, and ``TITLE, K, paired`` of what the network is ahead."""
+    tables = {}
+    for k in sorted(set(scores["k"]) & {25, 50, 100}):
+        table = over_datasets(scores[scores["variant"] == ""], k)
+        tables[f"{title}, {k}"] = _means(table)
+        tables[f"{title}, {k}, paired"] = _paired(paired(table))
+    return tables
 
 
 def _name(method: str, rules: str) -> str:

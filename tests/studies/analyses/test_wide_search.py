@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from studies.analyses.wide_search import beside_paper, over_datasets, paired, parts, with_networks_together
+from studies.analyses.wide_search import (
+    beside_paper,
+    over_datasets,
+    page_tables,
+    paired,
+    parts,
+    with_networks_together,
+)
 from studies.compare.reference import paper_accuracy
 
 BASE = {"study": "s", "variant": "", "rules": "any", "k": 25, "split": "stratified", "seed": 101, "val_score": 0.5}
@@ -91,3 +101,33 @@ def test_the_paper_is_reached_at_its_best_network_less_one_standard_error(less: 
     assert row["above"] == (less == 0.0)
     assert row["reached"] == (less <= best["std"] / np.sqrt(10))
     assert row["above_all"] == (row["mean"] >= yale["mean"].max())
+
+
+def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> None:
+    study = tmp_path / "wide"
+    study.mkdir()
+    params = {"method": "rigl", "networks": 2, "rounds": 3, "sparsity": 0.95, "l2": 0.03, "distribution": "er"}
+    search = [{"dataset": name, "number": 7, "params": json.dumps(params)} for name in ("A", "Yale")]
+    pd.DataFrame(search).to_csv(study / "search.csv", index=False)
+    (study / "cost.csv").write_text("dataset,method,stage,state,trials,core_seconds\nA,rigl,search,finished,30,7200\n")
+    (study / "spent.json").write_text('{"wall_seconds": 3600.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+    chosen = {"study": "wide", "number": 7, "importance": "neuron_attribution+greedy"}
+    rival = {"study": "rivals", "number": 1, "importance": "f_score", "method": "f_score", "rules": "top"}
+    scores = rows(
+        *({**chosen, "dataset": "A", "method": "rigl", "test_score": share, "seed": share} for share in (0.5, 0.6)),
+        *({**chosen, "dataset": "Yale", "method": "rigl", "test_score": 0.7, "k": k, "seed": 1} for k in (25, 100)),
+        *({**rival, "dataset": name, "test_score": 0.5} for name in ("A", "Yale")),
+    )
+    scores.to_csv(tmp_path / "own_split.csv", index=False)
+    tables = page_tables(tmp_path)
+    assert "| wide | 30 | 2.0 | 1.0 |" in tables["cost"]
+    settings = "sparsity 0.95, l2 0.03, distribution er"
+    winner = f"| A | rigl, 2 x 3 | {settings} | `neuron_attribution+greedy` | 50.0 | 55.0 ± 7.1 |"
+    assert winner in tables["winners"].splitlines()
+    assert tables["paper"].splitlines()[-1].startswith("| Yale | 70.0 ± ")
+    assert "| network, any rule | 62.5 | **55.0** | **70.0** |" in tables["own split, 25"].splitlines()
+    assert tables["own split, 25, paired"].splitlines()[-1].startswith("| f_score | +12.5 [")
+    scores.assign(seed=101, variant="networks=1").to_csv(tmp_path / "more.csv", index=False)
+    both = pd.concat([scores, pd.read_csv(tmp_path / "more.csv", keep_default_na=False)])
+    both.to_csv(tmp_path / "other_splits.csv", index=False)
+    assert "| `networks=1` | " in page_tables(tmp_path)["parts"]
