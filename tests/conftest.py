@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from numba.core import event
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
-hypothesis.settings.register_profile("ci", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=30, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")  # --hypothesis-profile goes before this
 
 

@@ -116,16 +116,16 @@ def test_categories_that_decide_rank_first(method: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [method for method in QUICK if method not in FAST])
 def test_random_categories_of_any_number_rank_like_noise(method: str) -> None:
-    """Every metric of a network and every ranker that reads labels; of LassoNet, which takes minutes, a few."""
+    """Every metric of a network and every ranker that reads labels; of LassoNet, which takes longest, a few."""
     for levels in LEVELS if method != "lassonet" else (3, 50):
-        check_random(method, levels, 2 if method != "lassonet" else 1)
+        check_random(method, levels, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", QUICK)
 def test_categories_that_decide_rank_first_however_many(method: str) -> None:
     for levels in (5, 20, 50) if method != "lassonet" else (20,):
-        check_true(method, levels, 2 if method != "lassonet" else 1)
+        check_true(method, levels, 1)
 
 
 def test_every_ranker_that_reads_labels_is_tested_and_every_metric_has_a_rule() -> None:
