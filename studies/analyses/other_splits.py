@@ -1,7 +1,7 @@
 """What studies chose, on outer splits that chose nothing: ``python -m studies.analyses.other_splits``.
 
-Of each dataset (of the registry) and method of a finished study, and for each K, the configuration and the ranking with
-the best mean over the confirming seeds are taken (:mod:`studies.choice.for_k`, validation rows alone): once among all
+Of each dataset (of the registry) and method of a finished study, and for each K, the configuration and the ranking that
+the study's own rule puts first are taken (:mod:`studies.choice.for_k`, validation rows alone): once among all
 rankings, and once among those that take the top of a list, as the authors of most methods do. Each configuration is
 trained again on every other outer split: test rows drawn anew by class, network and validation rows by the same number.
 One training serves every K and ranking that its configuration was chosen for. The scorer of the K columns is fitted on
@@ -46,9 +46,10 @@ FIRST_SEED = 101
 KEY = ("study", "dataset", "method", "variant", "rules", "k", "split", "seed")
 """The columns that tell rows of the file apart; ``variant`` names the setting that was changed after the choice."""
 
-COLUMNS = (*KEY, "number", "importance", "val_score", "test_score", "seconds")
-"""Of the file: ``number`` is the search trial of the configuration, ``val_score`` what it was chosen by (mean over the
-confirming seeds), ``test_score`` the accuracy on test rows, ``seconds`` those of the trial, whatever K it serves."""
+COLUMNS = (*KEY, "place", "number", "importance", "val_score", "test_score", "seconds")
+"""Of the file: ``place`` is the method's among those of the study, 1 is best, ``number`` the search trial of the
+configuration, ``val_score`` its mean over the confirming seeds, ``test_score`` the accuracy on test rows, ``seconds``
+those of the trial, whatever K it serves."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def open_test_rows(opening: Opening) -> list[dict[str, Any]]:
     return [
         {
             **dict(zip(KEY, opening.key(choice), strict=True)),
+            "place": choice.place,
             "number": choice.number,
             "importance": choice.importance,
             "val_score": choice.val_score,

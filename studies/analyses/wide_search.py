@@ -44,17 +44,15 @@ _ENTRY = ["method", "rules"]
 
 
 def with_networks_together(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return test scores with one entry for the networks: for each dataset, K and rules the best by ``val_score``.
+    """Return test scores with one entry for the networks: for each dataset, K and rules the method that was put first.
 
     Args:
         scores: rows of :mod:`studies.analyses.other_splits`.
     """
     networks = scores["method"].isin(method_groups()[NETWORK])
     ours = scores[networks]
-    key = ["dataset", "rules", "k", "variant"]
-    best = ours.groupby(key)["val_score"].transform("max") == ours["val_score"]
-    first = ours[best].groupby(key)["method"].transform("first") == ours.loc[best, "method"]
-    return pd.concat([ours[best][first].assign(method=NETWORK), scores[~networks]], ignore_index=True)
+    first = ours.groupby(["dataset", "rules", "k", "variant"])["place"].transform("min") == ours["place"]
+    return pd.concat([ours[first].assign(method=NETWORK), scores[~networks]], ignore_index=True)
 
 
 def over_datasets(scores: pd.DataFrame, k: int) -> pd.DataFrame:

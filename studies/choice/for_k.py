@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-
-import numpy as np
+from typing import cast
 
 from dst.selection import TOP, selection_of
-from studies.choice.over_k import scores_by_k
-from studies.choice.selection import confirmed
+from studies.choice.selection import Confirmed, confirmed
 from studies.store.archive import StudyArchive
-from studies.store.record_schema import Record, Stage, importances_of
+from studies.store.record_schema import Importance, Record, Stage, importances_of
 
 ANY = "any"
 """All rankings of a study are compared; the other word is ``top``."""
@@ -29,13 +27,15 @@ class Choice:
         importance: the ranking.
         rules: the rankings that were compared, ``any`` or ``top``.
         k: the number of columns.
-        val_score: mean over the confirming seeds.
+        place: of the method among all of the study, 1 is best.
+        val_score: mean over the confirming seeds of the first objective.
     """
 
     records: tuple[Record, ...]
     importance: str
     rules: str
     k: int
+    place: int
     val_score: float
 
     @property
@@ -50,33 +50,48 @@ class Choice:
 
 
 def chosen_for(archive: StudyArchive, dataset: str, k: int) -> list[Choice]:
-    """Return for each method the configuration and ranking with the best mean validation score of K columns.
+    """Return for each method the configuration and ranking that the study's own rule puts first for K columns.
 
-    Ties go to the configuration that the study ranks first, then to the ranking that comes first in its records.
-    Methods whose trials were not scored on K columns are left out, and configurations with a failed seed.
+    The rule is :func:`studies.choice.selection.confirmed`, with each ranking's scores at K; for the study's own K the
+    first choice is its winner. Methods whose trials were not scored on K columns are left out, and configurations with
+    a failed seed.
 
     Args:
         archive: of a finished study.
         dataset: one of its datasets.
         k: number of columns.
+
+    Returns:
+        Those by all rankings, the best method first, then those by the top of a list.
     """
-    spec, objective = archive.spec, archive.spec.objective
+    seeds, objective = archive.spec.confirm.seeds, archive.spec.objective
     records = [record for record in archive.records(dataset) if record["stage"] == Stage.CONFIRM]
-    best: dict[tuple[str, str], Choice] = {}
-    for configuration in confirmed(records, seeds=spec.confirm.seeds, objective=objective):
-        if not configuration.complete:
-            continue
-        for name in objective.counting(importances_of(configuration.records[0])):
-            by_seed = [scores_by_k(record, name, objective.judged_by).get(k) for record in configuration.records]
-            known = [score for score in by_seed if score is not None]
-            if len(known) < len(by_seed):
-                continue
-            for rules in (ANY, TOP) if selection_of(name).name == TOP else (ANY,):
-                found = Choice(configuration.records, name, rules, k, float(np.mean(known)))
-                before = best.get((configuration.method, rules))
-                if before is None or found.val_score > before.val_score:
-                    best[configuration.method, rules] = found
-    return list(best.values())
+    by_number = {record["number"]: record for record in records}
+    found = []
+    for rules in (ANY, TOP):
+        judged = [_at_k(record, k, rules) for record in records]
+        first_of_method: dict[str, Confirmed] = {}
+        for configuration in confirmed(filter(None, judged), seeds=seeds, objective=objective):
+            if configuration.complete:
+                first_of_method.setdefault(configuration.method, configuration)
+        for place, configuration in enumerate(first_of_method.values(), 1):
+            of_seeds = tuple(by_number[record["number"]] for record in configuration.records)
+            found.append(Choice(of_seeds, configuration.importance, rules, k, place, configuration.score))
+    return found
+
+
+def _at_k(record: Record, k: int, rules: str) -> Record | None:
+    """Return a record as if K were its own, with the rankings that are compared; None where it was not scored so."""
+    kept: dict[str, Importance] = {}
+    for name, result in importances_of(record).items():
+        scored = {} if record["k"] == k else result.get("by_k", {}).get(str(k))
+        if scored is not None and (rules == ANY or selection_of(name).name == TOP):
+            scores = {f"val_{_NAMES.get(measure, measure)}": score for measure, score in scored.items()}
+            kept[name] = cast("Importance", {**result, **scores})
+    return cast("Record", {**record, "importances": kept, "k": k}) if kept else None
+
+
+_NAMES = {"accuracy": "svm_accuracy"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,7 @@ def choices_of(archive: StudyArchive, dataset: str, wanted: Wanted) -> list[tupl
         if wanted.methods:
             choices = [choice for choice in choices if choice.method in wanted.methods]
         if wanted.winner and choices:
-            choices = [max((choice for choice in choices if choice.rules == ANY), key=lambda choice: choice.val_score)]
+            choices = choices[:1]
         for choice in choices:
             by_configuration[choice.method, choice.number].append(choice)
     return [tuple(choices) for choices in by_configuration.values()]

@@ -40,7 +40,7 @@ def over_k(configuration: Confirmed, objective: ObjectiveSpec) -> OverK:
         objective: the study's metrics.
     """
     judged_by = objective.judged_by
-    by_seed = [scores_by_k(record, configuration.importance, judged_by) for record in configuration.records]
+    by_seed = [_by_k(record, configuration.importance, judged_by) for record in configuration.records]
     common = set.intersection(*(set(scores) for scores in by_seed))
     scores = {k: [of_seed[k] for of_seed in by_seed] for k in common}
     if not scores:
@@ -49,14 +49,8 @@ def over_k(configuration: Confirmed, objective: ObjectiveSpec) -> OverK:
     return OverK(k_curve(scores), smallest_k(scores) if comparable else None)
 
 
-def scores_by_k(record: Record, importance: str, judged_by: str) -> dict[int, float]:
-    """Return a trial's validation scores by K, those that are known.
-
-    Args:
-        record: of a finished trial.
-        importance: one of its rankings.
-        judged_by: the scorer's result, a key of :data:`MEASURES`.
-    """
+def _by_k(record: Record, importance: str, judged_by: str) -> dict[int, float]:
+    """Return a trial's scores by K, those that are known."""
     found: Mapping[str, Any] = importances_of(record)[importance]
     by_k = {int(k): result.get(MEASURES[judged_by]) for k, result in found.get("by_k", {}).items()}
     by_k[record["k"]] = found.get(judged_by)

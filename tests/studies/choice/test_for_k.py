@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from studies.choice.for_k import Wanted, choices_of, chosen_for
+from studies.choice.selection import confirmed
 from studies.spec.objective import ObjectiveSpec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
@@ -28,7 +29,13 @@ def record(source: int, seed_index: int, method: str, accuracies: dict[str, tupl
         name: {"val_svm_accuracy": few, "by_k": {"25": {"accuracy": few}, "100": {"accuracy": many}}}
         for name, (few, many) in accuracies.items()
     }
-    at = {"stage": "confirm", "state": "finished", "source": source, "seed_index": seed_index, "number": seed_index}
+    at = {
+        "stage": "confirm",
+        "state": "finished",
+        "source": source,
+        "seed_index": seed_index,
+        "number": 10 * source + seed_index,
+    }
     return {**at, "method": method, "k": 25, "val_loss": 1.0, "flops": 1.0, "importances": importances}
 
 
@@ -56,6 +63,20 @@ def test_each_k_has_the_configuration_and_the_ranking_of_its_own_highest_mean() 
         (100, "top"): (3, "strength", 0.9),
     }
     assert chosen_for(made_archive(records), "table", 50) == []
+
+
+def test_the_studys_own_rule_chooses_with_shrunken_means_where_it_says_so() -> None:
+    """The luckiest ranking of one configuration wins by plain means; all differences within its noise, none is left."""
+    lucky = [{"strength": (0.5, 0.7), "attribution": (0.6, 0.4)}, {"strength": (0.7, 0.5), "attribution": (0.4, 0.7)}]
+    records = [record(3, seed, "set", accuracies) for seed, accuracies in enumerate(lucky)]
+    records += [record(4, seed, "set", {"strength": (0.6, 0.6), "attribution": (0.6, 0.5)}) for seed in (0, 1)]
+    archive = made_archive(records)
+    [plain, _] = chosen_for(archive, "table", 25)
+    archive.spec.objective = ObjectiveSpec(shrink=True)
+    [shrunken, _] = chosen_for(archive, "table", 25)
+    expected = confirmed(records, seeds=2, objective=archive.spec.objective)[0]
+    assert (shrunken.number, shrunken.importance) == (expected.number, expected.importance)
+    assert plain.val_score == 0.6
 
 
 def test_the_winner_is_of_the_method_that_is_best(archive: StudyArchive) -> None:
