@@ -16,152 +16,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dst.errors import InputError
-from dst.intervals import t_interval
-from dst.rankers import method_groups
+from studies.analyses.chosen_scores import (
+    NETWORK,
+    beside_paper,
+    over_datasets,
+    paired,
+    parts,
+    rankings_of,
+    with_networks_together,
+)
 from studies.analyses.markdown import markdown, percent, spread
 from studies.analyses.paper_results import gather
 from studies.analyses.results_page import cost_table, fill
 from studies.choice.for_k import ANY
-from studies.compare.reference import bound, paper_accuracy, paper_k
+from studies.compare.small_tables import to_csv
+from studies.store.archive import StudyArchive
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record_codec import RecordError
 from studies.store.spent import read_spent
 
 FOLDER = Path(__file__).parents[1] / "results" / "paper_search"
-
-NETWORK = "network"
-"""The entry of the networks: of each dataset the method that validation rows put first."""
-
-NOISY = "Madelon"
-"""The dataset that has a K of its own, and stays out of means over datasets."""
-
-_ENTRY = ["method", "rules"]
-
-
-def with_networks_together(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return test scores with one entry for the networks: for each dataset, K and rules the method that was put first.
-
-    Args:
-        scores: rows of :mod:`studies.analyses.other_splits`.
-    """
-    networks = scores["method"].isin(method_groups()[NETWORK])
-    ours = scores[networks]
-    first = ours.groupby(["dataset", "rules", "k", "variant"])["place"].transform("min") == ours["place"]
-    return pd.concat([ours[first].assign(method=NETWORK), scores[~networks]], ignore_index=True)
-
-
-def over_datasets(scores: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Return the mean test score of each entry, a row per entry and a column per dataset; an entry has them all.
-
-    Args:
-        scores: rows of :mod:`studies.analyses.other_splits`, of one variant.
-        k: number of columns; datasets with a K of their own stay out.
-    """
-    here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY)]
-    table = here.pivot_table("test_score", _ENTRY, "dataset", aggfunc="mean")
-    return table.dropna()
-
-
-def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.DataFrame:
-    """Return what our entry is ahead of each other one, over datasets.
-
-    Args:
-        table: of :func:`over_datasets`.
-        ours: method and rules of our entry.
-
-    Returns:
-        A row per other entry: ``difference``, ``low`` and ``high`` (95%, Student's t over datasets), ``wins`` and
-        ``losses``.
-    """
-    rows = []
-    entries = [(str(method), str(rules)) for method, rules in table.index]
-    scores = dict(zip(entries, table.to_numpy(), strict=True))
-    for method, rules in entries if ours in scores else ():
-        if (method, rules) == ours:
-            continue
-        differences = (scores[ours] - scores[method, rules]).round(12)
-        low, high = t_interval(differences.tolist())
-        counts = {"wins": int((differences > 0).sum()), "losses": int((differences < 0).sum())}
-        found = {"difference": float(differences.mean()), "low": low, "high": high, **counts}
-        rows.append({"method": method, "rules": rules, **found})
-    return pd.DataFrame(rows, columns=[*_ENTRY, "difference", "low", "high", "wins", "losses"])
-
-
-def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Return what each part of the network's choice is worth: the choice less the same without it.
-
-    Args:
-        scores: rows of :mod:`studies.analyses.other_splits`, all variants, networks together.
-        k: number of columns.
-
-    Returns:
-        A row per part: ``part`` (``rules=top``, or the variant), ``datasets`` on which it changes anything,
-        ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not change counts
-        as 0).
-    """
-    here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY) & (scores["method"] == NETWORK)]
-    chosen = here[(here["variant"] == "") & (here["rules"] == ANY)]
-    others = {"rules=top": here[(here["variant"] == "") & (here["rules"] == "top")]}
-    changed = here[(here["variant"] != "") & (here["rules"] == ANY)]
-    others |= {str(variant): rows for variant, rows in changed.groupby("variant")}
-    key = ["dataset", "seed"]
-    datasets = sorted(chosen["dataset"].unique())
-    found = []
-    for part, rows in others.items():
-        both = chosen.merge(rows, on=key, suffixes=("", "_without"))
-        by_dataset = (both["test_score"] - both["test_score_without"]).groupby(both["dataset"]).mean()
-        differences = by_dataset.reindex(datasets, fill_value=0.0).round(12)
-        low, high = t_interval(differences.tolist())
-        counted = {"part": part, "datasets": len(by_dataset), "difference": float(differences.mean())}
-        found.append({**counted, "low": low, "high": high})
-    return pd.DataFrame(found)
-
-
-def beside_paper(own: pd.DataFrame) -> pd.DataFrame:
-    """Put the networks on the paper's own test rows beside its tables 6 and 4, at its K.
-
-    Args:
-        own: rows of :mod:`studies.analyses.other_splits` of the paper's split, networks together.
-
-    Returns:
-        A row per dataset: ``mean`` and ``std`` over seeds, ``dst_mean`` and ``dst_std`` of the best of the paper's six
-        columns of networks, ``all_mean`` of the best of all its columns, and ``reached`` (at or above the networks'
-        best less one standard error, a tenth of the variance of ten seeds), ``above`` (at or above their best) and
-        ``above_all``; means are compared as published, rounded to two digits of percent.
-    """
-    published = paper_accuracy()
-    networks = published[published["importance"].str.startswith("neuron")]
-    rows = []
-    ours = own[(own["method"] == NETWORK) & (own["rules"] == ANY) & (own["variant"] == "")]
-    for dataset, of_dataset in ours.groupby("dataset", sort=False):
-        scores = of_dataset[of_dataset["k"] == paper_k(str(dataset))]["test_score"]
-        if scores.empty:
-            continue
-        theirs = networks[networks["dataset"] == dataset].sort_values("mean").iloc[-1]
-        every = published[published["dataset"] == dataset]["mean"].max()
-        mean = round(float(scores.mean()), 4)
-        rows.append(
-            {
-                "dataset": dataset,
-                "mean": mean,
-                "std": float(scores.std(ddof=1)),
-                "dst_mean": theirs["mean"],
-                "dst_std": theirs["std"],
-                "all_mean": every,
-                "reached": mean >= bound(theirs["mean"], theirs["std"] / np.sqrt(_PAPER_SEEDS)),
-                "above": mean >= theirs["mean"],
-                "above_all": mean >= every,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-_PAPER_SEEDS = 10
 
 
 def page_tables(folder: Path) -> dict[str, str]:
@@ -176,6 +54,8 @@ def page_tables(folder: Path) -> dict[str, str]:
     seconds = {name: read_spent(path / "spent.json").wall_seconds for name, path in studies.items()}
     tables = {"cost": cost_table({name: (costs[name], seconds[name], False) for name in studies})}
     own = with_networks_together(_read(folder / "own_split.csv"))
+    found = {name: pd.read_csv(path / "rankings.csv") for name, path in studies.items()}
+    tables |= {f"rankings, {name}": _rankings(rankings) for name, rankings in found.items()}
     tables["winners"] = _winners(own, {name: pd.read_csv(path / "search.csv") for name, path in studies.items()})
     tables["paper"] = _paper(beside_paper(own))
     tables |= _beside_rivals("own split", own)
@@ -193,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         for study in options.study:
-            gather(StudyFolder(study), options.out / study.resolve().name)
+            folder, kept = StudyFolder(study), options.out / study.resolve().name
+            gather(folder, kept)
+            write_text(kept / "rankings.csv", to_csv(rankings_of(StudyArchive(folder))))
         page = options.out / "README.md"
         write_text(page, fill(page.read_text(encoding="utf-8"), page_tables(options.out)))
     except (InputError, RecordError, OSError) as error:
@@ -271,6 +153,18 @@ def _paper(found: pd.DataFrame) -> str:
     return markdown(["", "ours", "the paper's best network", "the paper's best of all", ""], rows)
 
 
+def _rankings(rankings: pd.DataFrame) -> str:
+    """Return mean scores over a dataset's trials, a line per rule and one per metric, of the others' means."""
+    datasets = list(dict.fromkeys(rankings["dataset"]))
+    rows = []
+    for part in ("rule", "metric"):
+        means = rankings.pivot_table("mean", part, "dataset", sort=False)
+        for name, line in means.iterrows():
+            shares = [float(line[dataset]) for dataset in datasets]
+            rows.append([f"`{name}`", percent(sum(shares) / len(shares)), *map(percent, shares)])
+    return markdown(["", "mean", *datasets], rows)
+
+
 _SETTINGS = ("sparsity", "l2", "lr", "batch_size", "dropout", "label_smoothing", "group_penalty", "distribution")
 _SHORT = {"label_smoothing": "smoothing", "group_penalty": "group", "batch_size": "batch"}
 
@@ -302,7 +196,7 @@ def _winners(own: pd.DataFrame, searches: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.2g}"
+    return str(value) if isinstance(value, str | int) else f"{value:.2g}"
 
 
 if __name__ == "__main__":

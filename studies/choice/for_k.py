@@ -6,8 +6,9 @@ Validation rows alone choose: the scores of confirming trials, averaged over the
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from dst.selection import TOP, selection_of
 from studies.choice.selection import Confirmed, confirmed
@@ -84,7 +85,7 @@ def _at_k(record: Record, k: int, rules: str) -> Record | None:
     """Return a record as if K were its own, with the rankings that are compared; None where it was not scored so."""
     kept: dict[str, Importance] = {}
     for name, result in importances_of(record).items():
-        scored = {} if record["k"] == k else result.get("by_k", {}).get(str(k))
+        scored: Mapping[str, Any] | None = {} if record["k"] == k else result.get("by_k", {}).get(str(k))
         if scored is not None and (rules == ANY or selection_of(name).name == TOP):
             scores = {f"val_{_NAMES.get(measure, measure)}": score for measure, score in scored.items()}
             kept[name] = cast("Importance", {**result, **scores})

@@ -9,16 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studies.analyses.wide_search import (
+from studies.analyses.chosen_scores import (
     beside_paper,
     over_datasets,
-    page_tables,
     paired,
     parts,
+    rankings_of,
     with_networks_together,
 )
+from studies.analyses.wide_search import page_tables
 from studies.compare.reference import paper_accuracy
+from studies.store.archive import StudyArchive
+from studies.store.folder import StudyFolder
 
+FINISHED = Path(__file__).parents[1] / "earlier" / "finished"
 BASE = {
     "study": "s",
     "variant": "",
@@ -114,6 +118,9 @@ def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> No
     pd.DataFrame(search).to_csv(study / "search.csv", index=False)
     (study / "cost.csv").write_text("dataset,method,stage,state,trials,core_seconds\nA,rigl,search,finished,30,7200\n")
     (study / "spent.json").write_text('{"wall_seconds": 3600.0, "search_seconds": 5.0, "lost": {}, "running": {}}')
+    (study / "rankings.csv").write_text(
+        "dataset,metric,rule,trials,mean,best\nA,strength,top,2,0.5,0.6\nA,strength,greedy,2,0.7,0.8\n"
+    )
     chosen = {"study": "wide", "number": 7, "importance": "neuron_attribution+greedy"}
     rival = {"study": "rivals", "number": 1, "importance": "f_score", "method": "f_score", "rules": "top"}
     scores = rows(
@@ -124,6 +131,11 @@ def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> No
     scores.to_csv(tmp_path / "own_split.csv", index=False)
     tables = page_tables(tmp_path)
     assert "| wide | 30 | 2.0 | 1.0 |" in tables["cost"]
+    assert tables["rankings, wide"].splitlines()[2:] == [
+        "| `top` | 50.0 | 50.0 |",
+        "| `greedy` | 70.0 | 70.0 |",
+        "| `strength` | 60.0 | 60.0 |",
+    ]
     settings = "sparsity 0.95, l2 0.03, distribution er"
     winner = f"| A | rigl, 2 x 3 | {settings} | `neuron_attribution+greedy` | 50.0 | 55.0 ± 7.1 |"
     assert winner in tables["winners"].splitlines()
@@ -134,3 +146,16 @@ def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> No
     both = pd.concat([scores, pd.read_csv(tmp_path / "more.csv", keep_default_na=False)])
     both.to_csv(tmp_path / "other_splits.csv", index=False)
     assert "| `networks=1` | " in page_tables(tmp_path)["parts"]
+
+
+def test_rankings_are_those_of_the_search() -> None:
+    archive = StudyArchive(StudyFolder(FINISHED))
+    found = rankings_of(archive).set_index(["dataset", "metric", "rule"])
+    scores = [
+        record["importances"]["random"]["val_svm_accuracy"]
+        for record in archive.records("wine")
+        if record["stage"] == "search" and record["method"] == "random"
+    ]
+    row = found.loc[("wine", "random", "top")]
+    assert (row["trials"], row["best"]) == (len(scores), max(scores))
+    assert row["mean"] == pytest.approx(sum(scores) / len(scores))

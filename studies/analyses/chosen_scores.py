@@ -1,0 +1,163 @@
+"""Test scores of what studies chose for each K, put beside one another: networks, rivals, the paper, parts of a choice.
+
+Scores are rows of :mod:`studies.analyses.other_splits`, as shares.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dst.intervals import t_interval
+from dst.rankers import method_groups
+from dst.selection import metric_of, selection_of
+from studies.choice.for_k import ANY
+from studies.compare.reference import bound, paper_accuracy, paper_k
+from studies.store.archive import StudyArchive
+from studies.store.record_schema import Stage, importances_of
+
+NETWORK = "network"
+"""The entry of the networks: of each dataset the method that validation rows put first."""
+
+NOISY = "Madelon"
+"""The dataset that has a K of its own, and stays out of means over datasets."""
+
+_ENTRY = ["method", "rules"]
+
+
+def with_networks_together(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return test scores with one entry for the networks: for each dataset, K and rules the method that was put first.
+
+    Args:
+        scores: rows of :mod:`studies.analyses.other_splits`.
+    """
+    networks = scores["method"].isin(method_groups()[NETWORK])
+    ours = scores[networks]
+    first = ours.groupby(["dataset", "rules", "k", "variant"])["place"].transform("min") == ours["place"]
+    return pd.concat([ours[first].assign(method=NETWORK), scores[~networks]], ignore_index=True)
+
+
+def over_datasets(scores: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Return the mean test score of each entry, a row per entry and a column per dataset; an entry has them all.
+
+    Args:
+        scores: rows of :mod:`studies.analyses.other_splits`, of one variant.
+        k: number of columns; datasets with a K of their own stay out.
+    """
+    here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY)]
+    table = here.pivot_table("test_score", _ENTRY, "dataset", aggfunc="mean")
+    return table.dropna()
+
+
+def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.DataFrame:
+    """Return what our entry is ahead of each other one, over datasets.
+
+    Args:
+        table: of :func:`over_datasets`.
+        ours: method and rules of our entry.
+
+    Returns:
+        A row per other entry: ``difference``, ``low`` and ``high`` (95%, Student's t over datasets), ``wins`` and
+        ``losses``.
+    """
+    rows = []
+    entries = [(str(method), str(rules)) for method, rules in table.index]
+    scores = dict(zip(entries, table.to_numpy(), strict=True))
+    for method, rules in entries if ours in scores else ():
+        if (method, rules) == ours:
+            continue
+        differences = (scores[ours] - scores[method, rules]).round(12)
+        low, high = t_interval(differences.tolist())
+        counts = {"wins": int((differences > 0).sum()), "losses": int((differences < 0).sum())}
+        found = {"difference": float(differences.mean()), "low": low, "high": high, **counts}
+        rows.append({"method": method, "rules": rules, **found})
+    return pd.DataFrame(rows, columns=[*_ENTRY, "difference", "low", "high", "wins", "losses"])
+
+
+def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Return what each part of the network's choice is worth: the choice less the same without it.
+
+    Args:
+        scores: rows of :mod:`studies.analyses.other_splits`, all variants, networks together.
+        k: number of columns.
+
+    Returns:
+        A row per part: ``part`` (``rules=top``, or the variant), ``datasets`` on which it changes anything,
+        ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not change counts
+        as 0).
+    """
+    here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY) & (scores["method"] == NETWORK)]
+    chosen = here[(here["variant"] == "") & (here["rules"] == ANY)]
+    others = {"rules=top": here[(here["variant"] == "") & (here["rules"] == "top")]}
+    changed = here[(here["variant"] != "") & (here["rules"] == ANY)]
+    others |= {str(variant): rows for variant, rows in changed.groupby("variant")}
+    key = ["dataset", "seed"]
+    datasets = sorted(chosen["dataset"].unique())
+    found = []
+    for part, rows in others.items():
+        both = chosen.merge(rows, on=key, suffixes=("", "_without"))
+        by_dataset = (both["test_score"] - both["test_score_without"]).groupby(both["dataset"]).mean()
+        differences = by_dataset.reindex(datasets, fill_value=0.0).round(12)
+        low, high = t_interval(differences.tolist())
+        counted = {"part": part, "datasets": len(by_dataset), "difference": float(differences.mean())}
+        found.append({**counted, "low": low, "high": high})
+    return pd.DataFrame(found)
+
+
+def beside_paper(own: pd.DataFrame) -> pd.DataFrame:
+    """Put the networks on the paper's own test rows beside its tables 6 and 4, at its K.
+
+    Args:
+        own: rows of :mod:`studies.analyses.other_splits` of the paper's split, networks together.
+
+    Returns:
+        A row per dataset: ``mean`` and ``std`` over seeds, ``dst_mean`` and ``dst_std`` of the best of the paper's six
+        columns of networks, ``all_mean`` of the best of all its columns, and ``reached`` (at or above the networks'
+        best less one standard error, a tenth of the variance of ten seeds), ``above`` (at or above their best) and
+        ``above_all``; means are compared as published, rounded to two digits of percent.
+    """
+    published = paper_accuracy()
+    networks = published[published["importance"].str.startswith("neuron")]
+    rows = []
+    ours = own[(own["method"] == NETWORK) & (own["rules"] == ANY) & (own["variant"] == "")]
+    for dataset, of_dataset in ours.groupby("dataset", sort=False):
+        scores = of_dataset[of_dataset["k"] == paper_k(str(dataset))]["test_score"]
+        if scores.empty:
+            continue
+        theirs = networks[networks["dataset"] == dataset].sort_values("mean").iloc[-1]
+        every = published[published["dataset"] == dataset]["mean"].max()
+        mean = round(float(scores.mean()), 4)
+        rows.append(
+            {
+                "dataset": dataset,
+                "mean": mean,
+                "std": float(scores.std(ddof=1)),
+                "dst_mean": theirs["mean"],
+                "dst_std": theirs["std"],
+                "all_mean": every,
+                "reached": mean >= bound(theirs["mean"], theirs["std"] / np.sqrt(_PAPER_SEEDS)),
+                "above": mean >= theirs["mean"],
+                "above_all": mean >= every,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+_PAPER_SEEDS = 10
+
+
+def rankings_of(archive: StudyArchive) -> pd.DataFrame:
+    """Return what each ranking of the search trials came to on validation rows, at the dataset's own K.
+
+    Returns:
+        A row per dataset, importance ``metric`` and ``rule``: ``trials``, and ``mean`` and ``best`` of their scores.
+    """
+    rows = [
+        {"dataset": record["dataset"], "metric": metric_of(name), "rule": selection_of(name).name, "score": score}
+        for record in archive.all_records()
+        if record["stage"] == Stage.SEARCH
+        for name, result in importances_of(record).items()
+        if (score := result.get("val_svm_accuracy")) is not None
+    ]
+    scores = pd.DataFrame(rows).groupby(["dataset", "metric", "rule"], sort=False)["score"]
+    return scores.agg(trials="count", mean="mean", best="max").reset_index()
