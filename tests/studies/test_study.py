@@ -248,22 +248,6 @@ def test_permuting_test_labels_changes_no_trial_ranking_or_winner(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_share_what_was_prepared_once(tmp_path, monkeypatch):
-    module = importlib.import_module("dst.data.trial_data")
-    prepare, splits = module.prepare, []
-
-    def counted(dataset, split, **settings):
-        splits.append(split)
-        return prepare(dataset, split, **settings)
-
-    monkeypatch.setattr(module, "prepare", counted)  # in this process; workers prepare for confirmation alone
-    datasets = [{**one, "inner_splits": 3} for one in document(tmp_path)["datasets"]]
-    spec = spec_of(tmp_path, datasets=datasets, methods=["random"], confirm={"top": 1, "seeds": 1})
-    assert run_study(spec, out=tmp_path / "out", workers=2).ran
-    assert len(splits) == 2 * 3
-
-
-@pytest.mark.slow
 def test_a_failing_trial_is_recorded_and_the_rest_goes_on(tmp_path):
     space = {"lr": {"values": [0.001, 1.0e30], "when": {"method": ["set"]}}}
     spec = spec_of(tmp_path, methods=["set"], space=space, search={"trials": 6, "batch": 6, "sampler": "random"})
@@ -456,11 +440,23 @@ def gaps(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_sweep_over_missing_data_is_a_study_of_each_combination(tmp_path):
+def test_a_sweep_over_missing_data_is_a_study_of_each_combination(tmp_path, monkeypatch):
+    """Through Ray: prepared parts, each prepared once, and tables travel in the object store."""
+    module = importlib.import_module("dst.data.trial_data")
+    prepare, splits = module.prepare, []
+
+    def counted(dataset, split, **settings):
+        splits.append(split)
+        return prepare(dataset, split, **settings)
+
+    monkeypatch.setattr(module, "prepare", counted)  # in this process; workers prepare for confirmation alone
     use = {"path": str(gaps(tmp_path)), "target": "label", "split": "group", "group": "household", "inner_splits": 2}
     sweep = {"rate": [0, 0.3], "mechanism": ["mcar", "mnar"], "policy": "median", "indicators": True}
-    spec = spec_of(tmp_path, datasets=[{**use, "missing": sweep}], search={"trials": 4, "batch": 4})
-    study = run_study(spec, out=tmp_path / "out")  # through Ray: prepared parts and tables in the object store
+    search = {"trials": 2, "batch": 2, "pruner": "none"}
+    small = {"methods": ["set"], "search": search, "confirm": {"top": 1, "seeds": 2}}
+    spec = spec_of(tmp_path, datasets=[{**use, "missing": sweep}], **small)
+    study = run_study(spec, out=tmp_path / "out")
+    assert len(splits) == 3 * 2, "as many as tables and inner splits"
     names = ["gaps-median-indicators", "gaps-mcar-0.3-median-indicators", "gaps-mnar-0.3-median-indicators"]
     assert [row["dataset"] for row in study.rows] == names
     assert study.warnings == ()

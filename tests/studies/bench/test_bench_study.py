@@ -22,7 +22,7 @@ from tests.support.job_work import stock_counts, stock_raises
 TINY = {
     "name": "tiny",
     "datasets": ["wine"],
-    "methods": ["set", "l1_logistic"],
+    "methods": ["set"],
     "training": {"epochs": 2, "hidden": [8, 4]},
     "search": {"trials": 3},
 }
@@ -37,7 +37,7 @@ def trial(method="set", **settings):
 def test_the_smallest_run_has_the_row_of_the_contract(monkeypatch):
     monkeypatch.setitem(STUDIES, "tiny", lambda: parse_spec(TINY))
     result = CliRunner().invoke(
-        app, ["bench", "study", "--name", "tiny", "--trials", "2", "--json"], catch_exceptions=False
+        app, ["bench", "study", "--name", "tiny", "--trials", "1", "--json"], catch_exceptions=False
     )
     assert result.exit_code == 0
     (row,) = json.loads(result.stdout)["rows"]
@@ -46,19 +46,18 @@ def test_the_smallest_run_has_the_row_of_the_contract(monkeypatch):
     assert row["ratio"] == row["stock_s"] / row["ours_s"]
     assert row["ratio_reused"] == row["stock_reused_s"] / row["ours_s"]
     assert min(row["ours_s"], row["stock_s"], row["stock_reused_s"]) > 0
-    assert row["trials"] >= 3  # two of the search, and one that confirms
+    assert row["trials"] == 2, "one of the search, and one that confirms"
     # two epochs on each of five inner splits, in as many trials on every side
-    assert row["ours_epochs"] == row["stock_epochs"] == row["stock_reused_epochs"]
-    assert row["ours_epochs"] % 10 == 0
+    assert row["ours_epochs"] == row["stock_epochs"] == row["stock_reused_epochs"] == 2 * 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reuse", [False, True])
 def test_the_stock_way_runs_every_job_once_and_in_full(reuse):
-    jobs = [Job(f"job/{number}", "tens", {"number": number}) for number in range(5)]
+    jobs = [Job(f"job/{number}", "tens", {"number": number}) for number in range(3)]
     run = run_stock(jobs, stock_counts, {"tens": 10}, workers=2, max_epochs=4, reuse=reuse)
-    assert run.scores == (0.0, 10.0, 20.0, 30.0, 40.0)
-    assert run.epochs == 5 * 4
+    assert run.scores == (0.0, 10.0, 20.0)
+    assert run.epochs == 3 * 4
     assert run.seconds > 0
 
 

@@ -84,10 +84,20 @@ def result(output: Output) -> tuple[dict[str, Any], dict[str, list[float]]]:
 STEPS = [5, 10, 20, 40, 50, 55, 65, 85]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(data: Any) -> tuple[Output, list[tuple[int, float]]]:
+    """What comes out of the trial, and its reports, when nothing happens."""
+    output, reports = run(payload(None), data)
+    assert output is not None
+    return output, reports
+
+
 @pytest.mark.usefixtures("at_every_epoch")
 @pytest.mark.parametrize("deaths", [[10], [40], [50], [85], [10, 20, 55]], ids=str)
-def test_the_result_and_the_reports_are_those_of_an_undisturbed_trial(data: Any, tmp_path: Path, deaths) -> None:
-    whole, expected = run(payload(None), data)
+def test_the_result_and_the_reports_are_those_of_an_undisturbed_trial(
+    data: Any, undisturbed: Any, tmp_path: Path, deaths
+) -> None:
+    whole, expected = undisturbed
     assert [step for step, _ in expected] == STEPS
     job = payload(tmp_path / "3.npz")
     for death in deaths:
@@ -143,7 +153,9 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "how", ["cut", "flipped", "text", "empty", "folder", "pickle", "other arrays", "without a model", "another trial's"]
 )
-def test_a_damaged_or_foreign_checkpoint_is_ignored_and_noted(data: Any, tmp_path: Path, how: str) -> None:
+def test_a_damaged_or_foreign_checkpoint_is_ignored_and_noted(
+    data: Any, undisturbed: Any, tmp_path: Path, how: str
+) -> None:
     path = tmp_path / "3.npz"
     foreign = how == "another trial's"
     trial = {**payload(path)["trial"], "seed": 8} if foreign else payload(path)["trial"]
@@ -152,7 +164,7 @@ def test_a_damaged_or_foreign_checkpoint_is_ignored_and_noted(data: Any, tmp_pat
     if not foreign:
         spoil(path, how)
     again, reports = run(payload(path), data)
-    whole, expected = run(payload(None), data)
+    whole, expected = undisturbed
     assert result(again) == result(whole)
     assert reports == expected
     assert again.document["resumption"].keys() == {"problem"}
@@ -190,10 +202,11 @@ def test_short_trials_write_nothing_and_large_ones_write_seldom(tmp_path: Path) 
     assert {after - before for before, after in itertools.pairwise(written)} == {84.0}
 
 
-def test_a_folder_that_is_not_there_costs_the_checkpoint_and_nothing_else(data: Any, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_costs_the_checkpoint_and_nothing_else(
+    data: Any, undisturbed: Any, tmp_path: Path
+) -> None:
     output, _ = run(payload(tmp_path / "nowhere" / "3.npz"), data)
-    whole, _ = run(payload(None), data)
-    assert result(output) == result(whole)
+    assert result(output) == result(undisturbed[0])
     assert output.document["resumption"]["problem"].endswith("cannot be written (No such file or directory)")
     assert not (tmp_path / "nowhere").exists()
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from dst.errors import InputError
 from dst.files.checkpoint import CheckpointError
+from dst.files.limits import ALWAYS_ALLOWED
 from search_spaces.documents import DocumentError, parse_yaml
 from studies.cli.main import main
 from studies.plan.ledgers import check_search, grid_points
@@ -40,7 +41,7 @@ MOMENT = 30.0
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(simulated_work: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("elsewhere")
     path = small_spec(place, tracking={"wandb": {"mode": "offline", "runs": "study"}}, search={"trials": 3, "batch": 3})
     return run_study(load_spec(path), out=place / "study", in_process=True).folder
@@ -200,7 +201,8 @@ def _contents() -> Iterator[bytes]:
     method = good.copy()
     method[8] = method[central + 10] = 99
     yield bytes(method)
-    yield bytes(packed(member(shape % 2**26) + bytes(2**29)))
+    too_many = ALWAYS_ALLOWED // 8 + 1
+    yield bytes(packed(member(shape % too_many) + bytes(8 * too_many)))
 
 
 @pytest.mark.parametrize("what", ARCHIVES)
