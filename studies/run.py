@@ -6,7 +6,8 @@ import logging
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -33,8 +34,8 @@ from studies.store.lock import owned
 from studies.store.spent import Spent
 from studies.store.study_file import write_columns
 from studies.surroundings import say, standard_streams, stated_home
-from studies.tracking.send import track_results
-from studies.tracking.wandb import TrackingError
+from studies.tracking.destination import destination
+from studies.tracking.publisher import Publisher, publishing
 from studies.worker.job import run_job
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class StudyResult:
         ran: True if this call had work left to do.
         missing: datasets on which no configuration could be confirmed.
         warnings: what went wrong beside the study itself, e.g. W&B.
+        tracked: what W&B has of the study, in a line; None: nothing.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class StudyResult:
     ran: bool
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    tracked: str | None = None
 
 
 @standard_streams()
@@ -74,6 +77,7 @@ def run_study(
     address: str | None = None,
     workers: int | None = None,
     in_process: bool = False,
+    show: Callable[[StudyResult], None] = lambda result: None,
 ) -> StudyResult:
     """Run a study, or go on with one that was interrupted, and write its tables and report.
 
@@ -87,6 +91,7 @@ def run_study(
         workers: how many trials run at a time; None: as many as there are cores for, of those that this process may
             use (:func:`dst.resources.usable_cores`), and one at least.
         in_process: run trials one after another in this process, without Ray.
+        show: takes the result before the last uploads to W&B are waited for, a minute at most.
 
     Raises:
         InputError: the spec or its data break a rule, or the folder holds another study.
@@ -99,6 +104,7 @@ def run_study(
     if points is not None:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": len(points)})})
     folder = StudyFolder((out or Path(spec.out or Path("runs") / spec.name)).expanduser().resolve())
+    destination(spec.tracking.wandb, folder)  # refuses the names that W&B would
     if not folder.spec.exists():  # a study that has begun goes on
         for note in check_variation(spec, space):
             _LOG.warning(note)
@@ -126,38 +132,45 @@ def run_study(
         for dataset in datasets:
             write_columns(folder, dataset.name, dataset.feature_names)
         identity = write_spec(folder, spec, datasets, data.absent, space)
-        try:
-            ledgers = (open_ledger(spec, space, points, storage, identity, dataset.name) for dataset in datasets)
-            spent = Spent(folder.spent)
-            plan = StudyPlan(
-                (DatasetPlan(spec, dataset, folder, ledger) for dataset, ledger in zip(datasets, ledgers, strict=True)),
-                spent,
-                retries=spec.resources.retries,
-                search_seconds=spec.search.seconds,
-            )
-            ran = not plan.done()
-            if ran and (others := other_versions(folder)):
-                _LOG.warning("results may differ in their last digits: the study began with %s", "; ".join(others))
-            if ran and spec.objective.several:
-                say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
-            if ran:
-                for dataset in datasets:
-                    folder.checkpoint(dataset.name, 0).parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    _run(plan, data, spec, address=address, workers=workers, in_process=in_process)
-                finally:
-                    spent.save()
-            if plan.done():
-                shutil.rmtree(folder.checkpoints, ignore_errors=True)
-        finally:
-            storage.close()
-        return _finish(StudyArchive(folder), ran=ran)
+        with publishing(folder, spec.tracking.wandb) as publisher:
+            try:
+                ledgers = (open_ledger(spec, space, points, storage, identity, dataset.name) for dataset in datasets)
+                spent = Spent(folder.spent)
+                plan = StudyPlan(
+                    (
+                        DatasetPlan(spec, dataset, folder, ledger)
+                        for dataset, ledger in zip(datasets, ledgers, strict=True)
+                    ),
+                    spent,
+                    retries=spec.resources.retries,
+                    search_seconds=spec.search.seconds,
+                )
+                ran = not plan.done()
+                if ran and (others := other_versions(folder)):
+                    _LOG.warning("results may differ in their last digits: the study began with %s", "; ".join(others))
+                if ran and spec.objective.several:
+                    say(f"{len(spec.objective.metrics)} objectives: no trial is stopped early")
+                if ran:
+                    for dataset in datasets:
+                        folder.checkpoint(dataset.name, 0).parent.mkdir(parents=True, exist_ok=True)
+                    try:
+                        _run(plan, data, spec, publisher, address=address, workers=workers, in_process=in_process)
+                    finally:
+                        spent.save()
+                if plan.done():
+                    shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            finally:
+                storage.close()
+            result = _result(StudyArchive(folder), ran=ran)
+    show(result)
+    return result if publisher is None else _tracked(result, publisher)
 
 
 def _run(
     plan: StudyPlan,
     data: StudyData,
     spec: StudySpec,
+    publisher: Publisher | None,
     *,
     address: str | None,
     workers: int | None,
@@ -188,18 +201,23 @@ def _run(
         def show() -> None:
             plan.tick()
             progress.update(plan.progress(), time.monotonic() - started)
+            if publisher is not None and publisher.takes_note():
+                publisher.note(plan.running_trials())
 
         runner(plan, run_job, data, resources, on_tick=show)
         show()
 
 
-def _finish(archive: StudyArchive, *, ran: bool) -> StudyResult:
+def _tracked(result: StudyResult, publisher: Publisher) -> StudyResult:
+    problem = publisher.wait()
+    if problem is not None:
+        return replace(result, warnings=(*result.warnings, problem))
+    return replace(result, tracked=publisher.said())
+
+
+def _result(archive: StudyArchive, *, ran: bool) -> StudyResult:
     results, trials = write_results(archive)
     warnings = study_warnings(archive, trials, results)
-    try:
-        track_results(archive, results)
-    except TrackingError as error:
-        warnings.append(str(error))
     return StudyResult(
         folder=archive.folder.path,
         rows=results.best,

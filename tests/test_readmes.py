@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("dst", "search_spaces", "cluster", "studies")
-PAGES = ("README.md", "CONTRIBUTING.md", *(f"{package}/README.md" for package in PACKAGES))
+OWN = ("README.md", "CONTRIBUTING.md", "studies/tracking/README.md")
+PAGES = (*OWN, *(f"{package}/README.md" for package in PACKAGES))
 OF_A_STUDY = {"best/", "checkpoints/", "wandb/"}  # folders of a study, not of the tree
 
 

@@ -88,7 +88,7 @@ def _status_of(error: Exception) -> int | None:
     from cluster.ledger.storage.patient import StorageFailedError
     from dst.errors import DivergedError
     from studies.store.record_codec import RecordError
-    from studies.tracking.wandb import TrackingError
+    from studies.tracking.server import TrackingError
 
     if isinstance(error, ClusterError | LedgerError):
         return 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from studies.surroundings import say
 
 if TYPE_CHECKING:
     from studies.choice.best import BestRow
+    from studies.run import StudyResult
     from studies.spec.objective import ObjectiveSpec
 
 StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
@@ -41,12 +44,22 @@ def run(
     from studies.spec.loading import load_spec
 
     loaded = load_spec(spec, overrides or ())
-    result = run_study(loaded, out=out, address=address, workers=workers)
-    if not result.ran:
-        say("Nothing to do: the study is finished.")
-    _print_best(result.rows, loaded.objective)
-    typer.echo(f"\nReport: {result.folder / 'report.html'}")
-    for warning in result.warnings:
+
+    def show(result: StudyResult) -> None:
+        if not result.ran:
+            say("Nothing to do: the study is finished.")
+        _print_best(result.rows, loaded.objective)
+        typer.echo(f"\nReport: {result.folder / 'report.html'}")
+        sys.stdout.flush()
+        for warning in result.warnings:
+            say(f"warning: {warning}")
+        shown.extend(result.warnings)
+
+    shown: list[str] = []
+    result = run_study(loaded, out=out, address=address, workers=workers, show=show)
+    if result.tracked is not None:
+        say(f"W&B: {result.tracked}")
+    for warning in result.warnings[len(shown) :]:
         say(f"warning: {warning}")
     if result.missing:
         say(f"error: no trial could be confirmed on {', '.join(result.missing)}; see dst status {result.folder}")
@@ -115,15 +128,35 @@ def track(
         ),
     ] = None,
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
+    live: Annotated[bool, typer.Option("--follow", help="Send it as it goes on, until the run ends.")] = False,
+    told: Annotated[bool, typer.Option("--told", hidden=True)] = False,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
+    from studies.tracking.follow import follow
     from studies.tracking.send import send_results
 
-    study = StudyArchive(StudyFolder(folder))
-    sent = send_results(study, mode=mode, project=project, entity=entity)
-    typer.echo(f"{sent} runs sent")
+    if live:
+        sent = follow(folder, told=told, mode=mode, project=project, entity=entity)
+    else:
+        study = StudyArchive(StudyFolder(folder))
+        sent = send_results(study, mode=mode, project=project, entity=entity, told=_counting())
+    kept = f"; {sent.deleted} deleted in W&B stay so" if sent.deleted else ""
+    typer.echo(f"{sent.runs} runs sent{kept}" + (f": {sent.url}" if sent.url else ""))
+
+
+def _counting(seconds: float = 5.0) -> Callable[[int], None]:
+    """Return what says now and then how many runs have been sent."""
+    due = time.monotonic() + seconds
+
+    def told(count: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + seconds
+            say(f"{count} runs sent so far")
+
+    return told
 
 
 def export(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cluster.jobs import Job
-from cluster.ledger.entries import Ticket
+from cluster.ledger.entries import State, Ticket
 from dst.rankers import RANKERS
 from dst.trial.spec import TrialSpec
 from studies.plan.data import StudyDataset
@@ -106,8 +106,10 @@ class DatasetJobs:
             raise ValueError(f"test rows are opened for confirming trials, but {name} is of the search")
         return self._confirming(record["params"], record["seed_index"])
 
-    def record(self, ticket: Ticket, state: Ended, reports: Mapping[int, float], **outcome: Any) -> Record:
-        """Return the record of an ended trial, see :func:`studies.store.record.trial_record`."""
+    def record(
+        self, ticket: Ticket, state: Ended | Literal[State.RUNNING], reports: Mapping[int, float], **outcome: Any
+    ) -> Record:
+        """Return the record of a trial, ended or running, see :func:`studies.store.record.trial_record`."""
         return trial_record(
             self._dataset.name,
             ticket,

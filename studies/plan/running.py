@@ -13,7 +13,7 @@ from studies.plan.dataset import DatasetPlan
 from studies.store.checkpoints import kept_seconds
 from studies.store.openings import Opening
 from studies.store.record import write_record
-from studies.store.record_schema import Ended
+from studies.store.record_schema import Ended, Record
 from studies.store.spent import Spent
 
 
@@ -39,6 +39,10 @@ class RunningTrial:
         """Take a value at a rung; return whether to stop."""
         self._reports[step] = value
         return self._plan.ledger.report(self._ticket.number, step, value) and self._plan.may_stop(self._ticket)
+
+    def so_far(self) -> Record:
+        """Return what a record would say of the trial now, with the state ``running``."""
+        return self._plan.jobs.record(self._ticket, State.RUNNING, self._reports)
 
     def finish(self, output: Output, seconds: float) -> None:
         """Settle a trial that ran to its end.

@@ -14,7 +14,7 @@ from studies.plan.progress import DatasetProgress
 from studies.plan.recovery import recover
 from studies.plan.running import Running, RunningOpening, RunningTrial
 from studies.plan.turns import Demand, in_turn
-from studies.store.record_schema import Stage
+from studies.store.record_schema import Record, Stage
 from studies.store.spent import Spent
 
 _LONGEST_ERROR = 100_000
@@ -107,6 +107,10 @@ class StudyPlan:
     def progress(self) -> list[DatasetProgress]:
         """Return where each dataset stands."""
         return [progress_of(plan) for plan in self.plans]
+
+    def running_trials(self) -> list[Record]:
+        """Return the trials at work, as records with the state ``running`` and what they have reported so far."""
+        return [running.so_far() for running in self._running.values() if isinstance(running, RunningTrial)]
 
     def _time_is_up(self) -> bool:
         return self._search_seconds is not None and self._spent.search_seconds >= self._search_seconds

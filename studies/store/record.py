@@ -53,20 +53,20 @@ def trial_record(
     dataset: str,
     ticket: Ticket,
     trial: TrialSpec,
-    state: Ended,
+    state: Ended | Literal[State.RUNNING],
     reports: Mapping[int, float],
     *,
     batch_size: int,
     cpus: float,
     outcome: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Build the record of an ended trial.
+    """Build the record of an ended trial, or of one that runs, which is not written.
 
     Args:
         dataset: name of the trial's dataset.
         ticket: the trial as the ledger handed it out.
         trial: the specification that was run.
-        state: the final state.
+        state: the final state, or ``running``.
         reports: value by step, as it reported them.
         batch_size: the dataset's, which holds where the trial's settings have none.
         cpus: cores that the trial had to itself.

@@ -1,267 +1,312 @@
-"""Sending a study to Weights & Biases: the only module that imports wandb.
+"""Sending runs to Weights & Biases: this module and :mod:`studies.tracking.server` are the only ones to import wandb.
 
-The study's records are the truth and W&B is a copy of them: what was sent is noted after each run, so that sending can
-stop anywhere and go on later, and a failure costs the study nothing. Offline is the default: runs lie in the study's
-folder until ``wandb sync``; no account, network or prompt is needed and the home directory is left alone.
+Runs are copies of a study's records. What was sent is noted once it is where it should be, so that sending can stop
+anywhere and go on later. Offline runs lie in the study's folder until ``wandb sync``; no account, network or prompt is
+needed for them, and the home directory is left alone.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, get_args
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from dst.errors import InputError, unknown_name
-from studies.choice.best import BestRow
-from studies.spec.documents import read_json
-from studies.spec.tracking import Mode, Runs
-from studies.spec.wandb_names import check_name
-from studies.store.archive import StudyArchive
-from studies.store.files import open_for_lock, write_text
-from studies.store.folder import StudyFolder
-from studies.surroundings import standard_streams, stated_home
-from studies.tracking.runs import TrackedRun, study_run, trial_run
+from studies.tracking.destination import Destination
+from studies.tracking.local_runs import LocalRuns
+from studies.tracking.runs import EXIT_CODES, TrackedRun, TrackedTable
+from studies.tracking.sent import SentNotes
+from studies.tracking.server import DIGEST, FINISH_SECONDS, PAGE, in_words, log_in, run_settings, runs_there
 
-if TYPE_CHECKING:
-    import wandb
+UPLOADS = 16
+"""Runs that are sent to a server at a time."""
 
+FAILURES = 3
+"""Runs that fail in a row before the others are left for later: the server, not a run, is at fault."""
 
-_NOTES = "sent.json"
-_INIT_SECONDS = 60.0
-_FINISH_SECONDS = 300.0
-
-
-class TrackingError(Exception):
-    """W&B failed. What was sent before is noted, and the same call goes on from there."""
+_CONFIRM_WAITS = (0.0, 0.5, 2.0)
+_DELETED = "previously created and deleted"
 
 
-@standard_streams()
-@stated_home()
-def track(
-    archive: StudyArchive,
-    *,
-    study_name: str,
-    project: str,
-    best: Sequence[BestRow],
-    best_by_method: Sequence[BestRow],
-    entity: str | None = None,
-    mode: Mode = "offline",
-    runs: Runs = "trials",
-) -> int:
-    """Send what W&B does not have yet: a run per trial, and one for the study with its tables of best configurations.
+@dataclass
+class _Open:
+    """A run that is being sent: how many of its rows were logged, and what was said last."""
 
-    Runs have ids that follow from the study's name, the dataset and the trial's number, so that sending again replaces
-    and never doubles. A run is sent again when its content has changed, e.g. when a confirming trial has got its test
-    accuracy; runs that were only written offline are sent when the mode becomes online.
+    handle: Any
+    path: Path
+    rows: int
+    said: dict[str, Any] = field(default_factory=dict)
 
-    The user's own ``WANDB_*`` variables hold (``WANDB_BASE_URL``, ``WANDB_API_KEY``, ...); ``WANDB_MODE`` can make the
-    mode more private, never less.
+
+class Sender:
+    """Sends runs, and notes those that have arrived.
 
     Args:
-        archive: of the study to send.
-        study_name: the study's name; two studies of one project need two names.
-        project: name of the W&B project that gets the runs.
-        best: the best configuration of each dataset, keys as in :data:`studies.report.tables.BEST_COLUMNS`.
-        best_by_method: the same for each dataset and method.
-        entity: the W&B user or team; the account's default when None.
-        mode: ``offline`` (write runs under ``wandb/``), ``online``, or ``disabled`` (do nothing).
-        runs: ``trials`` (a run per trial, and the study's) or ``study`` (only the study's).
+        to: where they go.
+        notes: of what was sent before.
 
-    Returns:
-        How many runs were sent.
+    Attributes:
+        count: number of runs that arrived.
+        exhausted: whether so many runs failed in a row that others were left for later.
+        deleted: ids of runs that somebody has deleted on the server, which does not take them any more.
+        problems: one line for each run that could not be sent.
+        url: of the last run that :meth:`update` opened; None offline.
 
     Raises:
-        InputError: mode or runs is not one of the above, or W&B would refuse the project's or entity's name.
-        TrackingError: W&B failed, or another process is sending this study; the message is one line.
-        RecordError: a record is damaged.
+        TrackingError: the server cannot be reached, or there are no credentials for it.
     """
-    folder = archive.folder
-    for kind, given, valid in (("W&B mode", mode, get_args(Mode)), ("choice of W&B runs", runs, get_args(Runs))):
-        if given not in valid:
-            raise InputError(unknown_name(kind, given, valid))
-    try:
-        check_name("project", project)
-        if entity is not None:
-            check_name("entity", entity)
-    except ValueError as error:
-        raise InputError(f"{error}: give another one, e.g. dst track {folder.path} --project NAME") from error
-    mode = _more_private(mode)
-    if mode == "disabled":
-        return 0
-    with _locked(folder), _environment(folder):
-        sender = _Sender(folder, project=project, entity=entity, mode=mode)
-        for record in archive.all_records() if runs == "trials" else ():
-            test = archive.test(record["dataset"], record["number"])
-            sender.send(trial_run(study_name, record, test))
-        sender.send(study_run(study_name, archive.all_records(), best, best_by_method))
-        return sender.count
 
-
-class _Sender:
-    """Sends runs and notes what was sent; :attr:`count` says how many this time."""
-
-    def __init__(self, folder: StudyFolder, *, project: str, entity: str | None, mode: Mode) -> None:
-        self._folder = folder
-        self._project = project
-        self._entity = entity
-        self._notes = _read_notes(folder)
-        self._server = "" if mode == "offline" else _log_in()
+    def __init__(self, to: Destination, notes: SentNotes) -> None:
+        self._to = to
+        self._notes = notes
+        self._local = LocalRuns(to.runs_folder)
+        self._server = log_in() if to.mode == "online" else ""
+        self._open: dict[str, _Open] = {}
+        self._sent: dict[str, TrackedRun] = {}
+        self._lock = threading.Lock()
+        self._entity = to.entity
         self.count = 0
+        self.exhausted = False
+        self.deleted: list[str] = []
+        self.problems: list[str] = []
+        self.url: str | None = None
 
-    def send(self, run: TrackedRun) -> None:
-        """Send a run unless it was sent with this very content."""
-        goal = {"content": run.digest(), "project": f"{self._entity or ''}/{self._project}", "server": self._server}
-        note = self._notes.get(run.id, {})
+    def has(self, run: TrackedRun) -> bool:
+        """Say whether a run is where it should be, with this very content; or was deleted there."""
+        if run.id in self._open:
+            return False
+        note = self._notes.of(run.id)
         # What has reached a server stays there when the mode goes back to offline.
-        known = note if self._server else note | {"server": ""}
-        if known == goal:
-            return
-        self._remove_local(run.id)
-        try:
-            self._write(run)
-        except Exception as error:
-            where = f"W&B at {self._server}" if self._server else "W&B"
-            raise TrackingError(f"{where}: {_one_line(error)}") from error
-        if self._server:
-            self._remove_local(run.id)
-        self._notes[run.id] = goal
-        write_text(self._folder.wandb / _NOTES, json.dumps(self._notes, indent=1, sort_keys=True))
-        self.count += 1
+        here = note if self._server else note | {"server": ""}
+        return self._was_deleted(run) or here == {"content": run.digest, **self._place()}
 
-    def _write(self, run: TrackedRun) -> None:
+    def update(self, run: TrackedRun) -> None:
+        """Bring a run up to date that goes on: it stays open."""
+        if self.exhausted or (run.id not in self._open and self._was_deleted(run)):
+            return
+        try:
+            if run.id not in self._open:
+                self._begin(run)
+            self._say(self._open[run.id], run)
+        except Exception as error:
+            self._fail(run, error)
+            self.exhausted = len(self.problems) >= FAILURES
+
+    def send(self, runs: Iterable[TrackedRun], told: Callable[[int], None] = lambda count: None) -> set[str]:
+        """Send runs that have ended, unless they were sent with this very content.
+
+        Args:
+            runs: made one by one, when there is room to send them.
+            told: takes how many have been sent.
+
+        Returns:
+            The ids of those that are where they should be.
+        """
+        workers = UPLOADS if self._server else 1
+        failures, done = 0, 0
+        arrived: set[str] = set()
+        with ThreadPoolExecutor(workers) as pool:
+            pending: set[Future[bool]] = set()
+            for run in runs:
+                if self.has(run):
+                    arrived.add(run.id)
+                    continue
+                pending.add(pool.submit(self._send_one, run))
+                if len(pending) < workers:
+                    continue
+                ended, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    failures = 0 if future.result() else failures + 1
+                    done += 1
+                told(done)
+                if len(self._sent) >= (PAGE if self._server else 1):
+                    arrived |= self._confirm()
+                if failures >= FAILURES:
+                    self.exhausted = True
+                    break
+            wait(pending)
+        return arrived | self._confirm()
+
+    def forget_problems(self) -> None:
+        """Begin anew: what failed may work by now."""
+        self.problems.clear()
+        self.exhausted = False
+
+    def abandon(self) -> None:
+        """Let go of W&B's own process and the runs that are open there: where it hangs, a new one may not."""
         import wandb
 
-        sent = wandb.init(
-            project=self._project,
-            entity=self._entity,
-            dir=self._folder.path,
+        self._open.clear()
+        with suppress(Exception):
+            wandb.teardown(exit_code=EXIT_CODES["interrupted"])
+
+    def close(self) -> None:
+        """End the runs that are still open as interrupted: whoever sends the study next goes on with them."""
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            for opened in self._open.values():
+                pool.submit(_interrupt, opened)
+        self._open.clear()
+
+    def _place(self) -> dict[str, str]:
+        return {"project": f"{self._to.entity or ''}/{self._to.project}", "server": self._server}
+
+    def _was_deleted(self, run: TrackedRun) -> bool:
+        return self._notes.of(run.id) == {"deleted": True, **self._place()}
+
+    def _send_one(self, run: TrackedRun) -> bool:
+        """Send a run to its end; return whether that worked, as far as the client can say."""
+        try:
+            if run.id not in self._open:
+                self._begin(run)
+            opened = self._open[run.id]
+            self._say(opened, run)
+            self._attach(opened, run)
+            if run.alert is not None:
+                opened.handle.alert(*run.alert)
+            opened.handle.summary.update({**run.summary, **run.times, DIGEST: run.digest})
+            del self._open[run.id]
+            opened.handle.finish(exit_code=run.exit_code)
+        except Exception as error:
+            self._fail(run, error)
+            return False
+        with self._lock:
+            self._sent[run.id] = run
+        if not self._server:
+            self._local.trim(opened.path)
+        return True
+
+    def _begin(self, run: TrackedRun) -> None:
+        import wandb
+
+        with self._lock:
+            self._local.remove(run.id)
+        handle = wandb.init(
+            project=self._to.project,
+            entity=self._to.entity,
+            dir=self._to.folder,
             id=run.id,
             name=run.name,
             group=run.group,
             job_type=run.job_type,
+            notes=run.notes,
             tags=run.tags,
-            config=run.config,
+            config=dict(run.config),
             allow_val_change=True,
             mode="online" if self._server else "offline",
             # A server that has a part of the run keeps it and ignores the steps that it knows; offline there is no
             # server to ask, and the folder of an interrupted run has been removed.
             resume="allow" if self._server else None,
             reinit="create_new",
-            settings=_settings(),
+            settings=run_settings(),
         )
-        try:
-            for step, values in run.history.items():
-                sent.log(values, step=step, commit=True)
-            for name, table in run.tables.items():
-                sent.log({name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])})
-            sent.summary.update(run.summary)
-        except Exception:
+        path = Path(handle.dir).parent
+        with self._lock:
+            self._local.add(run.id, path)
+            self._open[run.id] = _Open(handle, path, handle.starting_step)
+            self._entity = handle.entity or self._entity
+            if run.job_type == "study":
+                self.url = handle.url
+                if not self._server:
+                    self._local.link(path)
+        for metric in run.metrics:
+            handle.define_metric(metric.name, step_metric=metric.step, summary=metric.best)
+
+    def _say(self, opened: _Open, run: TrackedRun) -> None:
+        """Log the rows that are new, and the settings, tags and results that are others than before."""
+        for step in range(opened.rows, len(run.rows)):
+            row = run.rows[step]
+            timed = {} if row.time is None else {"_timestamp": row.time}
+            opened.handle.log({**row.values, **timed}, step=step, commit=True)
+        opened.rows = max(opened.rows, len(run.rows))
+        said = {"summary": dict(run.summary), "config": dict(run.config), "tags": run.tags}
+        if opened.said.get("summary") != said["summary"]:
+            opened.handle.summary.update({**run.summary, **run.times})
+        if opened.said and opened.said["config"] != said["config"]:
+            opened.handle.config.update(dict(run.config), allow_val_change=True)
+        if opened.said and opened.said["tags"] != said["tags"]:
+            opened.handle.tags = run.tags
+        opened.said = said
+
+    def _attach(self, opened: _Open, run: TrackedRun) -> None:
+        """Upload a run's tables and files; online, wait until its artifacts are committed."""
+        import wandb
+
+        media: dict[str, Any] = {name: _table(table) for name, table in run.tables.items()}
+        media |= {name: wandb.Image(str(path)) for name, path in run.images.items()}
+        media |= {name: wandb.Html(path, inject=False) for name, path in run.pages.items()}
+        if media:
+            opened.handle.summary.update(media)
+        for artifact in run.artifacts:
+            if not self._server:  # an offline artifact is lost when its folder is moved; files of the run are not
+                for name, path in artifact.files.items():
+                    self._copy(opened, path, Path(artifact.name) / name)
+                continue
+            made = wandb.Artifact(artifact.name, artifact.type)
+            for name, path in artifact.files.items():
+                made.add_file(str(path), name=name)
+            opened.handle.log_artifact(made, aliases=list(artifact.aliases)).wait(timeout=int(FINISH_SECONDS))
+
+    def _copy(self, opened: _Open, path: Path, name: Path) -> None:
+        target = Path(opened.handle.dir) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        opened.handle.save(str(target), base_path=opened.handle.dir, policy="now")
+
+    def _fail(self, run: TrackedRun, error: Exception) -> None:
+        with self._lock:
+            opened = self._open.pop(run.id, None)
+        if opened is not None:
             with suppress(Exception):  # the first error says more
-                sent.finish(exit_code=1)
-            raise
-        sent.finish(exit_code=int(run.failed))
+                opened.handle.finish(exit_code=1)
+        with self._lock:
+            if _DELETED in str(error):
+                self.deleted.append(run.id)
+                self._notes.add(run.id, {"deleted": True, **self._place()})
+            else:
+                self.problems.append(f"{run.name}: {in_words(error, self._server)}")
 
-    def _remove_local(self, run_id: str) -> None:
-        """Remove the run's folder under ``wandb/``: half-written, superseded, or safe on the server."""
-        for path in self._folder.wandb.glob(f"*run-????????_??????-{run_id}"):
-            shutil.rmtree(path)
+    def _confirm(self) -> set[str]:
+        """Note the runs that were sent, of those sent to a server the ones that it has, and return their ids."""
+        with self._lock:
+            sent, self._sent = self._sent, {}
+        missing = dict(sent)
+        for pause in _CONFIRM_WAITS if self._server and sent else ():
+            time.sleep(pause)
+            try:
+                for run in list(runs_there(self._entity, self._to.project, missing.values())):
+                    del missing[run]
+            except Exception as error:
+                self.problems.append(f"whether all has arrived is unknown: {in_words(error, self._server)}")
+                return self._note(sent, missing)
+            if not missing:
+                break
+        if self._server:
+            self.problems += [f"{run.name}: the server does not have all of it" for run in missing.values()]
+            return self._note(sent, missing)
+        return self._note(sent, {})
+
+    def _note(self, sent: Mapping[str, TrackedRun], missing: Mapping[str, TrackedRun]) -> set[str]:
+        """Note what has arrived of what was sent, and return the ids."""
+        for run_id in sent.keys() - missing.keys():
+            if self._server:
+                self._local.remove(run_id)
+            self._notes.add(run_id, {"content": sent[run_id].digest, **self._place()})
+            self.count += 1
+        return sent.keys() - missing.keys()
 
 
-def _settings() -> wandb.Settings:
-    """Return settings that keep a run to what it is given: nothing of console, machine, code or packages."""
+def _interrupt(opened: _Open) -> None:
+    with suppress(Exception):
+        opened.handle.summary.update({"state": "interrupted"})
+        opened.handle.finish(exit_code=EXIT_CODES["interrupted"])
+
+
+def _table(table: TrackedTable) -> Any:
     import wandb
 
-    return wandb.Settings(
-        console="off",
-        silent=True,
-        disable_git=True,
-        disable_code=True,
-        save_code=False,
-        symlink=False,
-        use_dot_wandb=False,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        x_disable_machine_info=True,
-        x_save_requirements=False,
-        init_timeout=_INIT_SECONDS,
-        # Without a limit an upload that hangs holds the process for half an hour and longer.
-        finish_timeout=_FINISH_SECONDS,
-        finish_timeout_raises=True,
-    )
-
-
-def _log_in() -> str:
-    """Check the credentials with the server, without ever asking for a key, and return the server's address."""
-    import wandb
-
-    server = wandb.setup().settings.base_url
-    try:
-        known = wandb.run is not None or wandb.login(prompt=False)
-    except Exception as error:
-        raise TrackingError(f"W&B at {server}: {_one_line(error)}") from error
-    if not known:
-        raise TrackingError(
-            f"W&B has no credentials for {server}, or was set offline: run `wandb login` (`wandb online`), "
-            "set WANDB_API_KEY, or track with mode offline"
-        )
-    return str(server)
-
-
-def _more_private(mode: Mode) -> Mode:
-    """Return the more private one of the mode and what ``WANDB_MODE`` says."""
-    environment: dict[str, Mode] = {"disabled": "disabled", "offline": "offline", "dryrun": "offline"}
-    modes = [mode, environment.get(os.environ.get("WANDB_MODE", ""), mode)]
-    return min(modes, key=("disabled", "offline", "online").index)
-
-
-@contextmanager
-def _locked(folder: StudyFolder) -> Iterator[None]:
-    """Keep a second process from sending the same study: each would remove what the other is writing."""
-    folder.wandb.mkdir(parents=True, exist_ok=True)
-    path = folder.wandb / "lock"
-    with open_for_lock(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TrackingError(f"another process is sending this study to W&B: {path} is locked") from error
-        yield
-
-
-@contextmanager
-def _environment(folder: StudyFolder) -> Iterator[None]:
-    """Set what W&B takes from the environment only, where the user has not: no home directory, no error reports."""
-    ours = {
-        "WANDB_CACHE_DIR": str(folder.wandb.resolve() / "cache"),
-        "WANDB_DATA_DIR": str(folder.wandb.resolve() / "data"),
-        "WANDB_DISABLE_GIT": "true",
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_SILENT": "true",
-    }
-    added = {name: value for name, value in ours.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-def _read_notes(folder: StudyFolder) -> dict[str, dict[str, str]]:
-    path = folder.wandb / _NOTES
-    if not path.exists():
-        return {}
-    try:
-        notes = read_json(path)
-        if not isinstance(notes, dict) or not all(isinstance(note, dict) for note in notes.values()):
-            raise ValueError("it must hold an object of objects")
-    except (OSError, ValueError) as error:
-        raise TrackingError(f"{path} is damaged ({error}): delete it to send all runs again") from error
-    return notes
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    return wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows], allow_mixed_types=True)

@@ -21,7 +21,9 @@ from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
-from studies.tracking.runs import trial_run
+from studies.tracking.content import StudyContent
+from studies.tracking.destination import destination
+from studies.tracking.trials import trial_run
 from tests.support.several_objectives import METRICS, spec_of
 from tests.support.soundness import without_measurements
 
@@ -145,9 +147,11 @@ def test_the_winners_spec_gives_the_same_result_again(finished, tmp_path):
 
 
 def test_weights_and_biases_is_sent_every_objective(finished):
-    _, result = finished
-    record = next(iter_records(StudyFolder(result.folder)))
-    summary = trial_run("several", record, None).summary
+    spec, result = finished
+    folder = StudyFolder(result.folder)
+    content = StudyContent(folder, destination(spec.tracking.wandb, folder, {}), ())
+    record = next(iter_records(folder))
+    summary = trial_run(content.facts, record, None).summary
     assert {key: summary[f"objective/{key}"] for key in METRICS} == record["val_scores"]
 
 

@@ -10,10 +10,13 @@ from dst.errors import InputError
 from studies.report.figures import score_history
 from studies.report.status import study_status
 from studies.run import run_study
+from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import iter_records
 from studies.store.study_file import read_resolved, storage_name
-from studies.tracking.runs import study_run, trial_run
+from studies.tracking.content import StudyContent
+from studies.tracking.destination import destination
+from studies.tracking.trials import trial_run
 from tests.support import scripted_trials, simulated_jobs
 from tests.support.scripted_trials import FINISHES, NAN, RAISES, STOPS
 from tests.support.several_objectives import spec_of
@@ -35,6 +38,12 @@ def scripted_spec(table, rates, **changes):
         confirm={"top": 9, "seeds": 1},
         **changes,
     )
+
+
+def tracked(result):
+    """What W&B would get of a study."""
+    spec, folder = StudyArchive(StudyFolder(result.folder)).spec, StudyFolder(result.folder)
+    return StudyContent(folder, destination(spec.tracking.wandb, folder, {}), ())
 
 
 RATES = [FINISHES, 0.011, RAISES, NAN, STOPS, 0.03]  # the last is ahead of the others from the first rung on
@@ -76,13 +85,14 @@ def test_a_trials_ending_is_its_state_in_record_storage_and_tables(ended, search
     assert (row["val_score"] == row["val_score"]) == (state == "finished"), "a NaN is not equal to itself"
     assert (record.get("val_score") is None) == (state != "finished")
 
-    summary = trial_run("states", record, None).summary
+    run = trial_run(tracked(result).facts, record, None)
+    summary = run.summary
     assert ("val_score" in summary) == (state == "finished")
-    assert trial_run("states", record, None).failed == (state == "failed")
+    assert (run.state, run.exit_code) == (state, int(state == "failed"))
     if state == "stopped":
         assert record["stopped_at"] == trial.last_step == summary["stopped_at"] == 5
         assert record["reports"] == {"5": -1e6}
-        assert trial_run("states", record, None).history == {5: {"reported": -1e6}}
+        assert [dict(row.values) for row in run.rows] == [{"rung/value": 1e6, "rung/epoch": 5}]
     else:
         assert record.get("stopped_at") is None
 
@@ -117,7 +127,9 @@ def test_only_finished_trials_have_scores_in_what_is_summed_up(ended, search):
     assert counts == {"finished": 3 + 3, "stopped": 1, "failed": 2, "running": 0, "waiting": 0}
     assert status["best_value"] == max(scores)
 
-    sent = study_run("states", iter_records(StudyFolder(result.folder)), result.rows, result.rows).summary
+    content = tracked(result)
+    content.look()
+    sent = content.overview("finished")[-1].summary
     assert [sent[f"trials/{state}"] for state in ("finished", "stopped", "failed")] == [6, 1, 2]
     assert all(row["params"]["lr"] in (FINISHES, 0.011, 0.03) for row in result.rows)
     sources = {record.get("source") for record in iter_records(StudyFolder(result.folder))} - {None}

@@ -1,253 +1,219 @@
-"""Online tracking with W&B's real client, against a server that answers the few questions the client asks."""
+"""Online tracking with W&B's real client: what arrives, and what becomes of it when the server breaks."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import signal
+import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studies.store.record import iter_records, read_record, write_record
-from studies.tracking.runs import run_id, trial_run
-from tests.support.soundness import default_signals
-
-KEY = "a" * 40
-
-SCRIPT = """
-import json, sys
-from pathlib import Path
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
-from studies.tracking.wandb import TrackingError, track
-archive = StudyArchive(StudyFolder(Path(sys.argv[1])))
-try:
-    print(track(archive, study_name="three", project="p", **json.loads(sys.argv[2])))
-except TrackingError as error:
-    sys.exit(f"TrackingError: {error}")
-"""
+from studies.store.record import read_record, write_record
+from studies.tracking import server as wandb_side
+from studies.tracking.content import StudyContent
+from studies.tracking.runs import TrackedRun, run_id
+from studies.tracking.send import Sent, send_results
+from studies.tracking.server import DIGEST, TrackingError
+from tests.studies.tracking.conftest import content_of
+from tests.support.wandb_server import KEY, Server, wandb_server
 
 
-class Server(ThreadingHTTPServer):
-    """Keeps what it is sent, by run: the lines of the history by their place, the summary, the state at the end."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.history: dict[str, list[str]] = {}
-        self.summary: dict[str, dict[str, Any]] = {}
-        self.upserts: dict[str, dict[str, Any]] = {}
-        self.ended: dict[str, int] = {}
-        self.takes_uploads = threading.Event()
-        self.takes_uploads.set()
-
-    def query(self, text: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Answer a GraphQL query by its name."""
-        name = re.search(r"(?:query|mutation)\s+(\w+)", text)
-        project = {"id": "p", "name": "p", "entity": {"id": "e", "name": "me"}}
-        match name[1] if name else "":
-            case "Viewer":
-                account = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}"}
-                return {"viewer": account | {"teams": {"edges": []}}}
-            case "RunResumeStatus":
-                return {"model": project | {"bucket": self._bucket(given["name"])}}
-            case "UpsertBucket":
-                known = {key: value for key, value in given.items() if value is not None}
-                self.upserts.setdefault(given["name"], {}).update(known)
-                bucket = {"id": "b", "name": given["name"], "displayName": given["displayName"], "description": ""}
-                bucket |= {"config": "{}", "sweepName": None, "project": project}
-                lines = len(self.history.get(given["name"], []))
-                return {"upsertBucket": {"bucket": bucket | {"historyLineCount": lines}, "inserted": lines == 0}}
-            case "CreateRunFiles":
-                files = [{"name": file, "uploadUrl": f"{self.url}/upload/{file}"} for file in given["files"]]
-                return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
-            case "ArtifactType":
-                return {"project": {"artifact": None}}
-            case "CreateArtifact":
-                made = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}
-                return {"createArtifact": {"artifact": made}}
-        return {}
-
-    def stream(self, run: str, message: dict[str, Any]) -> None:
-        """Take a part of a run: lines belong at an offset and replace what is there."""
-        files = message.get("files") or {}
-        if part := files.get("wandb-history.jsonl"):
-            lines = self.history.setdefault(run, [])
-            lines[part["offset"] : part["offset"] + len(part["content"])] = part["content"]
-        if part := files.get("wandb-summary.json"):
-            self.summary[run] = json.loads(part["content"][-1])
-        if message.get("complete"):
-            self.ended[run] = message["exitcode"]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away: W&B's resets its connections when it ends."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-    def _bucket(self, run: str) -> dict[str, Any] | None:
-        if run not in self.upserts:
-            return None
-        lines = self.history.get(run, [])
-        tails = {"historyTail": json.dumps(lines[-1:]), "eventsTail": "[]", "wandbConfig": '{"t": 1}'}
-        counts = {"historyLineCount": len(lines), "eventsLineCount": 0, "logLineCount": 0}
-        metrics = json.dumps(self.summary.get(run, {}))
-        named = {"id": "b", "name": run, "displayName": run, "config": "{}", "tags": [], "notes": ""}
-        return named | counts | tails | {"summaryMetrics": metrics}
+def send(folder: StudyFolder, **options: Any) -> Sent:
+    return send_results(StudyArchive(folder), **options)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer: dict[str, Any] = {}
-        if self.path == "/graphql":
-            asked = json.loads(body)
-            answer = {"data": self.server.query(asked["query"], asked.get("variables") or {})}
-        elif self.path.endswith("/file_stream"):
-            self.server.takes_uploads.wait()
-            self.server.stream(self.path.split("/")[-2], json.loads(body))
-        text = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_PUT = do_POST  # noqa: N815 - the name that http.server looks for
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+def all_runs(content: StudyContent) -> list[TrackedRun]:
+    content.look()
+    content.choose()
+    return [*content.complete("finished"), *content.trials()]
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def assert_server_has(server: Server, folder: StudyFolder) -> None:
+    """The server holds what the study has, run by run, and the files of each artifact."""
+    sent = all_runs(content_of(folder))
+    assert {run.id for run in sent} <= set(server.runs)
+    for run in sent:
+        there = server.runs[run.id]
+        assert there.summary[DIGEST] == run.digest
+        assert there.rows == [dict(row.values) for row in run.rows]
+        assert there.exit_code == run.exit_code
+        assert {name: there.summary[name]["nrows"] for name in run.tables} == {
+            name: len(table.rows) for name, table in run.tables.items()
+        }
+        for name in (*run.tables, *run.images, *run.pages):
+            assert there.files[there.summary[name]["path"]]
+        for artifact in run.artifacts:
+            files = server.latest(artifact.name).files
+            assert files == {name: path.read_bytes() for name, path in artifact.files.items()}
 
 
-@pytest.fixture
-def small(make_study: Callable, tmp_path: Path):
-    """A study with two trials left, so that a test is quick."""
-    study = make_study(tmp_path / "one", tables=["madelon"])
-    for record in list(iter_records(study.folder)):
-        if record["number"] not in (0, 5):
-            study.folder.record(record["dataset"], record["number"]).unlink()
-    return study
+@pytest.fixture(scope="module")
+def sent(server: Server, copied: Callable[..., StudyFolder], tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """The study, sent to the server."""
+    folder = copied(tmp_path_factory.mktemp("sent") / "study", "online")
+    came = send(folder)
+    assert (came.runs, came.deleted) == (25, 0)
+    assert came.url == f"{server.url}/me/p/runs/{run_id('3b7634001d59', label='earlier')}"
+    return folder
 
 
-def start(study, home: Path, mode: str, **environment: str) -> subprocess.Popen[str]:
+def test_all_of_a_study_arrives_whatever_else_the_environment_asks_for(server: Server, sent: StudyFolder) -> None:
+    """A process that a sweep or a launch has started has variables that would give all runs one id."""
+    assert len(server.runs) == 25
+    assert_server_has(server, sent)
+    assert list(sent.wandb.glob("*run-*")) == [], "what is safe on the server lies here no more"
+    for run in content_of(sent).trials():
+        asked = server.runs[run.id].upserted
+        assert (asked["displayName"], asked["groupName"], asked["jobType"]) == (run.name, run.group, run.job_type)
+        assert tuple(asked["tags"]) == run.tags
+        assert server.runs[run.id].config.items() >= json.loads(json.dumps(dict(run.config))).items()
+
+
+def test_runs_have_the_times_of_training_and_axes_of_their_own(server: Server, sent: StudyFolder) -> None:
+    content = content_of(sent)
+    content.look()
+    run = next(run for run in content.trials() if run.rows and run.job_type == "search")
+    there = server.runs[run.id]
+    assert {key: there.summary[key] for key in run.times} == run.times
+    times = [json.loads(line)["_timestamp"] for line in there.history]
+    assert times == pytest.approx([row.time for row in run.rows])
+    assert max(times) == pytest.approx(sent.record(run.config["dataset"], run.config["number"]).stat().st_mtime)
+    names = [metric.get("1") or metric.get("2") for metric in there.client["m"]]
+    assert {"*", "epoch", "train/loss", "val/loss", "val/accuracy"} <= set(names)
+    assert set(there.summary["val/loss"]) == {"min"}
+    assert set(there.summary["val/accuracy"]) == {"max"}
+
+
+def test_sending_again_sends_what_is_new_and_doubles_nothing(server: Server, sent: StudyFolder) -> None:
+    assert send(sent).runs == 0
+    assert send(sent, mode="offline").runs == 0, "what has reached a server stays there"
+    history = {name: list(run.history) for name, run in server.runs.items()}
+    name = run_id("3b7634001d59", "breast_cancer", 5)
+    # As if the connection had broken in the middle of the run: the server has a half, the notes have nothing.
+    del server.runs[name].history[5:]
+    server.runs[name].summary = json.loads(server.runs[name].history[4])
+    notes = sent.wandb / "sent.jsonl"
+    notes.write_text("".join(line for line in notes.open() if name not in line) + '{"id": "half a li')
+    record = read_record(sent.record("wine", 1))
+    write_record(sent, record | {"val_score": 0.123})
+
+    assert send(sent).runs == 2 + 2, "both trials, whose best and tables the dataset's run and the study's show"
+    assert server.runs[run_id("3b7634001d59", "wine", 1)].summary["val_score"] == 0.123
+    again = [json.loads(line) for line in server.runs[name].history]
+    for step, line in zip(again, history[name], strict=True):
+        assert {key: step[key] for key in step if key != "_runtime"} == {
+            key: value for key, value in json.loads(line).items() if key != "_runtime"
+        }
+
+
+def test_a_run_that_was_deleted_in_the_page_holds_up_no_other(
+    server: Server, sent: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb_side, "INIT_SECONDS", 2.0)
+    names = [run_id("3b7634001d59", "wine", number) for number in range(4)]
+    server.delete(names[0])
+    notes = sent.wandb / "sent.jsonl"
+    notes.write_text("".join(line for line in notes.open() if not any(name in line for name in names)))
+    came = send(sent)
+    assert (came.runs, came.deleted) == (3, 1)
+    assert names[0] not in server.runs
+    upserts = server.asked["UpsertBucket"]
+    assert (send(sent).runs, server.asked["UpsertBucket"]) == (0, upserts), "a deletion is not tried again"
+    server.deleted.clear()
+
+
+@pytest.mark.parametrize("kind", ["upload", "stream"])
+def test_what_a_server_refuses_is_not_taken_for_sent(
+    server: Server, sent: StudyFolder, copied: Callable[..., StudyFolder], tmp_path: Path, kind: str
+) -> None:
+    """Tables and files where it takes no uploads; everything where it takes no rows. Two studies of one name share
+    no run, so that what one lacks is not there from the other.
+    """
+    folder = copied(tmp_path / kind, "online", identity=f"{kind[0] * 12}")
+    folder.spec.write_text(folder.spec.read_text().replace("runs: trials", "runs: study"))
+    before = set(server.runs)
+    server.fault = lambda asked, what: 403 if asked == kind else None
+    with pytest.raises(TrackingError, match=r"does not have all of it|have failed"):
+        send(folder)
+    server.fault = None
+    assert len(set(server.runs) - before) == 3
+    assert send(folder).runs == 3
+    assert_server_has(server, folder)
+    assert before <= set(server.runs)
+
+
+def start_track(folder: StudyFolder, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     home.mkdir(exist_ok=True)
-    tables = {"best": study.best, "best_by_method": study.best_by_method, "mode": mode}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "XDG_", "NETRC"))}
     variables = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", SCRIPT, str(study.folder.path), json.dumps(tables)]
-    return subprocess.Popen(
-        command,
-        preexec_fn=default_signals,
+    return subprocess.run(
+        [sys.executable, "-c", "from studies.cli.main import main; main()", "track", str(folder.path)],
         env=kept | variables | environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
 
 
-def call(study, home: Path, mode: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    with start(study, home, mode, **environment) as process:
-        printed, errors = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
-
-
 @pytest.mark.slow
-def test_runs_reach_the_server_that_the_user_names(small, tmp_path: Path, server: Server) -> None:
-    assert call(small, tmp_path / "home", "offline").stdout == "3\n"
-    online = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
-    # What was written offline is sent when the mode becomes online, and its local copy goes.
-    assert call(small, tmp_path / "home", "online", **online).stdout == "3\n"
-    assert list(small.folder.wandb.glob("*run-*")) == []
-    for record in iter_records(small.folder):
-        run = trial_run("three", record, None)
-        assert server.ended[run.id] == int(run.failed)
-        asked = server.upserts[run.id]
-        assert (asked["displayName"], asked["groupName"], asked["jobType"]) == (run.name, run.group, run.job_type)
-        steps = [json.loads(line) for line in server.history.get(run.id, [])]
-        assert {step["_step"]: {key: step[key] for key in step if key[0] != "_"} for step in steps} == run.history
-        assert {key: server.summary[run.id].get(key) for key in run.summary if "/" not in key} == {
-            key: value for key, value in run.summary.items() if "/" not in key
-        }
-    assert server.ended[run_id("three")] == 0
-    assert call(small, tmp_path / "home", "online", **online).stdout == "0\n"
-    assert call(small, tmp_path / "home", "offline", **online).stdout == "0\n"
-
-
-@pytest.mark.slow
-def test_sending_again_replaces_and_never_doubles(small, tmp_path: Path, server: Server) -> None:
-    online = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
-    name = run_id("three", "madelon", 0)
-    assert call(small, tmp_path / "home", "online", **online).stdout == "3\n"
-    history = [json.loads(line) for line in server.history[name]]
-    # As if the connection had broken in the middle of the run: the server has a half, the notes have nothing.
-    del server.history[name][10:]
-    server.summary[name] = history[9]
-    (small.folder.wandb / "sent.json").unlink()
-    record = read_record(small.folder.record("madelon", 0))
-    write_record(small.folder, record | {"val_score": 0.123})
-
-    assert call(small, tmp_path / "home", "online", **online).stdout == "3\n"
-    again = [json.loads(line) for line in server.history[name]]
-    times = ("_timestamp", "_runtime")
-    assert [{k: v for k, v in step.items() if k not in times} for step in again] == [
-        {k: v for k, v in step.items() if k not in times} for step in history
-    ]
-    assert server.summary[name]["val_score"] == 0.123
-
-
-@pytest.mark.slow
-def test_no_credentials_no_question(small, tmp_path: Path, server: Server) -> None:
-    done = call(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url)
-    assert done.returncode == 1
-    assert f"TrackingError: W&B has no credentials for {server.url}" in done.stderr
-    assert not (small.folder.wandb / "sent.json").exists()
-
-
-@pytest.mark.slow  # W&B's client looks for it for ten seconds
-def test_a_server_that_is_not_there_is_named(small, tmp_path: Path) -> None:
-    with Server() as gone:
-        url = gone.url
-    done = call(small, tmp_path / "home", "online", WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
-    assert done.returncode == 1
-    assert f"TrackingError: W&B at {url}: " in done.stderr
-
-
-@pytest.mark.slow
-def test_a_server_that_hangs_does_not_hold_a_process_that_is_asked_to_end(
-    small, tmp_path: Path, server: Server
+def test_credentials_that_lack_and_a_server_that_is_not_there_are_named(
+    copied: Callable[..., StudyFolder], tmp_path: Path
 ) -> None:
-    server.takes_uploads.clear()
-    with start(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url, WANDB_API_KEY=KEY) as process:
-        while not server.upserts:
-            assert process.poll() is None
-            time.sleep(0.1)
-        time.sleep(2.0)  # it waits for its uploads now
-        process.send_signal(signal.SIGINT)
-        try:
-            _, errors = process.communicate(timeout=30)
-        finally:
-            process.kill()
-            server.takes_uploads.set()
-    assert "KeyboardInterrupt" in errors
-    assert call(small, tmp_path / "home", "online", WANDB_BASE_URL=server.url, WANDB_API_KEY=KEY).stdout == "3\n"
+    folder = copied(tmp_path / "study", "online")
+    with wandb_server() as gone:
+        url = gone.url
+        done = start_track(folder, tmp_path / "home", WANDB_BASE_URL=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"error: W&B has no credentials for {url}" in done.stderr
+    done = start_track(folder, tmp_path / "home", WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
+    assert done.returncode == 1
+    assert f"error: W&B at {url} cannot be reached: Connection refused" in done.stderr
+    assert len((folder.wandb / "sent.jsonl").read_text()) == 0
+
+
+@pytest.mark.slow
+def test_an_offline_study_that_was_moved_is_synced_whole(
+    server: Server, copied: Callable[..., StudyFolder], tmp_path: Path
+) -> None:
+    folder = copied(tmp_path / "study", identity="d" * 12)
+    send(folder)
+    shutil.move(folder.path, tmp_path / "moved")
+    moved = StudyFolder(tmp_path / "moved")
+    runs = sorted(map(str, moved.wandb.glob("offline-run-*")))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY, "WANDB_DATA_DIR": str(tmp_path / "data")}
+    subprocess.run([sys.executable, "-m", "wandb", "sync", *runs], env=environment, check=True, capture_output=True)
+    for run in all_runs(content_of(moved)):
+        there = server.runs[run.id]
+        assert there.rows == [dict(row.values) for row in run.rows]
+        for name in run.tables:
+            assert there.files[there.summary[name]["path"]]
+        for artifact in run.artifacts:
+            files = {name: there.files[f"{artifact.name}/{name}"] for name in artifact.files}
+            assert files == {name: path.read_bytes() for name, path in artifact.files.items()}
+
+
+@pytest.mark.slow
+def test_a_server_that_is_busy_gets_all_in_the_end(
+    server: Server, copied: Callable[..., StudyFolder], tmp_path: Path
+) -> None:
+    """Each second request is refused with 429 or 503 for a while."""
+    folder = copied(tmp_path / "busy", "online", identity="e" * 12)
+    until = time.monotonic() + 5
+    asked = iter(range(10**9))
+    server.fault = lambda kind, what: (429, 503)[next(asked) % 4 // 2] if time.monotonic() < until else None
+    try:
+        send(folder)
+    except TrackingError:
+        server.fault = None
+        send(folder)
+    server.fault = None
+    assert_server_has(server, folder)
