@@ -169,6 +169,7 @@ class Follower:
         self._due: set[Place] = set()
         self._said = ""
         self._failing = False
+        self._sent_before = 0
 
     def look(self) -> None:
         """Send the trials that have ended, and bring the runs that go on up to date; what fails is tried again."""
@@ -184,10 +185,7 @@ class Follower:
             if sender.problems:
                 self._say(in_short(sender))
                 self._failing = sender.exhausted
-                if sender.exhausted:
-                    sender.abandon()
-                    self._sender = None
-                sender.forget_problems()
+                self._renew(sender)
             else:
                 self._said, self._failing = "", False
         except (TrackingError, RecordError, OSError) as error:
@@ -213,15 +211,21 @@ class Follower:
         sender, content = self._ready()
         content.look()
         content.choose()
-        for _ in range(2):  # what an open run could not take is sent anew
-            sender.forget_problems()
+        send_all(sender, content, ending)
+        if sender.problems and not sender.exhausted:  # what an open run could not take is sent anew
+            self._renew(sender)
+            sender, content = self._ready()
             send_all(sender, content, ending)
-            if not sender.problems:
-                break
         sender.close()
         if sender.problems:
             raise TrackingError(in_short(sender))
-        return Sent(sender.count, len(sender.deleted), sender.url)
+        return Sent(self._sent_before + sender.count, len(sender.deleted), sender.url)
+
+    def _renew(self, sender: Sender) -> None:
+        """Let go of W&B's own process: it takes no run again whose beginning failed there."""
+        sender.abandon()
+        self._sent_before += sender.count
+        self._sender = None
 
     def _ready(self) -> tuple[Sender, StudyContent]:
         if self._sender is None or self._content is None:

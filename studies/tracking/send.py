@@ -72,8 +72,9 @@ def send_results(
         content = StudyContent(folder, to, notes)
         content.look()
         send_all(sender, content, state_of(folder), told)
-    if sender.problems:
-        raise TrackingError(in_short(sender))
+        if sender.problems:
+            sender.abandon()
+            raise TrackingError(in_short(sender))
     return Sent(sender.count, len(sender.deleted), sender.url)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,8 @@ from studies.tracking.runs import TrackedArtifact, TrackedTable
 _MOST_ROWS = 200_000
 """Rows of a table that W&B takes."""
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 _JSON = ("params", "settings")
 """Columns of the trials table that hold a JSON object; their values become columns."""
 
@@ -31,7 +34,7 @@ def study_attached(archive: StudyArchive, results: Results, facts: StudyFacts) -
     there = {path.name: path for path in files if path.is_file()}
     return {
         "tables": tables,
-        "images": {f"figures/{path.stem}": path for path in sorted(folder.plots.glob("*.png"))},
+        "images": {f"figures/{path.stem}": path for path in sorted(folder.plots.glob("*.png")) if _is_picture(path)},
         "pages": {"report": folder.report} if folder.report.is_file() else {},
         "artifacts": (TrackedArtifact(f"study-{_plain(facts.name)}", "study", there),) if there else (),
     }
@@ -123,6 +126,12 @@ def _cell(value: Any) -> Any:
         return None
     item = getattr(value, "item", None)
     return item() if callable(item) else value
+
+
+def _is_picture(path: Path) -> bool:
+    """Say whether a file is a PNG, as its beginning says: a damaged figure is to hold up no table."""
+    with path.open("rb") as file:
+        return file.read(len(_PNG)) == _PNG
 
 
 def _plain(name: str) -> str:

@@ -132,13 +132,8 @@ class Sender:
             wait(pending)
         return arrived | self._confirm()
 
-    def forget_problems(self) -> None:
-        """Begin anew: what failed may work by now."""
-        self.problems.clear()
-        self.exhausted = False
-
     def abandon(self) -> None:
-        """Let go of W&B's own process and the runs that are open there: where it hangs, a new one may not."""
+        """Let go of W&B's own process: it takes no run again whose beginning failed there, and may hang."""
         import wandb
 
         self._open.clear()

@@ -86,7 +86,7 @@ def test_a_folder_whose_project_wandb_refuses_is_read_and_sent_elsewhere(
     assert call("track", mine) == 2
     assert "a W&B project has 1 to 128 characters" in capsys.readouterr().err
     assert call("track", mine, "--project", "churn", "--entity", "team") == 0
-    assert capsys.readouterr().out == "2 runs sent\n"
+    assert capsys.readouterr().out == "3 runs sent\n"
     assert call("run", mine / "study.yaml", "--out", mine) == 2
     again = ("--set", "tracking.wandb.project=churn")
     assert call("run", mine / "study.yaml", "--out", mine, *again) == 0
