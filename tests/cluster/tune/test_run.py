@@ -143,23 +143,20 @@ def nodes() -> Iterator[Callable[..., str]]:
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def start_head(start_node: Callable[..., str], folder: str, *more: str) -> str:
-    """Start the first node of a cluster; return its address."""
-    printed = start_node(
-        "--head", "--port=0", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}", *more
-    )
-    return printed.split("--address='")[1].split("'")[0]
-
-
 @pytest.fixture(scope="module")
 def cluster_address(local_run: LocalRun) -> Iterator[str]:
-    """The address of a cluster of one machine with two cores.
+    """The address of a cluster of two machines with a core each.
 
     The local run comes first: Ray looks for ``RAY_AUTH_MODE`` when it is imported, and a process that has started no
     Ray of its own since shows no token.
     """
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes() as start_node:
-        yield start_head(start_node, folder, "--num-cpus=2")
+        printed = start_node(
+            "--head", "--port=0", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"
+        )
+        address = printed.split("--address='")[1].split("'")[0]
+        start_node(f"--address={address}", "--disable-usage-stats")
+        yield address
 
 
 class FullDisk(Script):
@@ -210,6 +207,12 @@ def joined(cluster_address: str) -> Joined:
 
 
 @pytest.mark.slow
+def test_the_machines_of_a_running_cluster_share_the_jobs(joined: Joined) -> None:
+    first, second = joined.script.pids()[:2]
+    assert first != second, "each machine has one core"
+
+
+@pytest.mark.slow
 def test_jobs_of_processes_that_die_are_lost_and_the_run_goes_on(joined: Joined) -> None:
     ends = [joined.script.of(number)[-1] for number in range(8)]
     # one of the first pair after the kill was sent to the idle worker that had died
@@ -235,7 +238,7 @@ def test_what_the_source_raises_ends_the_run_as_it_is(joined: Joined) -> None:
 def test_what_ray_cannot_do_is_refused(joined: Joined) -> None:
     assert joined.refusals == [
         "Ray runs in this process already: call ray.shutdown() first",
-        "no machine fits a job: it takes 2 CPU, 64 GPU, the machines have 2 CPU, 0 GPU",
+        "no machine fits a job: it takes 2 CPU, 64 GPU, the machines have 1 CPU, 0 GPU; 1 CPU, 0 GPU",
     ]
 
 
@@ -263,7 +266,7 @@ def test_an_interrupt_leaves_jobs_without_an_answer(interrupted: Script) -> None
 
 
 @pytest.mark.slow
-def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
+def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job(cluster_address: str) -> None:
     """The driver is away for twice the limit, as while a database restarts; the job works on for half of it then."""
 
     class Slow(Script):
@@ -272,24 +275,27 @@ def test_waiting_for_the_answer_to_a_report_takes_no_time_of_a_job() -> None:
             return super().report(job, step, value)
 
     script = Slow([{"reports": 2, "sleep": 1.5}])
-    run_jobs(script, act, SHARED, workers=1, seconds_per_job=3.0)
+    run_jobs(script, act, SHARED, workers=1, seconds_per_job=3.0, address=cluster_address)
     assert script.of(0)[-1] == ("finished",)
 
 
 @pytest.mark.slow
-def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_ten_seconds() -> None:
+def test_jobs_that_take_too_much_are_failures_and_their_places_are_taken_within_ten_seconds(
+    cluster_address: str,
+) -> None:
     """One hangs, one allocates at 1.6 GB a second: neither is tried again, and others work on beside and after them."""
+    n_after = 90
     hang, allocate = {"then": "hang"}, {"then": "fill the memory slowly"}
-    script = Script([hang, allocate, *([{"sleep": 0.2}] * 120)])
+    script = Script([hang, allocate, *([{"sleep": 0.2}] * n_after)])
     limit = 800 * 2**20
-    run_jobs(script, act, SHARED, workers=2, seconds_per_job=12.0, memory_per_job=limit)
-    assert script.of(0) == [("failed", False, "the job ran past its limit of 12 s")]
+    run_jobs(script, act, SHARED, workers=2, seconds_per_job=8.0, memory_per_job=limit, address=cluster_address)
+    assert script.of(0) == [("failed", False, "the job ran past its limit of 8 s")]
     ((state, lost, error),) = script.of(1)
     assert (state, lost) == ("failed", False)
     said = re.fullmatch(r"the job ran past its limit of 800 MiB of memory: it held (\d+) MiB", error)
     assert said is not None, error
     assert 800 < int(said[1]) < 1600
-    assert all(script.of(number)[-1][0] == "finished" for number in range(2, 122))
+    assert all(script.of(number)[-1][0] == "finished" for number in range(2, 2 + n_after))
     assert len(set(script.pids())) == 2, "both places were taken again"
     first = {pid: script.pids().index(pid) + 2 for pid in set(script.pids())}
     for after, number in zip((1, 0), sorted(first.values()), strict=True):
@@ -305,7 +311,7 @@ def test_a_worker_that_fills_the_memory_is_lost_and_the_run_goes_on(monkeypatch:
         pytest.skip("needs 8 GiB of free memory")
     threshold = (memory.total - memory.available + 3 * 2**30) / memory.total
     monkeypatch.setenv("RAY_memory_usage_threshold", str(threshold))
-    script = Script([{}, {"then": "fill the memory", "gibibytes": 6}, {"sleep": 20}, {}], batch=None)
+    script = Script([{}, {"then": "fill the memory", "gibibytes": 6}, {"sleep": 12}, {}], batch=None)
     run_jobs(script, act, SHARED, workers=2)
     assert [script.of(number)[-1][0] for number in range(4)] == ["finished", "failed", "finished", "finished"]
     _, lost, error = script.of(1)[-1]
@@ -356,33 +362,6 @@ def test_an_interrupt_leaves_at_once_and_jobs_without_an_answer() -> None:
     assert json.loads(printed) == {"answers": {"job/0": [["failed", True]]}, "ray": False}
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-
-
-JOINED = """
-import json, sys
-import numpy as np
-from cluster.tune.run import run_jobs
-from tests.support.job_script import Script
-from tests.support.job_work import act
-
-script = Script([{"sleep": 0.3}] * 8)
-run_jobs(script, act, {"ones": np.ones(100_000)}, address=sys.argv[1])
-print(json.dumps(script.pids()))
-"""
-
-
-@pytest.mark.slow
-def test_the_machines_of_a_running_cluster_share_the_jobs() -> None:
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes() as start_node:
-        address = start_head(start_node, folder)
-        start_node(f"--address={address}", "--disable-usage-stats")
-        joined = subprocess.run(
-            [sys.executable, "-c", JOINED, address], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
-        )
-        assert joined.returncode == 0, joined.stderr
-        pids = json.loads(joined.stdout)
-    assert len(pids) == 8
-    assert len(set(pids)) == 2  # each machine has one core
 
 
 @pytest.mark.parametrize(

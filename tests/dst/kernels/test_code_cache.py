@@ -6,8 +6,6 @@ import logging
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +17,6 @@ from numba.core import caching
 
 from dst.kernels import code_cache
 from dst.kernels.code_cache import CodeCache, keep_code, own_temporary_folder
-
-ROOT = Path(__file__).parents[3]
 
 
 def double(x: int) -> int:
@@ -161,22 +157,3 @@ def test_every_kernel_is_kept_so() -> None:
         kernels = [value for value in vars(module).values() if isinstance(value, numba.core.dispatcher.Dispatcher)]
         assert kernels
         assert all(isinstance(kernel._cache, CodeCache) for kernel in kernels)
-
-
-@pytest.mark.slow
-def test_a_trial_runs_from_an_installation_that_may_not_be_written_to_and_without_a_home(tmp_path: Path) -> None:
-    """As in a container with a read-only root: nothing but the folder for temporary files can be written to."""
-    read_only = f'mount --bind "{ROOT}" "{ROOT}" && mount -o remount,ro,bind "{ROOT}" "{ROOT}" && exec "$@"'
-    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    environment |= {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "TMPDIR": str(tmp_path)}
-    call = ["unshare", "-m", "sh", "-c", read_only, "sh"]
-    if subprocess.run([*call, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("mount namespaces are not permitted here")
-    program = "from studies.cli.main import main; main()"
-    done = subprocess.run(
-        [*call, sys.executable, "-c", program, "trial", "--data", "wine", "--epochs", "2"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "neuron_attribution" in done.stdout
-    assert list(tmp_path.glob("dst-numba-*/*/*.nbc"))

@@ -7,6 +7,9 @@ import pkgutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,15 +72,58 @@ def train_on_other_shapes(config: TrainingConfig) -> None:
     trainer.run_epoch()
 
 
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """This one, as its processes see it, with nothing compiled.
+
+    Attributes:
+        inside: a command that runs the command that follows it there.
+        environment: of its processes.
+        temporary: the folder for temporary files.
+        read_only: whether there is nothing else that can be written to.
+    """
+
+    inside: tuple[str, ...]
+    environment: dict[str, str]
+    temporary: Path
+    read_only: bool
+
+    def python(self, *arguments: str) -> str:
+        """Run Python there; return what it prints."""
+        done = subprocess.run(
+            [*self.inside, sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory):
-    """What two processes say that start one after the other with an empty cache."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp("numba"))}
-    call = [sys.executable, "-c", "from tests.dst.rankers.test_warm_up import a_process; a_process()"]
-    said = [subprocess.run(call, env=environment, capture_output=True, text=True, check=False) for _ in range(2)]
-    for one in said:
-        assert one.returncode == 0, one.stderr
-    return [json.loads(one.stdout) for one in said]
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """As in a container with a read-only root and without a home, where mount namespaces are permitted."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment["TMPDIR"] = str(temporary)
+    bind = f'mount --bind "{ROOT}" "{ROOT}" && mount -o remount,ro,bind "{ROOT}" "{ROOT}" && exec "$@"'
+    inside = ("unshare", "-m", "sh", "-c", bind, "sh")
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        return Installation((), environment | {"NUMBA_CACHE_DIR": str(temporary)}, temporary, read_only=False)
+    homeless = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none"}
+    return Installation(inside, environment | homeless, temporary, read_only=True)
+
+
+@pytest.fixture(scope="module")
+def processes(installation: Installation) -> list[dict[str, Any]]:
+    """What two processes say that start one after the other where nothing is compiled."""
+    program = "from tests.dst.rankers.test_warm_up import a_process; a_process()"
+    return [json.loads(installation.python("-c", program)) for _ in range(2)]
 
 
 @pytest.mark.slow
@@ -92,6 +138,17 @@ def test_the_first_process_compiles_and_the_second_loads_the_cache(processes):
     assert sum(first["misses"].values()) > 0
     assert not any(second["misses"].values()), second["misses"]
     assert second["seconds"] < first["seconds"]
+
+
+@pytest.mark.slow
+def test_a_trial_runs_from_an_installation_that_may_not_be_written_to_and_without_a_home(installation, processes):
+    """Nothing but the folder for temporary files can be written to, and that is where compiled kernels are."""
+    if not installation.read_only:
+        pytest.skip("mount namespaces are not permitted here")
+    program = "from studies.cli.main import main; main()"
+    printed = installation.python("-c", program, "trial", "--data", "wine", "--epochs", "2")
+    assert "neuron_attribution" in printed
+    assert list(installation.temporary.glob("dst-numba-*/*/*.nbc"))
 
 
 def test_it_is_done_once():
