@@ -190,7 +190,8 @@ def test_an_offline_study_that_was_moved_is_synced_whole(
     runs = sorted(map(str, moved.wandb.glob("offline-run-*")))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     environment |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY, "WANDB_DATA_DIR": str(tmp_path / "data")}
-    subprocess.run([sys.executable, "-m", "wandb", "sync", *runs], env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-m", "wandb", "sync", *runs]  # which writes a log beside it
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
     for run in all_runs(content_of(moved)):
         there = server.runs[run.id]
         assert there.rows == [dict(row.values) for row in run.rows]
