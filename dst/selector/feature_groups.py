@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def group_codes(given: Any, n_features: int) -> npt.NDArray[np.int64] | None:
     unknown = next((c for c in columns if type(c) is not int or not 0 <= c < n_features), None)
     if unknown is not None:
         raise InputError(f"feature_groups takes column numbers from 0 to {n_features - 1}, but got {unknown!r}")
-    twice = next((column for column in columns if columns.count(column) > 1), None)
+    twice = next((column for column, count in Counter(columns).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"a column is in one of feature_groups at most, once, but column {twice} is named again")
     if not groups:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dst.intervals import t_interval
 from dst.rankers import method_groups
 from dst.selection import metric_of, selection_of
 from studies.choice.for_k import ANY
 from studies.compare.reference import bound, paper_accuracy, paper_k
+from studies.compare.statistics import over_datasets
 from studies.store.archive import StudyArchive
 from studies.store.record_schema import Stage, importances_of
 
@@ -37,7 +37,7 @@ def with_networks_together(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ours[first].assign(method=NETWORK), scores[~networks]], ignore_index=True)
 
 
-def over_datasets(scores: pd.DataFrame, k: int) -> pd.DataFrame:
+def mean_test_scores(scores: pd.DataFrame, k: int) -> pd.DataFrame:
     """Return the mean test score of each entry, a row per entry and a column per dataset; an entry has them all.
 
     Args:
@@ -53,7 +53,7 @@ def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.Da
     """Return what our entry is ahead of each other one, over datasets.
 
     Args:
-        table: of :func:`over_datasets`.
+        table: of :func:`mean_test_scores`.
         ours: method and rules of our entry.
 
     Returns:
@@ -67,10 +67,7 @@ def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.Da
         if (method, rules) == ours:
             continue
         differences = (scores[ours] - scores[method, rules]).round(12)
-        low, high = t_interval(differences.tolist())
-        counts = {"wins": int((differences > 0).sum()), "losses": int((differences < 0).sum())}
-        found = {"difference": float(differences.mean()), "low": low, "high": high, **counts}
-        rows.append({"method": method, "rules": rules, **found})
+        rows.append({"method": method, "rules": rules, **over_datasets(differences)})
     return pd.DataFrame(rows, columns=[*_ENTRY, "difference", "low", "high", "wins", "losses"])
 
 
@@ -97,11 +94,9 @@ def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
     for part, rows in others.items():
         both = chosen.merge(rows, on=key, suffixes=("", "_without"))
         by_dataset = (both["test_score"] - both["test_score_without"]).groupby(both["dataset"]).mean()
-        differences = by_dataset.reindex(datasets, fill_value=0.0).round(12)
-        low, high = t_interval(differences.tolist())
-        counted = {"part": part, "datasets": len(by_dataset), "difference": float(differences.mean())}
-        found.append({**counted, "low": low, "high": high})
-    return pd.DataFrame(found)
+        differences = by_dataset.reindex(datasets, fill_value=0.0).round(12).to_numpy()
+        found.append({**over_datasets(differences), "part": part, "datasets": len(by_dataset)})
+    return pd.DataFrame(found, columns=["part", "datasets", "difference", "low", "high"])
 
 
 def beside_paper(own: pd.DataFrame) -> pd.DataFrame:

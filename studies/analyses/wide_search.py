@@ -22,7 +22,7 @@ from dst.errors import InputError
 from studies.analyses.chosen_scores import (
     NETWORK,
     beside_paper,
-    over_datasets,
+    mean_test_scores,
     paired,
     parts,
     rankings_of,
@@ -93,7 +93,7 @@ def _beside_rivals(title: str, scores: pd.DataFrame) -> dict[str, str]:
     """Return for each K the tables ``TITLE, K`` of means, and ``TITLE, K, paired`` of what the network is ahead."""
     tables = {}
     for k in sorted(set(scores["k"]) & {25, 50, 100}):
-        table = over_datasets(scores[scores["variant"] == ""], k)
+        table = mean_test_scores(scores[scores["variant"] == ""], k)
         tables[f"{title}, {k}"] = _means(table)
         tables[f"{title}, {k}, paired"] = _paired(paired(table))
     return tables

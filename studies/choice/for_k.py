@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dst.selection import TOP, selection_of
+from studies.choice.over_k import MEASURES
 from studies.choice.selection import Confirmed, confirmed
 from studies.store.archive import StudyArchive
 from studies.store.record_schema import Importance, Record, Stage, importances_of
@@ -87,12 +88,9 @@ def _at_k(record: Record, k: int, rules: str) -> Record | None:
     for name, result in importances_of(record).items():
         scored: Mapping[str, Any] | None = {} if record["k"] == k else result.get("by_k", {}).get(str(k))
         if scored is not None and (rules == ANY or selection_of(name).name == TOP):
-            scores = {f"val_{_NAMES.get(measure, measure)}": score for measure, score in scored.items()}
+            scores = {name: scored[measure] for name, measure in MEASURES.items() if measure in scored}
             kept[name] = cast("Importance", {**result, **scores})
     return cast("Record", {**record, "importances": kept, "k": k}) if kept else None
-
-
-_NAMES = {"accuracy": "svm_accuracy"}
 
 
 @dataclass(frozen=True)

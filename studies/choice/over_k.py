@@ -14,7 +14,11 @@ from studies.choice.selection import Confirmed
 from studies.spec.objective import ObjectiveSpec
 from studies.store.record_schema import Record, importances_of
 
-MEASURES = {"val_svm_accuracy": "accuracy", "val_balanced_accuracy": "balanced_accuracy"}
+MEASURES = {
+    "val_svm_accuracy": "accuracy",
+    "val_balanced_accuracy": "balanced_accuracy",
+    "val_macro_auc": "macro_auc",
+}
 """The scorer's result at one K, by the objective's name for it on validation rows."""
 
 

@@ -89,7 +89,7 @@ def paired_differences(accuracy: pd.DataFrame) -> pd.DataFrame:
             if better in entries and than in entries:
                 differences = (entries[better] - entries[than]).dropna().round(12).to_numpy()
                 if len(differences) > 1:
-                    tested.append({"better": ", ".join(better), "than": ", ".join(than), **_over_datasets(differences)})
+                    tested.append({"better": ", ".join(better), "than": ", ".join(than), **over_datasets(differences)})
         for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
             rows.append({**row, "p_holm": adjusted})
     return pd.DataFrame(rows, columns=_PAIR_COLUMNS)
@@ -202,11 +202,19 @@ def beside_reference(accuracy: pd.DataFrame, reference: pd.DataFrame) -> pd.Data
         if len(here) > 1:
             differences = (here["mean"] - here["mean_reference"]).round(12).to_numpy()
             means = {"reference_mean": here["mean_reference"].mean(), "mean": here["mean"].mean()}
-            rows.append({"entry": f"{method}, {importance}", **means, **_over_datasets(differences)})
+            rows.append({"entry": f"{method}, {importance}", **means, **over_datasets(differences)})
     return pd.DataFrame(rows, columns=_REFERENCE_COLUMNS)
 
 
-def _over_datasets(differences: npt.NDArray[np.float64]) -> dict[str, float]:
+def over_datasets(differences: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return what differences between two entries come to.
+
+    Args:
+        differences: one a dataset, ``(n,)``.
+
+    Returns:
+        ``datasets``, ``difference`` to ``losses`` and ``p`` as in :func:`paired_differences`.
+    """
     low, high = t_interval(differences.tolist())
     return {
         "datasets": len(differences),

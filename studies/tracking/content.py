@@ -12,6 +12,7 @@ from typing import Any
 
 from studies.choice.best import BestRow
 from studies.report.results import collect
+from studies.report.tables import trials_table
 from studies.spec.documents import read_json
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
@@ -151,11 +152,12 @@ class StudyContent:
         self._rows = {
             dataset: [row for row in results.best_by_method if row["dataset"] == dataset] for dataset in self.datasets
         }
-        attached = study_attached(archive, results, self.facts)
+        trials = trials_table(archive)
+        attached = study_attached(archive, results, self.facts, trials)
         yield self._progress.study_run(state=state, best=results.best, **attached)
         for dataset in self.datasets:
             rows = self._rows[dataset]
-            own: Mapping[str, Any] = dataset_attached(archive, results, self.facts, dataset)
+            own: Mapping[str, Any] = dataset_attached(archive, results, self.facts, trials, dataset)
             yield self._progress.dataset_run(dataset, state=state, rows=rows, **own)
 
     def _record(self, place: Place) -> Record:

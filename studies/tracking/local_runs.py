@@ -29,20 +29,12 @@ class LocalRuns:
         """Take note of a run's new folder."""
         self._paths.setdefault(run, []).append(path)
 
-    def remove(self, run: str, but: Path | None = None) -> None:
-        """Remove a run's folders: half-written, superseded, or safe on the server.
-
-        Args:
-            run: its id.
-            but: the folder to keep.
-        """
+    def remove(self, run: str) -> None:
+        """Remove a run's folders: half-written, superseded, or safe on the server."""
         again = [f"{run}-{count}" for count in range(1, 10)]  # W&B's name for one more of the same second
         for name in (run, *again):
             for path in self._paths.pop(name, ()):
-                if path == but:
-                    self._paths.setdefault(name, []).append(path)
-                else:
-                    shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
     def trim(self, path: Path) -> None:
         """Remove from a finished run's folder what nothing reads: logs, and folders that are empty."""

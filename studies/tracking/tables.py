@@ -11,7 +11,7 @@ import pandas as pd
 
 from studies.choice.best import BestRow
 from studies.report.results import Results
-from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS, trials_table
+from studies.report.tables import BEST_COLUMNS, TRIAL_COLUMNS
 from studies.report.test_scores import opened_scores
 from studies.store.archive import StudyArchive
 from studies.tracking.facts import StudyFacts
@@ -26,10 +26,18 @@ _JSON = ("params", "settings")
 """Columns of the trials table that hold a JSON object; their values become columns."""
 
 
-def study_attached(archive: StudyArchive, results: Results, facts: StudyFacts) -> dict[str, Any]:
-    """Return the tables, images, pages and artifacts of the study's run, by the argument of its run."""
+def study_attached(archive: StudyArchive, results: Results, facts: StudyFacts, trials: pd.DataFrame) -> dict[str, Any]:
+    """Return the tables, images, pages and artifacts of the study's run, by the argument of its run.
+
+    Args:
+        archive: of the study.
+        results: of the study.
+        facts: of the study.
+        trials: its table of trials (:func:`studies.report.tables.trials_table`).
+    """
     folder = archive.folder
-    tables = _tables(archive, results, facts, results.best, results.best_by_method)
+    tables = _tables(archive, results, facts, trials, results.best, results.best_by_method)
+    tables["ranks"] = _tracked(_ranks(_best_table(results.best_by_method)), facts)
     files = [folder.spec, folder.trials_csv, folder.best, folder.best_by_method, folder.test_scores, folder.pareto]
     there = {path.name: path for path in files if path.is_file()}
     return {
@@ -40,8 +48,10 @@ def study_attached(archive: StudyArchive, results: Results, facts: StudyFacts) -
     }
 
 
-def dataset_attached(archive: StudyArchive, results: Results, facts: StudyFacts, dataset: str) -> dict[str, Any]:
-    """Return the tables and artifacts of a dataset's run, by the argument of its run."""
+def dataset_attached(
+    archive: StudyArchive, results: Results, facts: StudyFacts, trials: pd.DataFrame, dataset: str
+) -> dict[str, Any]:
+    """Return the tables and artifacts of a dataset's run, by the argument of its run; see :func:`study_attached`."""
     best = [row for row in results.best if row["dataset"] == dataset]
     by_method = [row for row in results.best_by_method if row["dataset"] == dataset]
     artifacts = []
@@ -49,7 +59,7 @@ def dataset_attached(archive: StudyArchive, results: Results, facts: StudyFacts,
         if best and path.is_file():
             name = f"{kind}-{_plain(dataset)}"
             artifacts.append(TrackedArtifact(name, kind, {path.name: path}, ("latest", "best")))
-    tables = _tables(archive, results, facts, best, by_method, dataset)
+    tables = _tables(archive, results, facts, trials[trials["dataset"] == dataset], best, by_method)
     return {"tables": tables, "artifacts": tuple(artifacts)}
 
 
@@ -57,23 +67,18 @@ def _tables(
     archive: StudyArchive,
     results: Results,
     facts: StudyFacts,
+    trials: pd.DataFrame,
     best: list[BestRow],
     by_method: list[BestRow],
-    dataset: str | None = None,
 ) -> dict[str, TrackedTable]:
     chosen = {(row["dataset"], row["number"]) for row in by_method}
     names = {row["dataset"]: results.feature_names[row["dataset"]] for row in by_method}
-    trials = trials_table(archive)
-    if dataset is not None:
-        trials = trials[trials["dataset"] == dataset]
     tables = {
         "best": _best_table(best),
         "best_by_method": _best_table(by_method),
         "test_scores": opened_scores(archive, names, chosen),
         "trials": _flat(trials),
     }
-    if dataset is None:
-        tables["ranks"] = _ranks(tables["best_by_method"])
     return {name: _tracked(table, facts) for name, table in tables.items()}
 
 

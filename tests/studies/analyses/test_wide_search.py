@@ -11,7 +11,7 @@ import pytest
 
 from studies.analyses.chosen_scores import (
     beside_paper,
-    over_datasets,
+    mean_test_scores,
     paired,
     parts,
     rankings_of,
@@ -68,7 +68,7 @@ def test_an_entry_is_ahead_by_the_mean_over_datasets_of_its_means_over_splits() 
         {"dataset": "Madelon", "method": "lasso", "test_score": 0.9},
         {"dataset": "A", "method": "stg", "test_score": 0.9},  # lacks a dataset
     )
-    table = over_datasets(scores, 25)
+    table = mean_test_scores(scores, 25)
     assert list(table.columns) == ["A", "B"]
     assert table.loc[("network", "any"), "A"] == pytest.approx(0.7)
     [lasso] = paired(table).to_dict("records")
