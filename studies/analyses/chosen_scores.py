@@ -5,6 +5,8 @@ Scores are rows of :mod:`studies.analyses.other_splits`, as shares.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,7 @@ from studies.choice.for_k import ANY
 from studies.compare.reference import bound, paper_accuracy, paper_k
 from studies.compare.statistics import over_datasets
 from studies.store.archive import StudyArchive
-from studies.store.record_schema import Stage, importances_of
+from studies.store.record_schema import Importance, Stage, importances_of
 
 NETWORK = "network"
 """The entry of the networks: of each dataset the method that validation rows put first."""
@@ -49,26 +51,31 @@ def mean_test_scores(scores: pd.DataFrame, k: int) -> pd.DataFrame:
     return table.dropna()
 
 
-def paired(table: pd.DataFrame, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.DataFrame:
-    """Return what our entry is ahead of each other one, over datasets.
+def paired(scores: pd.DataFrame, k: int, ours: tuple[str, str] = (NETWORK, ANY)) -> pd.DataFrame:
+    """Return what our entry is ahead of each other one, over datasets, on the test rows that both have.
 
     Args:
-        table: of :func:`mean_test_scores`.
+        scores: rows of :mod:`studies.analyses.other_splits`, of one variant, networks together.
+        k: number of columns; datasets with a K of their own stay out.
         ours: method and rules of our entry.
 
     Returns:
-        A row per other entry: ``difference``, ``low`` and ``high`` (95%, Student's t over datasets), ``wins`` and
-        ``losses``.
+        A row per entry that has all datasets of ours: ``splits`` (draws of test rows that both have, the fewest of a
+        dataset), ``difference``, ``low`` and ``high`` (95%, Student's t over datasets), ``wins`` and ``losses``.
     """
+    here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY)]
+    drawn = here["seed"].where(here["split"] != "paper", 0)  # the paper's split has the same test rows for every seed
+    means = here.assign(draw=drawn).groupby([*_ENTRY, "dataset", "draw"])["test_score"].mean()
+    entries = dict.fromkeys(zip(here["method"], here["rules"], strict=True))
     rows = []
-    entries = [(str(method), str(rules)) for method, rules in table.index]
-    scores = dict(zip(entries, table.to_numpy(), strict=True))
-    for method, rules in entries if ours in scores else ():
+    for method, rules in entries if ours in entries else ():
         if (method, rules) == ours:
             continue
-        differences = (scores[ours] - scores[method, rules]).round(12)
-        rows.append({"method": method, "rules": rules, **over_datasets(differences)})
-    return pd.DataFrame(rows, columns=[*_ENTRY, "difference", "low", "high", "wins", "losses"])
+        differences = (means.loc[ours] - means.loc[method, rules]).dropna().groupby("dataset").agg(["mean", "count"])
+        if len(differences) == means.loc[ours].index.get_level_values("dataset").nunique():
+            found = over_datasets(differences["mean"].round(12).to_numpy())
+            rows.append({"method": method, "rules": rules, "splits": int(differences["count"].min()), **found})
+    return pd.DataFrame(rows, columns=[*_ENTRY, "splits", "difference", "low", "high", "wins", "losses"])
 
 
 def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
@@ -156,3 +163,34 @@ def rankings_of(archive: StudyArchive) -> pd.DataFrame:
     ]
     scores = pd.DataFrame(rows).groupby(["dataset", "metric", "rule"], sort=False)["score"]
     return scores.agg(trials="count", mean="mean", best="max").reset_index()
+
+
+def parts_of_training(archive: StudyArchive) -> pd.DataFrame:
+    """Return what each ranking came to on validation rows, by the networks and rounds that it was made of.
+
+    Args:
+        archive: of a study that scores its trials at several K; its confirming trials are taken.
+
+    Returns:
+        A row per dataset, ``networks``, ``rounds``, importance ``metric``, ``rule`` and ``k``: ``trials``, and the
+        ``mean`` of their scores.
+    """
+    rows: list[dict[str, Any]] = [
+        {"dataset": record["dataset"], **parts, "metric": metric_of(name), "rule": selection_of(name).name, **scored}
+        for record in archive.all_records()
+        if record["stage"] == Stage.CONFIRM
+        for used in [record.get("settings") or record["params"]]
+        for parts in [{part: used.get(part, 1) for part in ("networks", "rounds")}]
+        for name, result in importances_of(record).items()
+        for scored in _scores_by_k(record["k"], result)
+    ]
+    key = ["dataset", "networks", "rounds", "metric", "rule", "k"]
+    scores = pd.DataFrame(rows).groupby(key, sort=False)["score"]
+    return scores.agg(trials="count", mean="mean").reset_index()
+
+
+def _scores_by_k(k: int, result: Importance) -> list[dict[str, Any]]:
+    by_k = {k: result, **{int(other): scores for other, scores in result.get("by_k", {}).items()}}
+    return [
+        {"k": k, "score": score} for k, scores in by_k.items() if (score := scores.get("val_svm_accuracy")) is not None
+    ]

@@ -21,10 +21,12 @@ import pandas as pd
 from dst.errors import InputError
 from studies.analyses.chosen_scores import (
     NETWORK,
+    NOISY,
     beside_paper,
     mean_test_scores,
     paired,
     parts,
+    parts_of_training,
     rankings_of,
     with_networks_together,
 )
@@ -56,6 +58,9 @@ def page_tables(folder: Path) -> dict[str, str]:
     own = with_networks_together(_read(folder / "own_split.csv"))
     found = {name: pd.read_csv(path / "rankings.csv") for name, path in studies.items()}
     tables |= {f"rankings, {name}": _rankings(rankings) for name, rankings in found.items()}
+    tables |= {
+        f"parts, {path.parent.name}": _training(pd.read_csv(path)) for path in sorted(folder.glob("*/parts.csv"))
+    }
     tables["winners"] = _winners(own, {name: pd.read_csv(path / "search.csv") for name, path in studies.items()})
     tables["paper"] = _paper(beside_paper(own))
     tables |= _beside_rivals("own split", own)
@@ -75,7 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for study in options.study:
             folder, kept = StudyFolder(study), options.out / study.resolve().name
             gather(folder, kept)
-            write_text(kept / "rankings.csv", to_csv(rankings_of(StudyArchive(folder))))
+            archive = StudyArchive(folder)
+            write_text(kept / "rankings.csv", to_csv(rankings_of(archive)))
+            of_parts = parts_of_training(archive)
+            if _is_grid(of_parts):
+                write_text(kept / "parts.csv", to_csv(of_parts))
         page = options.out / "README.md"
         write_text(page, fill(page.read_text(encoding="utf-8"), page_tables(options.out)))
     except (InputError, RecordError, OSError) as error:
@@ -93,9 +102,9 @@ def _beside_rivals(title: str, scores: pd.DataFrame) -> dict[str, str]:
     """Return for each K the tables ``TITLE, K`` of means, and ``TITLE, K, paired`` of what the network is ahead."""
     tables = {}
     for k in sorted(set(scores["k"]) & {25, 50, 100}):
-        table = mean_test_scores(scores[scores["variant"] == ""], k)
-        tables[f"{title}, {k}"] = _means(table)
-        tables[f"{title}, {k}, paired"] = _paired(paired(table))
+        chosen = scores[scores["variant"] == ""]
+        tables[f"{title}, {k}"] = _means(mean_test_scores(chosen, k))
+        tables[f"{title}, {k}, paired"] = _paired(paired(chosen, k))
     return tables
 
 
@@ -118,10 +127,15 @@ def _means(table: pd.DataFrame) -> str:
 
 def _paired(found: pd.DataFrame) -> str:
     rows = [
-        [_name(row["method"], row["rules"]), spread(row["difference"], row["low"], row["high"]), _record(row)]
+        [
+            _name(row["method"], row["rules"]),
+            spread(row["difference"], row["low"], row["high"]),
+            _record(row),
+            str(row["splits"]),
+        ]
         for row in found.sort_values("difference", kind="stable").to_dict("records")
     ]
-    return markdown(["the network, less", "difference", "won, lost"], rows)
+    return markdown(["the network, less", "difference", "won, lost", "splits"], rows)
 
 
 def _record(row: Mapping[Any, Any]) -> str:
@@ -134,6 +148,26 @@ def _parts(found: pd.DataFrame) -> str:
         for row in found.to_dict("records")
     ]
     return markdown(["the choice, less the same with", "datasets that it changes", "difference"], rows)
+
+
+def _is_grid(found: pd.DataFrame) -> bool:
+    """Return whether every dataset has the same numbers of networks and rounds, more than one."""
+    combinations = [set(zip(rows["networks"], rows["rounds"], strict=True)) for _, rows in found.groupby("dataset")]
+    return all(len(each) > 1 and each == combinations[0] for each in combinations)
+
+
+def _training(found: pd.DataFrame) -> str:
+    """Return mean scores over datasets, a line per networks, rounds and metric, a column per K and rule."""
+    common = found[found["dataset"] != NOISY]
+    key = ["networks", "rounds", "metric"]
+    means = common.pivot_table("mean", key, ["k", "rule"], sort=False).sort_index()
+    labels = [f"`{column[1]}`, {column[0]}" for column in means.columns.to_list()]
+    means.columns = pd.Index(labels)
+    rows = [
+        [f"{row['networks']} x {row['rounds']}", f"`{row['metric']}`", *(percent(row[label]) for label in labels)]
+        for row in means.reset_index().to_dict("records")
+    ]
+    return markdown(["networks x rounds", "metric", *labels], rows)
 
 
 def _paper(found: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from studies.analyses.chosen_scores import (
     mean_test_scores,
     paired,
     parts,
+    parts_of_training,
     rankings_of,
     with_networks_together,
 )
@@ -71,10 +72,10 @@ def test_an_entry_is_ahead_by_the_mean_over_datasets_of_its_means_over_splits() 
     table = mean_test_scores(scores, 25)
     assert list(table.columns) == ["A", "B"]
     assert table.loc[("network", "any"), "A"] == pytest.approx(0.7)
-    [lasso] = paired(table).to_dict("records")
-    assert (lasso["method"], lasso["wins"], lasso["losses"]) == ("lasso", 1, 1)
-    assert lasso["difference"] == pytest.approx((0.1 - 0.1) / 2)
-    assert lasso["high"] == pytest.approx(12.706 * 0.1, rel=1e-3)  # Student's t of two differences of 0.1 and -0.1
+    [lasso] = paired(scores, 25).to_dict("records")
+    assert (lasso["method"], lasso["wins"], lasso["losses"], lasso["splits"]) == ("lasso", 1, 1, 1)
+    assert lasso["difference"] == pytest.approx((0.2 - 0.1) / 2)  # on the split that both have
+    assert lasso["high"] == pytest.approx(0.05 + 12.706 * 0.15, rel=1e-3)  # Student's t of 0.2 and -0.1
 
 
 def test_a_part_is_worth_what_its_absence_costs_and_nothing_where_it_was_not_chosen() -> None:
@@ -121,12 +122,20 @@ def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> No
     (study / "rankings.csv").write_text(
         "dataset,metric,rule,trials,mean,best\nA,strength,top,2,0.5,0.6\nA,strength,greedy,2,0.7,0.8\n"
     )
-    chosen = {"study": "wide", "number": 7, "importance": "neuron_attribution+greedy"}
-    rival = {"study": "rivals", "number": 1, "importance": "f_score", "method": "f_score", "rules": "top"}
+    pd.DataFrame(
+        [
+            {"dataset": name, "networks": n, "rounds": 1, "metric": "m", "rule": rule, "k": k, "mean": share + n / 10}
+            for name, share in (("A", 0.1), ("Yale", 0.3), ("Madelon", 0.9))
+            for n in (1, 4)
+            for rule, k in (("top", 25), ("top", 100))
+        ]
+    ).to_csv(study / "parts.csv", index=False)
+    chosen = {"study": "wide", "split": "paper", "number": 7, "importance": "neuron_attribution+greedy"}
+    rival = {"study": "rivals", "split": "paper", "number": 1, "importance": "f_score", "method": "f_score"}
     scores = rows(
         *({**chosen, "dataset": "A", "method": "rigl", "test_score": share, "seed": share} for share in (0.5, 0.6)),
         *({**chosen, "dataset": "Yale", "method": "rigl", "test_score": 0.7, "k": k, "seed": 1} for k in (25, 100)),
-        *({**rival, "dataset": name, "test_score": 0.5} for name in ("A", "Yale")),
+        *({**rival, "rules": "top", "dataset": name, "test_score": 0.5} for name in ("A", "Yale")),
     )
     scores.to_csv(tmp_path / "own_split.csv", index=False)
     tables = page_tables(tmp_path)
@@ -135,6 +144,12 @@ def test_the_page_has_the_winners_settings_and_all_entries(tmp_path: Path) -> No
         "| `top` | 50.0 | 50.0 |",
         "| `greedy` | 70.0 | 70.0 |",
         "| `strength` | 60.0 | 60.0 |",
+    ]
+    assert tables["parts, wide"].splitlines() == [
+        "| networks x rounds | metric | `top`, 25 | `top`, 100 |",
+        "| --- | --- | --- | --- |",
+        "| 1 x 1 | `m` | 30.0 | 30.0 |",
+        "| 4 x 1 | `m` | 60.0 | 60.0 |",
     ]
     settings = "sparsity 0.95, l2 0.03, distribution er"
     winner = f"| A | rigl, 2 x 3 | {settings} | `neuron_attribution+greedy` | 50.0 | 55.0 ± 7.1 |"
@@ -158,4 +173,20 @@ def test_rankings_are_those_of_the_search() -> None:
     ]
     row = found.loc[("wine", "random", "top")]
     assert (row["trials"], row["best"]) == (len(scores), max(scores))
+    assert row["mean"] == pytest.approx(sum(scores) / len(scores))
+
+
+def test_rankings_of_confirming_trials_are_told_apart_by_networks_and_rounds() -> None:
+    archive = StudyArchive(StudyFolder(FINISHED))
+    found = parts_of_training(archive)
+    assert set(found["networks"]) == set(found["rounds"]) == {1}
+    scores = [
+        result["val_svm_accuracy"]
+        for record in archive.records("wine")
+        if record["stage"] == "confirm"
+        for name, result in record["importances"].items()
+        if name == "random"
+    ]
+    [row] = found[(found["dataset"] == "wine") & (found["metric"] == "random")].to_dict("records")
+    assert (row["trials"], row["k"]) == (len(scores), archive.records("wine")[0]["k"])
     assert row["mean"] == pytest.approx(sum(scores) / len(scores))
