@@ -29,6 +29,9 @@ _SHARES = {
     "rival_mean",
     "coverage",
     "paper_coverage",
+    "better",
+    "alike",
+    "worse",
 }
 """Columns that are printed in percent; files hold shares."""
 
@@ -40,6 +43,8 @@ _TITLES = {
     "flops": "Training FLOPs beside the paper's table 5",
     "ranks": "Mean rank by test accuracy (1 is best), as in the paper's appendix B",
     "mean_ranks": "Mean rank over the datasets that all have (1 is best)",
+    "pairwise": "The first less each other one, percentage points (95%; p: Wilcoxon, p_holm: for all pairs), and how "
+    "likely (%) it is better by more than a point, alike, or worse",
     "pairs": "Mean difference of accuracy over datasets, percentage points (95%; p: Wilcoxon, p_holm: for all)",
     "pairs_few": "The same at the least K, over the datasets but Madelon",
     "rivals": "Rivals as good as SET or better: SET less the rival in percentage points (interval: paired over seeds)",
@@ -104,6 +109,7 @@ def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> d
     import pandas as pd
 
     from studies.compare.over_datasets import mean_ranks_of
+    from studies.compare.pairwise import pairwise
     from studies.compare.studies import compare_studies
     from studies.store.folder import StudyFolder
 
@@ -115,7 +121,7 @@ def _studies(names: Mapping[str, Path], scores: Mapping[str, pd.DataFrame]) -> d
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: cannot be read as a study's best_by_method.csv ({error})") from error
     table = compare_studies(scores, chosen)
-    return {"studies": table, "mean_ranks": mean_ranks_of(table)}
+    return {"studies": table, "mean_ranks": mean_ranks_of(table), "pairwise": pairwise(table)}
 
 
 def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
@@ -168,7 +174,13 @@ def _without_tests(ranks: pd.DataFrame) -> pd.DataFrame:
     return ranks.drop(columns=["friedman_p", "critical_difference"])
 
 
-_PRINTED = {"over_k": _by_k, "rivals": _not_behind, "mean_ranks": _without_tests}
+def _of_first(pairs: pd.DataFrame) -> pd.DataFrame:
+    first = pairs.head(1)[["study", "method"]]
+    rows = pairs.merge(first, on=["study", "method"]).drop(columns=["study", "method"])
+    return rows.rename(columns={"than_study": "study", "than_method": "method"})
+
+
+_PRINTED = {"pairwise": _of_first, "over_k": _by_k, "rivals": _not_behind, "mean_ranks": _without_tests}
 """Tables that are printed in part, though their files hold all: a name and the part."""
 
 

@@ -78,6 +78,15 @@ def critical_difference(entries: int, datasets: int, alpha: float = ALPHA) -> fl
     return q * math.sqrt(entries * (entries + 1) / (6 * datasets))
 
 
+def common_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Return mean accuracies on the datasets that all entries have, a row each, with a column per study and method.
+
+    Args:
+        table: of :func:`studies.compare.studies.compare_studies`.
+    """
+    return table.pivot_table("mean", "dataset", ["study", "method"], sort=False).dropna()
+
+
 def mean_ranks_of(table: pd.DataFrame) -> pd.DataFrame:
     """Rank the entries of studies over the datasets that all of them have.
 
@@ -88,7 +97,7 @@ def mean_ranks_of(table: pd.DataFrame) -> pd.DataFrame:
         A row per study and method, best first: ``mean_rank`` over ``datasets``, and for all alike ``friedman_p`` and
         ``critical_difference``. Nothing where there are fewer than two entries, or datasets that all of them have.
     """
-    wide = table.pivot_table("mean", "dataset", ["study", "method"], sort=False).dropna()
+    wide = common_scores(table)
     if min(wide.shape) < 2:
         return pd.DataFrame(columns=_RANK_COLUMNS)
     test = friedman(wide)

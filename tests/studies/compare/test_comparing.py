@@ -181,6 +181,23 @@ def test_the_command(tmp_path, capsys):
     status, printed, _ = call(capsys, "compare", networks, rivals)
     assert status == 0
     assert "lasso_coefficient" in printed
+    assert "how likely" not in printed, "they share no dataset"
+
+
+def test_studies_of_two_datasets_are_ranked_and_compared_two_by_two(tmp_path, capsys):
+    folders = [
+        write(
+            tmp_path / name, scores([(dataset, "set", "neuron_strength", 100, 0, mean) for dataset in ("Yale", "ORL")])
+        )
+        for name, mean in (("low", 0.6), ("high", 0.8))
+    ]
+    status, printed, _ = call(capsys, "compare", *folders, "--json")
+    [pair] = json.loads(printed)["pairwise"]
+    assert (status, pair["study"], pair["than_study"], pair["wins"]) == (0, "high", "low", 2)
+    assert pair["better"] + pair["alike"] + pair["worse"] == pytest.approx(1)
+    status, printed, said = call(capsys, "compare", *folders)
+    assert "how likely" in printed
+    assert "find large differences only" in said
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
