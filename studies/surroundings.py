@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -80,3 +81,27 @@ def say(message: str) -> None:
     """Write a line to stderr; one that cannot be written (a full disk, a terminal that is gone) changes nothing."""
     with suppress(OSError):
         typer.echo(message, err=True)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a Python process that imports the packages from where this one has them.
+
+    With ``python -P``, which keeps the working directory out of the search path.
+    """
+    home = str(Path(__file__).parents[1])
+    path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH")) if part)
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def give_way(niceness: int) -> None:
+    """Let this process stand back behind others, those of other sessions included.
+
+    Where Linux shares its cores out among sessions first (``sched_autogroup``, on by default), niceness counts within a
+    session alone, and the session has one of its own.
+
+    Args:
+        niceness: 0 to 19.
+    """
+    os.nice(niceness)
+    with suppress(OSError):  # not Linux, or without groups
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")

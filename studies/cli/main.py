@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from dst.errors import InputError
 from studies.cli.bench import bench_app
 from studies.cli.compare import compare
+from studies.cli.dashboard import dashboard
 from studies.cli.datasets import datasets_app
 from studies.cli.select import select
 from studies.cli.study import best, export, report, run, status, track
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
-for command in (select, export, compare, run, status, best, report, track, trial):
+for command in (select, export, compare, run, status, best, report, dashboard, track, trial):
     app.command()(command)
 
 

@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from studies.spec.tracking import WandbSpec
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 from studies.store.record_schema import Record
+from studies.surroundings import child_environment
 from studies.tracking.content import running_file
 from studies.tracking.destination import destination
 
@@ -45,8 +45,6 @@ class Publisher:
         self._log = folder.wandb / "track.log"
         folder.wandb.mkdir(parents=True, exist_ok=True)
         running_file(folder).unlink(missing_ok=True)
-        home = str(Path(__file__).parents[2])
-        path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH")) if part)
         self._log.unlink(missing_ok=True)  # a link would lead out of the folder
         with self._log.open("x", encoding="utf-8") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -54,7 +52,7 @@ class Publisher:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
+                env=child_environment(),
                 start_new_session=True,  # so that Ctrl+C reaches the driver alone
             )
 

@@ -1,0 +1,1 @@
+"""Studies in a browser while they run: ``dst dashboard``."""
