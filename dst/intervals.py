@@ -26,6 +26,27 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def corrected_interval(values: Sequence[float], test_share: float) -> tuple[float, float]:
+    """Return the 95% interval of a mean over random splits of the same rows, or of a paired difference over them.
+
+    Splits share most of their training rows, so that their results vary together, and an interval that takes them for
+    independent is too narrow. Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003),
+    equation 9: the variance of the mean is ``(1/n + test_share) s^2``.
+
+    Args:
+        values: one a split.
+        test_share: test rows over the rows that are not tested, 0.25 of a split of 80 / 20.
+
+    Returns:
+        Its ends; NaN for fewer than two values.
+    """
+    if len(values) < 2:
+        return math.nan, math.nan
+    n, mean, std = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(stdtrit(n - 1, _UPPER)) * std * math.sqrt(1 / n + test_share)
+    return mean - half, mean + half
+
+
 def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
     """Return the 95% interval of the difference of two means (ours less theirs), Welch's; NaN below two values each.
 

@@ -2,8 +2,9 @@
 
 A dataset goes through *search* (trials proposed in batches), *confirm* (its best configurations over fresh seeds) and
 *test* (the test rows of the winner and of the best of each method are opened, for what each seed selected and for the
-feature list). A record is written before its trial is told to the storage, so whatever dies, a trial that the storage
-calls ended has its record, and a record without a tell is told at the next start instead of being computed again.
+feature list; on other outer splits they are trained and tested, if the spec asks for it). A record is written before
+its trial is told to the storage, so whatever dies, a trial that the storage calls ended has its record, and a record
+without a tell is told at the next start instead of being computed again.
 
 A study that is extended goes back to its search. What it has confirmed stays, and counts where the configuration is
 still chosen; so it ends with the trials and the winner of a study that was as large from the start.
@@ -19,6 +20,7 @@ from cluster.ledger.entries import State, Ticket
 from cluster.ledger.ledger import Ledger
 from dst.errors import last_line
 from studies.choice.feature_list import select_list, to_measure
+from studies.choice.outer_splits import to_split
 from studies.choice.selection import Confirmed, chosen_by, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import values_of
 from studies.plan.data import StudyDataset
@@ -204,6 +206,7 @@ class DatasetPlan:
                 partial(training_rows, first.design),
             )
             tests += to_measure(archive, configuration, columns)
+            tests += to_split(archive, configuration, self.spec.confirm.outer_splits)
         return tests
 
     def _opened_metrics(self, configuration: Confirmed) -> tuple[str, ...]:

@@ -11,15 +11,16 @@ import numpy as np
 from cluster.jobs import Job
 from cluster.ledger.entries import State, Ticket
 from dst.rankers import RANKERS
+from dst.selection import selection_of
 from dst.trial.spec import TrialSpec
 from studies.plan.data import StudyDataset
 from studies.spec.search import Reported
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
-from studies.store.openings import Opening, PendingTest
+from studies.store.openings import Opening, PendingSplit, PendingTest
 from studies.store.record import trial_record
 from studies.store.record_schema import Ended, Record
-from studies.worker.payload import CheckpointFile, ListPayload, TestPayload, TrialPayload
+from studies.worker.payload import CheckpointFile, ListPayload, SplitPayload, TestPayload, TrialPayload
 
 
 def trial_seed(seed: int, dataset: str, place: int) -> int:
@@ -30,6 +31,10 @@ def trial_seed(seed: int, dataset: str, place: int) -> int:
     """
     name = int.from_bytes(dataset.encode(), "big")
     return int(np.random.SeedSequence([seed, name, place]).generate_state(1)[0])
+
+
+_OUTER = 1
+"""Keeps the draws of other outer splits apart from all else that the study's seed draws."""
 
 
 class DatasetJobs:
@@ -88,9 +93,11 @@ class DatasetJobs:
         """Return the job that opens test rows, or measures a feature list, for one seed of a configuration."""
         record, removal = opening.record, self._dataset.use.removal
         trial = self.confirming(record)
-        payload: TestPayload | ListPayload
+        payload: TestPayload | ListPayload | SplitPayload
         if isinstance(opening, PendingTest):
             payload = TestPayload(trial, removal, opening.ranked(), record["k"])
+        elif isinstance(opening, PendingSplit):
+            payload = SplitPayload(self._on_other_split(trial, opening), removal, opening.importance)
         else:
             payload = ListPayload(trial, removal, opening.columns, record["k"])
         return Job(opening.key, self._dataset.table, payload.to_json())
@@ -119,6 +126,17 @@ class DatasetJobs:
             batch_size=self._dataset.batch_size,
             cpus=self._spec.resources.cpus,
             outcome=outcome,
+        )
+
+    def _on_other_split(self, trial: TrialSpec, opening: PendingSplit) -> TrialSpec:
+        """Return a trial on an outer split that is the same for all methods; fixed test rows are drawn as well."""
+        seed = int(np.random.SeedSequence([self._spec.seed, opening.index, _OUTER]).generate_state(1)[0])
+        split = "group" if trial.design.split == "group" else "stratified"
+        return replace(
+            trial,
+            design=replace(trial.design, split=split, seed=seed, test_seed=seed),
+            seed=seed,
+            selections=(selection_of(opening.importance).name,),
         )
 
     def _confirming(self, params: Mapping[str, Any], seed_index: int) -> TrialSpec:

@@ -19,7 +19,8 @@ class Cost:
     """Core-seconds: the time of a worker times the cores that it had to itself.
 
     Attributes:
-        useful: of trials that finished, and of opening test rows, for feature lists as well.
+        useful: of trials that finished, and of opening test rows, for feature lists and on other
+            outer splits as well.
         stopped: of trials that were stopped early.
         failed: of trials and openings that failed.
         repeated: that were lost with a process that died, and had to be, or have to be, spent again. What a checkpoint
@@ -95,6 +96,9 @@ def study_cost(archive: StudyArchive, datasets: Iterable[str], *, cpus: float) -
         for measured in archive.lists(dataset):
             settled.add(f"{dataset}/{measured['number']}.list-{measured['seeds']}")
             cost += _cost_of(measured, "failed" if measured.get("error") else "useful", cpus)
+        for tested in archive.outer_splits(dataset):
+            settled.add(f"{dataset}/{tested['number']}.split-{tested['index']}")
+            cost += _cost_of(tested, "failed" if tested.get("error") else "useful", cpus)
         again = sum(seconds for key, seconds in lost.items() if _dataset(key) == dataset and key not in settled)
         costs[dataset] = cost + Cost(repeated=again * cpus)
     return costs

@@ -12,12 +12,15 @@ from dst.errors import listed
 from dst.rankers import RANKERS
 from studies.choice.best import BestRow
 from studies.choice.feature_list import has_failed
+from studies.choice.outer_splits import SplitRow
 from studies.choice.trade_offs import TradeOff
 from studies.report.cost import Cost, as_mib, study_cost, total_cost
 from studies.report.enough_k import smallest_k_in_words
 from studies.report.figures import Figure, axis_title, figures_of, write_plots
 from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
 from studies.report.notes import method_notes
+from studies.report.outer_splits import NOTE as OUTER_SPLITS_NOTE
+from studies.report.outer_splits import outer_splits_table
 from studies.report.selected import NOTE as SELECTED_NOTE
 from studies.report.selected import selected_table
 from studies.spec.objective import ObjectiveSpec
@@ -48,6 +51,7 @@ def write_report(
     *,
     objective: ObjectiveSpec | None = None,
     trade_offs: Sequence[TradeOff] = (),
+    outer_splits: Mapping[str, Sequence[SplitRow]] | None = None,
     title: str | None = None,
     cpus: float = 1.0,
     absent: Sequence[str] = (),
@@ -62,6 +66,7 @@ def write_report(
         trials: the trials table (:func:`studies.report.tables.trials_table`).
         objective: the metrics that were optimised; None: the default of a spec.
         trade_offs: with several objectives, the finished search trials.
+        outer_splits: methods on other outer splits, by dataset.
         title: the page's heading; the folder's name when None.
         cpus: cores that a trial had to itself, for its cost, where its record does not say.
         absent: datasets that the study left out because their files were not at hand.
@@ -78,6 +83,7 @@ def write_report(
         shown[plot.section] += _shown(documents, plot)
     opened = any(choice["test_mean"] is not None for choice in best_by_method)
     selected = selected_table(folder, best)
+    elsewhere = outer_splits_table(outer_splits or {})
     scored = bool(trials["val_score"].notna().any())
     sections = [
         section(
@@ -91,6 +97,7 @@ def write_report(
             "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
             "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
         ),
+        *([section("On other outer splits", elsewhere, OUTER_SPLITS_NOTE)] if elsewhere else []),
         *([section("How many columns", shown["over_k"] + _enough(best), _OVER_K_NOTE)] if shown["over_k"] else []),
         *([section("Selected columns", selected, SELECTED_NOTE)] if selected else []),
         section(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dst.errors import InputError
 from studies.choice.best import BestRow, best_row, stability_of
 from studies.choice.feature_list import columns_of, list_scores
+from studies.choice.outer_splits import SplitRow, split_rows
 from studies.choice.over_k import over_k
 from studies.choice.selection import Confirmed, confirmed, to_confirm, to_open
 from studies.choice.trade_offs import TradeOff, trade_offs
@@ -27,12 +28,14 @@ class Results:
         best_by_method: the same per dataset and method.
         feature_names: the column names of each dataset in ``best``.
         trade_offs: the finished search trials of all datasets, where there are several objectives.
+        outer_splits: the winner and the best of each other method on other outer splits, by dataset.
     """
 
     best: list[BestRow]
     best_by_method: list[BestRow]
     feature_names: dict[str, list[str]]
     trade_offs: list[TradeOff] = field(default_factory=list)
+    outer_splits: dict[str, list[SplitRow]] = field(default_factory=dict)
 
 
 def confirmed_of(archive: StudyArchive, dataset: str) -> list[Confirmed]:
@@ -89,6 +92,8 @@ def collect(archive: StudyArchive, datasets: Sequence[str] | None = None) -> Res
         names = results.feature_names[dataset] = archive.columns(dataset)
         with _fitting_together(archive.folder, dataset):
             rows = [_row(archive, configuration, names) for configuration in to_open(ranked)]
+            if found := split_rows(archive, to_open(ranked)):
+                results.outer_splits[dataset] = found
         results.best.append(rows[0])
         results.best_by_method.extend(rows)
     return results

@@ -10,6 +10,7 @@ import yaml
 
 from cluster.ledger.entries import State
 from studies.choice.best import BestRow
+from studies.report.outer_splits import write_outer_splits
 from studies.report.report import write_report
 from studies.report.results import Results, collect
 from studies.report.tables import write_tables
@@ -34,6 +35,7 @@ def write_results(archive: StudyArchive) -> tuple[Results, pd.DataFrame]:
     for row in results.best:
         document = winner_spec(spec, uses[row["dataset"]], row)
         write_text(folder.best_spec(row["dataset"]), _heading(spec, row) + document)
+    write_outer_splits(folder, results.outer_splits)
     resolved = archive.resolved
     write_report(
         archive,
@@ -42,6 +44,7 @@ def write_results(archive: StudyArchive) -> tuple[Results, pd.DataFrame]:
         trials,
         objective=spec.objective,
         trade_offs=results.trade_offs,
+        outer_splits=results.outer_splits,
         title=spec.name,
         cpus=float(spec.resources.cpus),
         absent=resolved.get("absent", ()),

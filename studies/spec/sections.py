@@ -111,10 +111,13 @@ class ConfirmSpec(Section):
     Attributes:
         top: number of a dataset's search trials that are trained again (and the best of each method besides).
         seeds: over how many seeds, each with its own draw of validation rows.
+        outer_splits: on how many other outer splits, each with its own draw of test rows, the winner and the best of
+            each method are trained and tested besides: one draw of few test rows proves little.
     """
 
     top: PositiveInt = 5
     seeds: PositiveInt = 5
+    outer_splits: Annotated[int, Field(ge=0)] = 0
 
 
 class ResourcesSpec(Section):

@@ -96,6 +96,16 @@ class StudySpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _outer_splits_draw_test_rows(self) -> StudySpec:
+        ordered = next((dataset for dataset in self.datasets if dataset.split == "time"), None)
+        if self.confirm.outer_splits and ordered is not None:
+            raise ValueError(
+                "confirm.outer_splits draws test rows anew, but split 'time' tests on the latest rows: leave it out, "
+                f"or the dataset, but got confirm.outer_splits={self.confirm.outer_splits} with {ordered.path}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _resources_fit_training(self) -> StudySpec:
         device, gpus, threads, cpus = (
             self.training.device,
@@ -118,5 +128,5 @@ class StudySpec(Section):
 RESUMABLE = ("resources", "tracking", "out")
 """Keys that may differ when a study goes on: they change how it runs, not what its results mean."""
 
-MAY_GROW = ("search.trials", "confirm.top", "confirm.seeds")
+MAY_GROW = ("search.trials", "confirm.top", "confirm.seeds", "confirm.outer_splits")
 """Keys that may become larger when a study goes on: it is extended, and what it has found so far stays true."""

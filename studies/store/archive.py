@@ -11,8 +11,16 @@ import numpy.typing as npt
 
 from studies.spec.study import StudySpec
 from studies.store.folder import StudyFolder
-from studies.store.record import iter_records, measured_lists, read_list, read_scores, read_test
-from studies.store.record_schema import ListRecord, Record, TestRecord
+from studies.store.record import (
+    iter_records,
+    measured_lists,
+    read_list,
+    read_scores,
+    read_split,
+    read_test,
+    tested_splits,
+)
+from studies.store.record_schema import ListRecord, Record, SplitRecord, TestRecord
 from studies.store.study_file import StudyFile, read_columns, read_study_file
 
 
@@ -38,6 +46,7 @@ class StudyArchive:
         self._records: dict[str, tuple[Record, ...]] = {}
         self._tests: dict[tuple[str, int], TestRecord | None] = {}
         self._lists: dict[tuple[str, int, int], ListRecord | None] = {}
+        self._splits: dict[str, list[SplitRecord]] = {}
         self._columns: dict[str, list[str]] = {}
         self._scores: dict[tuple[str, int], dict[str, npt.NDArray[np.float64]]] = {}
 
@@ -84,6 +93,15 @@ class StudyArchive:
         if key not in self._lists:
             self._lists[key] = read_list(self.folder, dataset, number, seeds)
         return self._lists[key]
+
+    def outer_splits(self, dataset: str) -> list[SplitRecord]:
+        """All tests on other outer splits, those for earlier choices included."""
+        if dataset not in self._splits:
+            found = (
+                read_split(self.folder, dataset, number, index) for number, index in tested_splits(self.folder, dataset)
+            )
+            self._splits[dataset] = [tested for tested in found if tested is not None]
+        return self._splits[dataset]
 
     def columns(self, dataset: str) -> list[str]:
         """The names of a dataset's columns."""

@@ -93,6 +93,11 @@ class StudyFolder:
         return self.path / "test_scores.csv"
 
     @property
+    def outer_splits(self) -> Path:
+        """``outer_splits.csv``: each method's test accuracy on other outer splits, where the spec asks for them."""
+        return self.path / "outer_splits.csv"
+
+    @property
     def report(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"
@@ -148,6 +153,10 @@ class StudyFolder:
     def list_scores(self, dataset: str, number: int, seeds: int) -> Path:
         """``records/DATASET/NUMBER.list-SEEDS.json``: what a list over so many seeds is worth on a trial's splits."""
         return self.records / _checked(dataset) / f"{number}.list-{seeds}.json"
+
+    def outer_split(self, dataset: str, number: int, index: int) -> Path:
+        """``records/DATASET/NUMBER.split-INDEX.json``: a trial's configuration tested on another outer split."""
+        return self.records / _checked(dataset) / f"{number}.split-{index}.json"
 
 
 def _checked(dataset: str) -> str:

@@ -3,6 +3,9 @@
 A *test* scores the columns that the seed itself selected on the test rows. A *list* scores the columns that all seeds
 select together, the feature list that a user gets, under the seed's design: on its validation rows and on the test
 rows. What either gives is written beside the record of the seed's confirming trial.
+
+A *split* is no further opening of the same rows: it trains the configuration on another outer split, whose test rows it
+opens; what comes out is written beside the record of the configuration's first seed.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.store.folder import StudyFolder
-from studies.store.record import write_list, write_test
+from studies.store.record import write_list, write_split, write_test
 from studies.store.record_schema import SCHEMA, Record, importances_of
 
 
@@ -70,7 +73,32 @@ class PendingList:
         write_list(folder, {**_identity(self.record), **which, "validation": {}, "test": {}, **document})
 
 
-Opening = PendingTest | PendingList
+@dataclass(frozen=True)
+class PendingSplit:
+    """A configuration to be trained and tested on another outer split.
+
+    Attributes:
+        record: of its first seed's confirming trial.
+        importance: the ranking whose columns are tested.
+        index: of the split, 0, 1, ...
+    """
+
+    record: Record
+    importance: str
+    index: int
+
+    @property
+    def key(self) -> str:
+        """The job's key."""
+        return f"{self.record['dataset']}/{self.record['number']}.split-{self.index}"
+
+    def write(self, folder: StudyFolder, document: Mapping[str, Any]) -> None:
+        """Write what came out; nothing but ``error`` and what it cost where the job failed."""
+        which = {"importance": self.importance, "index": self.index}
+        write_split(folder, {**_identity(self.record), **which, "test": {}, **document})
+
+
+Opening = PendingTest | PendingList | PendingSplit
 
 _SHARED = ("dataset", "number", "source", "seed_index", "k")
 """Keys that what stands beside a record has of it."""

@@ -34,10 +34,12 @@ from studies.store.record_codec import (
 from studies.store.record_schema import (
     LIST,
     SCHEMA,
+    SPLIT,
     TEST,
     Ended,
     ListRecord,
     Record,
+    SplitRecord,
     Stage,
     TestRecord,
 )
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from dst.trial.spec import TrialSpec
 
 _RECORD_NAME = re.compile(r"(0|[1-9][0-9]*)\.json")
+_SPLIT_NAME = re.compile(r"(0|[1-9][0-9]*)\.split-(0|[1-9][0-9]*)\.json")
 _LIST_NAME = re.compile(r"(0|[1-9][0-9]*)\.list-([1-9][0-9]*)\.json")
 
 
@@ -154,6 +157,24 @@ def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
     write_text(target, text)
 
 
+def write_split(folder: StudyFolder, tested: Mapping[str, Any]) -> None:
+    """Write what a confirming trial's configuration came to on another outer split beside its record.
+
+    Args:
+        folder: the study's folder.
+        tested: plain data with at least ``schema``, ``dataset``, ``number``, ``index``, ``importance``, ``k`` and
+            ``test``.
+
+    Raises:
+        RecordError: the document breaks the layout; nothing has been written.
+        OSError: the file cannot be written.
+    """
+    target = folder.outer_split(*identity_of(tested), tested["index"])
+    text = to_json(tested, target)
+    check_identity(tested, target)
+    write_text(target, text)
+
+
 def read_record(path: Path) -> Record:
     """Read one record, as it would be written today (:func:`_as_of_today`).
 
@@ -185,10 +206,28 @@ def read_list(folder: StudyFolder, dataset: str, number: int, seeds: int) -> Lis
     return cast(ListRecord | None, read_beside(folder.list_scores(dataset, number, seeds), LIST))
 
 
+def read_split(folder: StudyFolder, dataset: str, number: int, index: int) -> SplitRecord | None:
+    """Read what a confirming trial's configuration came to on another outer split; None: it was not tested there.
+
+    Raises:
+        RecordError: the file is there but damaged.
+    """
+    return cast(SplitRecord | None, read_beside(folder.outer_split(dataset, number, index), SPLIT))
+
+
 def measured_lists(folder: StudyFolder, dataset: str) -> list[tuple[int, int]]:
     """Return the confirming trial and the count of seeds of each list that was measured, earlier ones included."""
+    return _named(folder, dataset, _LIST_NAME)
+
+
+def tested_splits(folder: StudyFolder, dataset: str) -> list[tuple[int, int]]:
+    """Return the confirming trial and the index of each outer split that was tested, for earlier choices included."""
+    return _named(folder, dataset, _SPLIT_NAME)
+
+
+def _named(folder: StudyFolder, dataset: str, name: re.Pattern[str]) -> list[tuple[int, int]]:
     part = folder.record(dataset, 0).parent
-    matches = (_LIST_NAME.fullmatch(path.name) for path in part.iterdir()) if part.is_dir() else ()
+    matches = (name.fullmatch(path.name) for path in part.iterdir()) if part.is_dir() else ()
     return sorted((int(match[1]), int(match[2])) for match in matches if match is not None)
 
 

@@ -154,17 +154,36 @@ class ListRecord(TypedDict):
     cpus: NotRequired[_Cores]
 
 
-Kind = Literal["record", "test", "list"]
+@with_config(_OPEN)
+class SplitRecord(TypedDict):
+    """The test accuracies, by K, of a confirming trial's configuration on another outer split; none where it failed."""
+
+    dataset: _Dataset
+    number: _Count
+    source: _Count
+    index: _Count
+    importance: _Text
+    k: Annotated[int, Field(ge=1, lt=2**63)]
+    test: dict[_Step, _Number]
+    test_share: NotRequired[Annotated[float, Field(gt=0, lt=1)]]
+    error: NotRequired[_Text | None]
+    seconds: NotRequired[dict[str, _Number] | None]
+    cpus: NotRequired[_Cores]
+
+
+Kind = Literal["record", "test", "list", "split"]
 """The kinds of documents in a study's folder."""
 
 RECORD: Kind = "record"
 TEST: Kind = "test"
 LIST: Kind = "list"
+SPLIT: Kind = "split"
 
 _ADAPTERS: dict[Kind, TypeAdapter[Any]] = {
     RECORD: TypeAdapter(Record),
     TEST: TypeAdapter(TestRecord),
     LIST: TypeAdapter(ListRecord),
+    SPLIT: TypeAdapter(SplitRecord),
 }
 
 

@@ -22,7 +22,7 @@ from dst.trial.run import run_trial, score_every_k_on_test
 from dst.trial.spec import TrialSpec
 from studies.spec.objective import DIRECTIONS, ObjectiveSpec
 from studies.store.checkpoints import Checkpoint
-from studies.worker.payload import ListPayload, TestPayload, TrialPayload
+from studies.worker.payload import ListPayload, SplitPayload, TestPayload, TrialPayload
 from studies.worker.rungs import CheapScore, Rungs
 
 
@@ -132,10 +132,37 @@ def measure_list(document: Mapping[str, Any], shared: Dataset | TrialData, repor
     return Output({**measured, "stand_ins": represented, "seconds": {"total": time.perf_counter() - began}})
 
 
+def test_on_other_split(document: Mapping[str, Any], shared: Dataset | TrialData, report: Report) -> Output:
+    """Train a configuration on another outer split and open its test rows (a :class:`SplitPayload`).
+
+    An official test part is drawn from like all other rows.
+
+    Returns:
+        ``{"test": {k: accuracy}, "test_share": test rows over all others, "seconds": {...}}``
+    """
+    payload = SplitPayload.from_json(document)
+    dataset = dataclasses.replace(_removed(_whole(shared), payload.removal), official_test=None)
+    result = run_trial(dataset, payload.trial)
+    began = time.perf_counter()
+    every_k = sorted({result.k, *payload.trial.k_values})
+    ranked = {payload.importance: (result.importances[payload.importance].ranked, every_k)}
+    tested = score_every_k_on_test(dataset, payload.trial, ranked)[payload.importance]
+    split = payload.trial.design.splits(dataset)[0]
+    seconds = {**result.seconds, "total": result.seconds["total"] + time.perf_counter() - began}
+    return Output(
+        {
+            "test": {str(k): accuracy for k, accuracy in tested.items()},
+            "test_share": len(split.test) / (dataset.n_samples - len(split.test)),
+            "seconds": seconds,
+        }
+    )
+
+
 WORK: dict[str, WorkFunction] = {
     TrialPayload.kind: run_study_trial,
     TestPayload.kind: open_test_rows,
     ListPayload.kind: measure_list,
+    SplitPayload.kind: test_on_other_split,
 }
 """The function that runs a job, by the kind of its payload."""
 

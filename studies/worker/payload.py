@@ -133,6 +133,32 @@ class ListPayload:
         return cls(*_read_common(document), columns=document["columns"], k=document["k"])
 
 
+@dataclass(frozen=True)
+class SplitPayload:
+    """A configuration to be trained on another outer split, whose test rows are opened for its columns.
+
+    Attributes:
+        trial: the configuration on that split.
+        removal: of values from the table before all else; None: none.
+        importance: the ranking whose columns are tested.
+    """
+
+    kind: ClassVar[str] = "split"
+
+    trial: TrialSpec
+    removal: Removal | None
+    importance: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the ``kind``."""
+        return {**_common(self.kind, self.trial, self.removal), "importance": self.importance}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        return cls(*_read_common(document), importance=document["importance"])
+
+
 def _common(kind: str, trial: TrialSpec, removal: Removal | None) -> dict[str, Any]:
     return {"kind": kind, "trial": trial.to_json(), "removal": None if removal is None else asdict(removal)}
 
