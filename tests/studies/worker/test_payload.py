@@ -25,6 +25,7 @@ PAYLOADS = [
     ),
     payloads.TestPayload(TRIAL, None, {"neuron_strength": [2, 0]}, 2),
     payloads.ListPayload(TRIAL, Removal(0.2, "mnar"), [3, 1], 2),
+    payloads.SplitPayload(TRIAL, Removal(0.2, "mar"), "neuron_strength+greedy"),
 ]
 
 
