@@ -71,7 +71,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             :data:`dst.importance.metrics.HELD_OUT_METRICS`. A method that trains no network has one of its own.
         selection: what is made of the scores: a name in :data:`dst.selection.SELECTION_RULES`, alone or with its
             strength as in ``greedy:0.5``. ``top`` takes the highest, though columns may repeat one another; the other
-            rules look at the rows of ``X``.
+            rules look at the rows of ``X``. None: ``greedy`` for networks, which won on average where K is small
+            (``studies/results/paper_search``), though not where copies are useful; ``top`` for rivals, as their authors
+            use them.
         feature_groups: lists of column numbers that are selected together or not at all, each column in one list at
             most. A group enters where the first of its columns would, and is passed over where it has more columns
             than are left to select: then fewer are selected than were asked for.
@@ -133,7 +135,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         sparsity: float = 0.9,
         l2: float = 1e-4,
         importance: str = "neuron_attribution",
-        selection: str = TOP,
+        selection: str | None = None,
         feature_groups: Sequence[Sequence[int]] = (),
         hidden: Sequence[int] = (1000, 100),
         epochs: int = 100,
@@ -433,6 +435,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         return columns
 
     def _selection(self) -> Selection:
+        if self.selection is None:
+            return Selection("greedy" if self.method in RANKERS and RANKERS[self.method].is_network else TOP)
         if not isinstance(self.selection, str):
             raise InputError(f"selection must be the name of a rule, but got {self.selection!r}")
         return Selection.parse(self.selection)

@@ -60,8 +60,12 @@ class SelectOptions:
         str | None, typer.Option(help="How a network's inputs are scored [default: neuron_attribution].")
     ] = None
     selection: Annotated[
-        str, typer.Option(help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ...")
-    ] = "top"
+        str | None,
+        typer.Option(
+            help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ... "
+            "[default: greedy; of rivals top]."
+        ),
+    ] = None
     rounds: Annotated[
         int, typer.Option(min=1, help="Trainings that follow one another, each on the better half of the columns.")
     ] = 1
