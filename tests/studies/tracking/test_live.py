@@ -99,9 +99,19 @@ def test_trials_appear_as_they_run_and_end_and_a_killed_driver_loses_none(
     for rest in {*range(12)} - {number, 5 - number}:
         end(rest)
     before = set(runs)
+    opened = {path: path.read_bytes() for path in folder.records.glob("*/*.test.json")}
+    confirmed = IDS.of("breast_cancer", int(min(opened).name.split(".")[0]))
+    for path in opened:
+        path.unlink()
     with publishing(folder, StudyArchive(folder).spec.tracking.wandb) as again:
         assert again is not None
+        live.wait_until(lambda: confirmed in runs and runs[confirmed].exit_code == 0, 120)
+        for path, content in opened.items():
+            path.write_bytes(content)
     assert again.wait(100) is None
+    assert runs[confirmed].summary["test_score"] > 0
+    assert runs[confirmed].ends == 2
+    # What was sent again with its test accuracy counts once.
     assert again.said() == f"{10 + 3} runs sent: {live.url}/me/p/runs/{study}"
     assert before < set(runs), "the study goes on in the same runs"
     assert (runs[study].exit_code, runs[study].summary["state"]) == (0, "finished")
