@@ -195,6 +195,7 @@ def test_a_study_whose_driver_is_killed_is_whole_in_wandb_when_it_was_resumed(li
     for record in records:
         run = by_place[record["dataset"], record["number"]]
         assert (run.exit_code, run.summary["val_score"]) == (0, record["val_score"])
+        assert any("topology/changed" in row for row in run.rows) == (record["method"] == "set")
     assert [title for title, _ in live.alerts] == ["small interrupted", "small finished"]
 
     # A server that hangs holds the end up for as long as it is waited for; the winners are there before.
