@@ -37,14 +37,27 @@ class EpochReport:
 
 @dataclass
 class Curves:
-    """One value an epoch."""
+    """One value an epoch.
+
+    Attributes:
+        train_loss: mean loss over the epoch's minibatches.
+        val_loss: mean loss on the validation rows.
+        val_accuracy: accuracy, or R squared, on the validation rows.
+        moved: connections that moved in the epoch, as a share of the network's; above 1 where topology updates are so
+            many that they move more than there are. Empty where connections stay or there are none, None for epochs
+            of a checkpoint that does not say.
+    """
 
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
+    moved: list[float | None] = field(default_factory=list)
 
-    def add(self, train_loss: float, val_loss: float, val_accuracy: float) -> bool:
+    def add(self, train_loss: float, val_loss: float, val_accuracy: float, moved: float | None = None) -> bool:
         """Take the values of an epoch; return whether its validation loss is the lowest so far."""
+        if moved is not None:
+            unknown = len(self.val_loss) - len(self.moved)
+            self.moved += [*[None] * unknown, moved]
         improved = val_loss < min(self.val_loss, default=math.inf)
         self.train_loss.append(train_loss)
         self.val_loss.append(val_loss)

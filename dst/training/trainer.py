@@ -101,6 +101,7 @@ class Trainer:
         self._inputs = inputs
         self.epoch = 0
         self._step = 0
+        self._moved = 0
         self._curves = Curves()
         self._seconds = {"train": 0.0, "topology": 0.0, "evaluate": 0.0}
         self._best_epoch, self._best_loss = 0, math.inf
@@ -125,7 +126,8 @@ class Trainer:
             self.epoch += 1
             val_loss, val_accuracy = self._held_out.evaluate()
         check_losses(self.epoch, train_loss, val_loss, lr=self._config.lr, l2=self._config.l2)
-        improved = self._curves.add(train_loss, val_loss, val_accuracy)
+        moved = None if self._method.grow is None else self._moved / sum(self.model.nnz)
+        improved = self._curves.add(train_loss, val_loss, val_accuracy, moved)
         if improved:
             self._best_epoch, self._best_loss = self.epoch, val_loss
             for name, tensor in self.model.state_dict().items():
@@ -220,6 +222,7 @@ class Trainer:
         config = self._config
         order = self._to_shuffle.permutation(self._n_rows)
         loss_sum = 0.0
+        self._moved = 0
         x = None
         firsts = range(0, self._n_rows, config.batch_size)
         for index, first in enumerate(firsts):
@@ -252,7 +255,7 @@ class Trainer:
             final=min(config.final_drop_fraction, config.drop_fraction),
         )
         restrict = anywhere if self._inputs is None else partial(self._inputs.restrict, epoch=self.epoch)
-        self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance(), restrict)
+        self._moved += self._engine.rewire(self._method, fraction, self._to_grow, x, self._input_importance(), restrict)
 
     def _streams(self) -> dict[str, np.random.Generator]:
         return {"shuffle": self._to_shuffle, "grow": self._to_grow, "noise": self._to_noise}

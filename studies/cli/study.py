@@ -129,14 +129,23 @@ def track(
     ] = None,
     entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
     live: Annotated[bool, typer.Option("--follow", help="Send it as it goes on, until the run ends.")] = False,
+    workspace: Annotated[
+        bool,
+        typer.Option(
+            "--workspace", help="Save views of it there too: leaderboard, best so far, search, sparsity (online)."
+        ),
+    ] = False,
     told: Annotated[bool, typer.Option("--told", hidden=True)] = False,
 ) -> None:
     """Send to Weights & Biases what it does not have yet."""
     from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
     from studies.tracking.follow import follow
-    from studies.tracking.send import send_results
+    from studies.tracking.send import destination_of, send_results
+    from studies.tracking.views import check_views, save_views
 
+    if workspace:
+        check_views(destination_of(StudyArchive(StudyFolder(folder)), mode=mode).mode)
     if live:
         sent = follow(folder, told=told, mode=mode, project=project, entity=entity)
     else:
@@ -144,6 +153,10 @@ def track(
         sent = send_results(study, mode=mode, project=project, entity=entity, told=_counting())
     kept = f"; {sent.deleted} deleted in W&B stay so" if sent.deleted else ""
     typer.echo(f"{sent.runs} runs sent{kept}" + (f": {sent.url}" if sent.url else ""))
+    if workspace:
+        views = save_views(StudyArchive(StudyFolder(folder)), mode=mode, project=project, entity=entity)
+        for name, url in views.items():
+            typer.echo(f"{name}: {url}")
 
 
 def _counting(seconds: float = 5.0) -> Callable[[int], None]:

@@ -169,7 +169,7 @@ class Follower:
         self._due: set[Place] = set()
         self._said = ""
         self._failing = False
-        self._sent_before = 0
+        self._arrived: set[str] = set()
 
     def look(self) -> None:
         """Send the trials that have ended, and bring the runs that go on up to date; what fails is tried again."""
@@ -219,12 +219,12 @@ class Follower:
         sender.close()
         if sender.problems:
             raise TrackingError(in_short(sender))
-        return Sent(self._sent_before + sender.count, len(sender.deleted), sender.url)
+        return Sent(len(self._arrived | sender.arrived), len(sender.deleted), sender.url)
 
     def _renew(self, sender: Sender) -> None:
         """Let go of W&B's own process: it takes no run again whose beginning failed there."""
         sender.abandon()
-        self._sent_before += sender.count
+        self._arrived |= sender.arrived
         self._sender = None
 
     def _ready(self) -> tuple[Sender, StudyContent]:

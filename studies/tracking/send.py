@@ -24,7 +24,7 @@ class Sent:
     """What came of sending.
 
     Attributes:
-        runs: number of runs that were sent.
+        runs: number of runs that were sent, each once however often it was.
         deleted: number of runs that were deleted on the server, and stay so.
         url: of the study's run; None where it was not sent to a server this time.
     """
@@ -75,7 +75,7 @@ def send_results(
         if sender.problems:
             sender.abandon()
             raise TrackingError(in_short(sender))
-    return Sent(sender.count, len(sender.deleted), sender.url)
+    return Sent(len(sender.arrived), len(sender.deleted), sender.url)
 
 
 def destination_of(archive: StudyArchive, **options: str | None) -> Destination:

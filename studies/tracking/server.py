@@ -117,3 +117,10 @@ def runs_there(entity: str | None, project: str, runs: Iterable[TrackedRun]) -> 
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, dict) and "path" in value and str(value.get("_type", "")).endswith("-file")
+
+
+def default_entity() -> str:
+    """Return the user or team to which the runs of an account go that names none."""
+    import wandb
+
+    return str(wandb.Api().default_entity)

@@ -18,7 +18,12 @@ from studies.tracking.runs import Metric, Row, TrackedRun, tags_of
 Role = Literal["winner", "best_of_method", "confirmed", "search"]
 """What a trial is: a seed of the winner, or of the best of a method, another confirming trial, or one of the search."""
 
-CURVES = {"train_loss": "train/loss", "val_loss": "val/loss", "val_accuracy": "val/accuracy"}
+CURVES = {
+    "train_loss": "train/loss",
+    "val_loss": "val/loss",
+    "val_accuracy": "val/accuracy",
+    "topology_changed": "topology/changed",
+}
 """What a curve of a record is called in a run."""
 
 METRICS = (

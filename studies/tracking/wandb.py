@@ -51,7 +51,7 @@ class Sender:
         notes: of what was sent before.
 
     Attributes:
-        count: number of runs that arrived.
+        arrived: ids of the runs that arrived, each once however often it was sent.
         exhausted: whether so many runs failed in a row that others were left for later.
         deleted: ids of runs that somebody has deleted on the server, which does not take them any more.
         problems: one line for each run that could not be sent.
@@ -70,7 +70,7 @@ class Sender:
         self._sent: dict[str, TrackedRun] = {}
         self._lock = threading.Lock()
         self._entity = to.entity
-        self.count = 0
+        self.arrived: set[str] = set()
         self.exhausted = False
         self.deleted: list[str] = []
         self.problems: list[str] = []
@@ -291,7 +291,7 @@ class Sender:
             if self._server:
                 self._local.remove(run_id)
             self._notes.add(run_id, {"content": sent[run_id].digest, **self._place()})
-            self.count += 1
+            self.arrived.add(run_id)
         return sent.keys() - missing.keys()
 
 

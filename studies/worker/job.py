@@ -83,6 +83,7 @@ def run_study_trial(document: Mapping[str, Any], shared: Dataset | TrialData, re
             "train_loss": ranking.curves.train_loss,
             "val_loss": ranking.curves.val_loss,
             "val_accuracy": ranking.curves.val_accuracy,
+            **({"topology_changed": ranking.curves.moved} if ranking.curves.moved else {}),
         }
         for ranking in result.rankings
         if ranking.epochs

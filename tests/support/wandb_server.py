@@ -88,6 +88,7 @@ class Server(ThreadingHTTPServer):
         asked: number of requests by kind, or by operation.
         kept_waiting: set when a request waits for ``open``.
         alerts: title and text of each.
+        views: saved views by name, as they were given.
     """
 
     daemon_threads = True
@@ -106,6 +107,7 @@ class Server(ThreadingHTTPServer):
         self.kept_waiting = threading.Event()
         self.asked: dict[str, int] = {}
         self.alerts: list[tuple[str, str]] = []
+        self.views: dict[str, dict[str, Any]] = {}
         self.changed = threading.Condition()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -154,6 +156,13 @@ class Server(ThreadingHTTPServer):
             case "NotifyScriptableRunAlert":
                 self.alerts.append((given["title"], given["text"]))
                 return {"notifyScriptableRunAlert": {"success": True}}
+            case "UpsertView2":
+                self.views[given["name"]] = given
+                return {"upsertView": {"view": {"id": f"v-{given['name']}", "name": given["name"]}, "inserted": True}}
+            case "View":
+                found = [view for name, view in self.views.items() if name == given["viewName"]]
+                nodes = [{"id": f"v-{view['name']}", **view} for view in found]
+                return {"project": {"allViews": {"edges": [{"node": node} for node in nodes]}}}
         return self._query_artifacts(name, given)
 
     def _query_artifacts(self, name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class Engine(Protocol):
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
         restrict: Restrict = anywhere,
-    ) -> None:
-        """Move connections of every layer (:func:`dst.topology.rewire.rewire`).
+    ) -> int:
+        """Move connections of every layer (:func:`dst.topology.rewire.rewire`), and return how many moved.
 
         Args:
             method: how; nothing happens where its connections never move.

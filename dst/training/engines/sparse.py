@@ -149,10 +149,11 @@ class SparseEngine:
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
         restrict: Restrict = anywhere,
-    ) -> None:
+    ) -> int:
         """See :meth:`Engine.rewire`."""
         if method.grow is None:
-            return
+            return 0
+        moved = 0
         for index, layer in enumerate(self._layers):
             source = x if index == 0 else self._activations[index - 1]
             gradient = (torch.from_numpy(source), torch.from_numpy(self._deltas[index]))
@@ -160,8 +161,10 @@ class SparseEngine:
             if index == 0:
                 seen = restrict(dataclasses.replace(seen, input_importance=input_importance))
             drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
-            if rewire(seen, self.moments[index], drop=drop, grow=grow, fraction=fraction):
+            if count := rewire(seen, self.moments[index], drop=drop, grow=grow, fraction=fraction):
                 self._follow(index)
+                moved += count
+        return moved
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`Engine.state`."""

@@ -118,10 +118,11 @@ class TorchEngine:
         x: Floats,
         input_importance: npt.NDArray[np.float64] | None = None,
         restrict: Restrict = anywhere,
-    ) -> None:
+    ) -> int:
         """See :meth:`dst.training.engines.engine.Engine.rewire`; connections move in layers with a mask."""
         if method.grow is None:
-            return
+            return 0
+        moved = 0
         drop, grow = DROP_RULES[method.drop], GROW_RULES[method.grow]
         for index, (layer, mask) in enumerate(zip(self._layers, self._masks, strict=True)):
             if mask is None or layer.mask is None:
@@ -135,12 +136,14 @@ class TorchEngine:
             if index == 0:
                 update = restrict(dataclasses.replace(update, input_importance=input_importance))
             nobody = [np.zeros(connections.nnz, np.float32)]  # here moments stay at their places
-            if rewire(update, nobody, drop=drop, grow=grow, fraction=fraction):
+            if count := rewire(update, nobody, drop=drop, grow=grow, fraction=fraction):
+                moved += count
                 layer.mask.zero_().view(-1)[torch.from_numpy(connections.positions()).to(self._device)] = True
                 mask.copy_(layer.mask)
                 # What was dropped becomes zero; what has grown is zero, as all outside the mask was.
                 for tensor in (layer.weight.data, *self._moments_of(layer.weight)):
                     tensor *= mask
+        return moved
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """See :meth:`dst.training.engines.engine.Engine.state`."""

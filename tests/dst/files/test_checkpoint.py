@@ -89,9 +89,11 @@ def test_a_setting_that_came_after_a_state_had_its_default_there():
     state = before.state_dict()
     for name in ("label_smoothing", "group_penalty"):
         del state.progress["config"][name]
+    del state.progress["curves"]["moved"]
     resumed = trainer()
     resumed.load_state_dict(state)
     assert resumed.run_epoch().train_loss == before.run_epoch().train_loss
+    assert resumed.result().curves.moved == [None, *before.result().curves.moved[1:]]
     with pytest.raises(ValueError, match="other settings: group_penalty differ"):
         trainer(group_penalty=0.1).load_state_dict(state)
     state.progress["config"]["gone"] = 1

@@ -51,8 +51,8 @@ class Training:
             if len(self.losses) % 3 == 0:
                 self.move(x)
 
-    def move(self, x: np.ndarray) -> None:
-        self.engine.rewire(self.method, FRACTION, self.rng, x, np.arange(WIDTHS[0], dtype=float))
+    def move(self, x: np.ndarray) -> int:
+        return self.engine.rewire(self.method, FRACTION, self.rng, x, np.arange(WIDTHS[0], dtype=float))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -98,7 +98,7 @@ def test_connections_keep_their_number_order_and_moments(rule, distribution, eng
         x, y = batch(training.rng, WIDTHS[0], 16, WIDTHS[-1])
         training.engine.step(x, y)
         before = training.connections()
-        training.move(x)
+        counted, all_grown = training.move(x), 0
         assert training.model.nnz == expected
         for layer, old, new in zip(training.model.linears, before, training.connections(), strict=True):
             places = layer.places() if isinstance(layer, SparseLinear) else layer.positions()
@@ -111,6 +111,8 @@ def test_connections_keep_their_number_order_and_moments(rule, distribution, eng
             wanted = min(int(np.ceil(FRACTION * layer.nnz)), free) if training.method.grow else 0
             assert grown == wanted
             moved = moved or grown > 0
+            all_grown += grown
+        assert counted == all_grown
     assert moved == (training.method.grow is not None)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -86,17 +87,22 @@ def test_patience_ends_training():
 
 
 def test_connections_stay_where_they_are_after_the_stop_fraction():
+    """Until then three tenths of each layer that has room move every third step; an epoch has seven steps."""
     train, validation = parts()
     snapshots = []
-    fit(
+    result = fit(
         train,
         validation,
-        TrainingConfig(method="set", sparsity=0.7, stop_fraction=0.5, **SMALL),
+        TrainingConfig(method="set", sparsity=0.7, stop_fraction=0.5, schedule="constant", **SMALL),
         np.random.default_rng(0),
         lambda end: snapshots.append(end.model.linears[0].positions().tolist()),
     )
     assert snapshots[0] != snapshots[5]
     assert all(positions == snapshots[5] for positions in snapshots[6:])
+    nnz, sizes = result.model.nnz, (30 * 40, 40 * 20, 20 * 2)
+    each = sum(min(math.ceil(0.3 * n), size - n) for n, size in zip(nnz, sizes, strict=True)) / sum(nnz)
+    updates = [2, 2, 3, 2, 2, 3, *[0] * 6]
+    assert result.curves.moved == pytest.approx([count * each for count in updates])
 
 
 def test_a_sparsity_of_zero_is_a_full_network():

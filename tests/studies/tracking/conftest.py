@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.tracking.content import StudyContent
 from studies.tracking.destination import destination
+from studies.tracking.runs import TrackedRun
+from studies.tracking.server import DIGEST
 from tests.support.wandb_server import KEY, Server, wandb_server
 
 DOT = base64.b64decode(
@@ -54,6 +57,38 @@ def content(copied: Callable[..., StudyFolder], tmp_path_factory: pytest.TempPat
 
 def content_of(folder: StudyFolder, sent: tuple[str, ...] = ()) -> StudyContent:
     return StudyContent(folder, destination(StudyArchive(folder).spec.tracking.wandb, folder, {}), sent)
+
+
+def all_runs(content: StudyContent) -> list[TrackedRun]:
+    content.look()
+    content.choose()
+    return [*content.complete("finished"), *content.trials()]
+
+
+def assert_server_has(server: Server, folder: StudyFolder) -> None:
+    """The server holds exactly what the study has, run by run, and the files of each artifact with their digests."""
+    content = content_of(folder)
+    sent = all_runs(content)
+    there_are = {name for name, run in server.runs.items() if run.upserted["groupName"] == content.facts.group}
+    assert there_are == {run.id for run in sent}
+    for run in sent:
+        there = server.runs[run.id]
+        assert there.summary[DIGEST] == run.digest
+        assert there.rows == [dict(row.values) for row in run.rows]
+        assert there.exit_code == run.exit_code
+        assert {name: there.summary[name]["nrows"] for name in run.tables} == {
+            name: len(table.rows) for name, table in run.tables.items()
+        }
+        for name in (*run.tables, *run.images, *run.pages):
+            assert there.files[there.summary[name]["path"]]
+        for artifact in run.artifacts:
+            contents = {name: path.read_bytes() for name, path in artifact.files.items()}
+            latest = server.latest(artifact.name)
+            assert latest.files == contents
+            assert latest.digests == {
+                name: base64.b64encode(hashlib.md5(content).digest()).decode()  # noqa: S324 - W&B's digest of a file
+                for name, content in contents.items()
+            }
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,10 @@ from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.lock import owned
 from studies.store.record import iter_records, read_record
-from studies.tracking.publisher import Publisher, publishing
+from studies.tracking.publisher import WAIT_SECONDS, Publisher, publishing
 from studies.tracking.runs import RunIds
-from tests.support.soundness import default_signals, n_records, small_spec, wait_until
+from tests.studies.tracking.conftest import assert_server_has
+from tests.support.soundness import default_signals, dst, n_records, small_spec, wait_until
 from tests.support.wandb_server import KEY, Server, wandb_server
 
 IDS = RunIds("3b7634001d59", "earlier")
@@ -99,9 +100,19 @@ def test_trials_appear_as_they_run_and_end_and_a_killed_driver_loses_none(
     for rest in {*range(12)} - {number, 5 - number}:
         end(rest)
     before = set(runs)
+    opened = {path: path.read_bytes() for path in folder.records.glob("*/*.test.json")}
+    confirmed = IDS.of("breast_cancer", int(min(opened).name.split(".")[0]))
+    for path in opened:
+        path.unlink()
     with publishing(folder, StudyArchive(folder).spec.tracking.wandb) as again:
         assert again is not None
+        live.wait_until(lambda: confirmed in runs and runs[confirmed].exit_code == 0, 120)
+        for path, content in opened.items():
+            path.write_bytes(content)
     assert again.wait(100) is None
+    assert runs[confirmed].summary["test_score"] > 0
+    assert runs[confirmed].ends == 2
+    # What was sent again with its test accuracy counts once.
     assert again.said() == f"{10 + 3} runs sent: {live.url}/me/p/runs/{study}"
     assert before < set(runs), "the study goes on in the same runs"
     assert (runs[study].exit_code, runs[study].summary["state"]) == (0, "finished")
@@ -123,20 +134,27 @@ def test_a_server_that_hangs_holds_nobody_up(live: Server, growing: tuple[StudyF
     assert time.monotonic() - began < 20
     with pytest.raises(ProcessLookupError):
         os.killpg(publisher._process.pid, 0)
+    live.open.set()
+    code, printed, _ = dst("track", folder.path)
+    assert (code, printed) == (0, f"{1 + 3} runs sent: {live.url}/me/p/runs/{IDS.of()}\n")
+    assert_server_has(live, folder)
 
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from studies import load_spec, run_study
-result = run_study(load_spec(sys.argv[1]), out=Path(sys.argv[2]), in_process=True, show=lambda result: print("shown"))
+from studies.tracking.publisher import Publisher
+Publisher.wait.__defaults__ = (float(sys.argv[3]),)
+spec, out = load_spec(sys.argv[1]), Path(sys.argv[2])
+result = run_study(spec, out=out, in_process=True, show=lambda result: print("shown", flush=True))
 print(result.tracked, *result.warnings, sep="\\n")
 """
 
 
-def start_study(spec: Path, out: Path) -> subprocess.Popen[str]:
+def start_study(spec: Path, out: Path, seconds: float = WAIT_SECONDS) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(spec), str(out)],
+        [sys.executable, "-c", SCRIPT, str(spec), str(out), str(seconds)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         preexec_fn=default_signals,
         stdout=subprocess.PIPE,
@@ -177,4 +195,20 @@ def test_a_study_whose_driver_is_killed_is_whole_in_wandb_when_it_was_resumed(li
     for record in records:
         run = by_place[record["dataset"], record["number"]]
         assert (run.exit_code, run.summary["val_score"]) == (0, record["val_score"])
+        assert any("topology/changed" in row for row in run.rows) == (record["method"] == "set")
     assert [title for title, _ in live.alerts] == ["small interrupted", "small finished"]
+
+    # A server that hangs holds the end up for as long as it is waited for; the winners are there before.
+    assert WAIT_SECONDS < 60
+    live.open.clear()
+    (out / "wandb" / "sent.jsonl").unlink()
+    driver = start_study(spec, out, seconds=3)
+    assert driver.stdout.readline() == "shown\n"
+    began = time.monotonic()
+    said = f"W&B does not have all of the study yet after 3 s: dst track {out} sends the rest"
+    assert driver.communicate(timeout=60)[0].splitlines() == ["None", said]
+    assert time.monotonic() - began < 3 + 10
+    live.open.set()
+    code, printed, _ = dst("track", out)
+    assert (code, printed.split(":")[0]) == (0, f"{len(live.runs)} runs sent")
+    assert_server_has(live, StudyFolder(out))

@@ -70,10 +70,10 @@ def test_tags_are_as_wandb_takes_them() -> None:
 
 
 def test_one_split_is_logged_as_it_is(facts: StudyFacts) -> None:
-    curves = [{"train_loss": [3.0, 2.0], "val_loss": [1.5, None]}]
+    curves = [{"train_loss": [3.0, 2.0], "val_loss": [1.5, None], "topology_changed": [None, 0.3]}]
     assert values(trial_run(facts, RECORD | {"curves": curves}, None)) == [
         {"epoch": 1, "train/loss": 3.0, "val/loss": 1.5},
-        {"epoch": 2, "train/loss": 2.0},
+        {"epoch": 2, "train/loss": 2.0, "topology/changed": 0.3},
     ]
 
 

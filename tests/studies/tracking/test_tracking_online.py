@@ -14,45 +14,22 @@ from typing import Any
 
 import pytest
 
+from studies.spec.tracking import WandbSpec
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.store.record import read_record, write_record
 from studies.tracking import server as wandb_side
-from studies.tracking.content import StudyContent
-from studies.tracking.runs import TrackedRun, run_id
+from studies.tracking.destination import destination, wandb_environment
+from studies.tracking.follow import SETTLED_SECONDS, Follower
+from studies.tracking.runs import run_id
 from studies.tracking.send import Sent, send_results
-from studies.tracking.server import DIGEST, TrackingError
-from tests.studies.tracking.conftest import content_of
+from studies.tracking.server import TrackingError
+from tests.studies.tracking.conftest import all_runs, assert_server_has, content_of
 from tests.support.wandb_server import KEY, Server, wandb_server
 
 
 def send(folder: StudyFolder, **options: Any) -> Sent:
     return send_results(StudyArchive(folder), **options)
-
-
-def all_runs(content: StudyContent) -> list[TrackedRun]:
-    content.look()
-    content.choose()
-    return [*content.complete("finished"), *content.trials()]
-
-
-def assert_server_has(server: Server, folder: StudyFolder) -> None:
-    """The server holds what the study has, run by run, and the files of each artifact."""
-    sent = all_runs(content_of(folder))
-    assert {run.id for run in sent} <= set(server.runs)
-    for run in sent:
-        there = server.runs[run.id]
-        assert there.summary[DIGEST] == run.digest
-        assert there.rows == [dict(row.values) for row in run.rows]
-        assert there.exit_code == run.exit_code
-        assert {name: there.summary[name]["nrows"] for name in run.tables} == {
-            name: len(table.rows) for name, table in run.tables.items()
-        }
-        for name in (*run.tables, *run.images, *run.pages):
-            assert there.files[there.summary[name]["path"]]
-        for artifact in run.artifacts:
-            files = server.latest(artifact.name).files
-            assert files == {name: path.read_bytes() for name, path in artifact.files.items()}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +52,8 @@ def test_all_of_a_study_arrives_whatever_else_the_environment_asks_for(server: S
         assert (asked["displayName"], asked["groupName"], asked["jobType"]) == (run.name, run.group, run.job_type)
         assert tuple(asked["tags"]) == run.tags
         assert server.runs[run.id].config.items() >= json.loads(json.dumps(dict(run.config))).items()
+    assert KEY not in repr([server.runs, server.artifacts])
+    assert not [path for path in sent.wandb.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
 def test_runs_have_the_times_of_training_and_axes_of_their_own(server: Server, sent: StudyFolder) -> None:
@@ -128,6 +107,26 @@ def test_a_run_that_was_deleted_in_the_page_holds_up_no_other(
     upserts = server.asked["UpsertBucket"]
     assert (send(sent).runs, server.asked["UpsertBucket"]) == (0, upserts), "a deletion is not tried again"
     server.deleted.clear()
+
+
+def test_one_look_brings_a_trial_that_has_ended(
+    server: Server, copied: Callable[..., StudyFolder], tmp_path: Path
+) -> None:
+    """So that it is there within half a minute of its end, as looks are a quarter of one apart."""
+    assert SETTLED_SECONDS + WandbSpec().seconds <= 20
+    folder = copied(tmp_path / "look", "online", identity="c" * 12)
+    for path in folder.records.glob("*/[0-9]*.*"):
+        if path.name not in ("0.json", "0.npz"):
+            path.unlink()
+    follower = Follower(folder, destination(StudyArchive(folder).spec.tracking.wandb, folder, {}))
+    with wandb_environment(folder):
+        follower.look()
+        for dataset in ("wine", "breast_cancer"):
+            assert server.runs[run_id("c" * 12, dataset, 0)].exit_code == 0
+            there = server.runs[run_id("c" * 12, dataset)]
+            server.wait_until(lambda there=there: bool(there.history))
+            assert (there.rows[0]["trial/number"], there.exit_code) == (0, None)
+        assert follower.finish("interrupted").runs == 2 + 2 + 1
 
 
 @pytest.mark.parametrize("kind", ["upload", "stream"])
