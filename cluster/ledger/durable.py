@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cluster.ledger.bulk import write_reports
+from cluster.ledger.bulk import write_reports, write_trials
 from cluster.ledger.entries import Direction, Entry, LedgerError, State
 from cluster.ledger.internals import key_in_storage
 from cluster.ledger.proposals import Proposal
@@ -81,25 +81,30 @@ class DurableStudy:
             other = [f"{key}={begun.get(key)!r}, now {now[key]!r}" for key in now if begun.get(key) != now[key]]
             raise LedgerError(f"study {name!r} was begun with {'; '.join(other)}: name another study or storage")
 
-    def add(self, proposal: Proposal, stage: str, attrs: Mapping[str, Any]) -> tuple[int, int]:
-        """Write a trial that waits.
+    def add(self, stage: str, trials: Sequence[tuple[Proposal, Mapping[str, Any]]]) -> list[tuple[int, int]]:
+        """Write trials that wait, all of them or none where the storage is a database.
 
         Args:
-            proposal: its parameters.
-            stage: what it is for.
-            attrs: what JSON can hold.
+            stage: what they are for.
+            trials: the parameters of each, and attributes: what JSON can hold.
 
         Returns:
-            Its number and its key in the storage.
+            The number of each and its key in the storage, in their order.
         """
-        template = create_trial(
-            state=TrialState.WAITING,
-            params=dict(proposal.suggested),
-            distributions=dict(proposal.distributions),
-            user_attrs={"stage": stage, "params": dict(proposal.params), **attrs},
-        )
-        storage_id = int(self._storage.create_new_trial(self._id, template_trial=template))
-        return int(self._storage.get_trial_number_from_id(storage_id)), storage_id
+        templates = [
+            create_trial(
+                state=TrialState.WAITING,
+                params=dict(proposal.suggested),
+                distributions=dict(proposal.distributions),
+                user_attrs={"stage": stage, "params": dict(proposal.params), **attrs},
+            )
+            for proposal, attrs in trials
+        ]
+        keys = write_trials(self._storage, self._id, templates)
+        if not keys:
+            return []
+        first = int(self._storage.get_trial_number_from_id(keys[0]))
+        return list(enumerate(keys, first))
 
     def start(self, storage_id: int) -> bool:
         """Turn a waiting trial into a running one.

@@ -7,13 +7,20 @@ the minor version that it was run with.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
+from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialIntermediateValueModel
-from optuna.trial import FrozenTrial
+from optuna.storages._rdb.models import (
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialParamModel,
+    TrialUserAttributeModel,
+)
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm
 
 
@@ -55,6 +62,52 @@ def replace_reports(session: orm.Session, trial: int, reports: Mapping[int, floa
         rows.append({"trial_id": trial, "step": step, "intermediate_value": stored, "intermediate_value_type": kind})
     session.execute(sqlalchemy.delete(table).where(table.trial_id == trial))
     session.execute(sqlalchemy.insert(table), rows)
+
+
+def insert_waiting_trials(session: orm.Session, study: int, templates: Sequence[FrozenTrial]) -> list[int]:
+    """Write trials that wait, numbered on from those that the study has.
+
+    Relies on ``optuna.storages._rdb.models``: a row a trial (``TrialModel``: ``trial_id``, ``number``, ``study_id``,
+    ``state``), one a parameter (``TrialParamModel``: ``param_name``, ``param_value`` as the distribution's
+    ``to_internal_repr`` gives it, ``distribution_json``), and one an attribute (``TrialUserAttributeModel``: ``key``,
+    ``value_json``). ``create_new_trial``, the public way, takes a transaction a trial and a query a row.
+
+    Args:
+        session: in a transaction.
+        study: the study's key in the storage.
+        templates: parameters, distributions and user attributes of each trial, one at least; nothing else is written.
+
+    Returns:
+        The trials' keys in the storage, in the order of the templates.
+    """
+    there = session.scalar(
+        sqlalchemy.select(sqlalchemy.func.count()).select_from(TrialModel).where(TrialModel.study_id == study)
+    )
+    first = int(there or 0)
+    numbers = range(first, first + len(templates))
+    rows = [{"study_id": study, "number": number, "state": TrialState.WAITING} for number in numbers]
+    session.execute(sqlalchemy.insert(TrialModel), rows)
+    of_study = sqlalchemy.select(TrialModel.trial_id).where(TrialModel.study_id == study, TrialModel.number >= first)
+    keys = [int(key) for key in session.scalars(of_study.order_by(TrialModel.number))]
+    params = [
+        {
+            "trial_id": key,
+            "param_name": name,
+            "param_value": template.distributions[name].to_internal_repr(value),
+            "distribution_json": distribution_to_json(template.distributions[name]),
+        }
+        for key, template in zip(keys, templates, strict=True)
+        for name, value in template.params.items()
+    ]
+    attrs = [
+        {"trial_id": key, "key": name, "value_json": json.dumps(value)}
+        for key, template in zip(keys, templates, strict=True)
+        for name, value in template.user_attrs.items()
+    ]
+    for table, lines in ((TrialParamModel, params), (TrialUserAttributeModel, attrs)):
+        if lines:
+            session.execute(sqlalchemy.insert(table), lines)
+    return keys
 
 
 class SharedTrial(FrozenTrial):

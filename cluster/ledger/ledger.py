@@ -110,17 +110,17 @@ class Ledger:
             LedgerError: another process runs this study too.
         """
         if self._search.due(self._trials.open(SEARCH)):
-            for proposal, attrs in self._search.proposals():
-                self._search.add(self._write(proposal, SEARCH, attrs))
-        trial = self._trials.first_waiting()
-        if trial is None:
+            for trial in self._write(SEARCH, self._search.proposals()):
+                self._search.add(trial)
+        first = self._trials.first_waiting()
+        if first is None:
             return None
-        if not self._durable.start(trial.storage_id):
-            raise LedgerError(f"trial {trial.number} of {self.name!r} is run by another process")
-        self._trials.move(trial, State.RUNNING)
-        if trial.stage == SEARCH:
-            self._search.begin(trial)
-        return Ticket(trial.number, trial.stage, trial.proposal.params, dict(trial.attrs))
+        if not self._durable.start(first.storage_id):
+            raise LedgerError(f"trial {first.number} of {self.name!r} is run by another process")
+        self._trials.move(first, State.RUNNING)
+        if first.stage == SEARCH:
+            self._search.begin(first)
+        return Ticket(first.number, first.stage, first.proposal.params, dict(first.attrs))
 
     def add(self, number: int, stage: str, attrs: Mapping[str, Any]) -> int:
         """Let a trial with the parameters of another wait; neither sampler nor pruner ever sees it.
@@ -141,7 +141,8 @@ class Ledger:
         if stage == SEARCH or taken:
             rule = f"stage {SEARCH!r} and attributes named {', '.join(_OWN_ATTRS)} are the ledger's own"
             raise ValueError(f"{rule}, got stage {stage!r} and {', '.join(attrs) or 'none'}")
-        return self._write(self._trials.find(number).proposal, stage, {"source": number, **attrs}).number
+        proposal = self._trials.find(number).proposal
+        return self._write(stage, [(proposal, {"source": number, **attrs})])[0].number
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Take a progress value of a running trial. It is kept in memory until the trial ends.
@@ -260,11 +261,15 @@ class Ledger:
         """
         return [trial.entry() for trial in self._trials if stage in (None, trial.stage)]
 
-    def _write(self, proposal: Proposal, stage: str, attrs: dict[str, Any]) -> LiveTrial:
-        number, storage_id = self._durable.add(proposal, stage, attrs)
-        trial = LiveTrial(number, storage_id, stage, proposal, attrs)
-        self._trials.add(trial)
-        return trial
+    def _write(self, stage: str, proposals: Sequence[tuple[Proposal, dict[str, Any]]]) -> list[LiveTrial]:
+        written = self._durable.add(stage, proposals)
+        trials = [
+            LiveTrial(number, storage_id, stage, proposal, attrs)
+            for (number, storage_id), (proposal, attrs) in zip(written, proposals, strict=True)
+        ]
+        for trial in trials:
+            self._trials.add(trial)
+        return trials
 
     def _end(self, number: int, state: State, values: tuple[float, ...] = (), reason: str | None = None) -> None:
         if self._trials.find(number).state is state:

@@ -7,7 +7,7 @@ twice, or find that another process has started it. So what was asked for is loo
 asked for              had it been committed, one finds             repeating it
 ====================== ============================================ ==============================================
 a new study            a study of this name                         gives that study
-a new trial            one trial more than before, with its values  gives that trial
+new trials             so many more than before, with their values  gives those trials
 a state and its values the trial in this state, with these values   says that it is done
 an attribute, a report                                              writes the same again
 ====================== ============================================ ==============================================
@@ -26,9 +26,10 @@ from typing import Any, TypeVar
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import orm
 
 from cluster.interrupts import sleep
-from cluster.ledger.internals import engine_of, key_in_storage
+from cluster.ledger.internals import engine_of, insert_waiting_trials, key_in_storage
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
@@ -130,27 +131,57 @@ class PatientStorage(RDBStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Make a trial, once."""
+        expected = {} if template_trial is None else template_trial.user_attrs
+
+        def create() -> list[int]:
+            return [int(super(PatientStorage, self).create_new_trial(study_id, template_trial))]
+
+        return self._added_once(study_id, [expected], create)[0]
+
+    def create_waiting_trials(self, study_id: int, templates: Sequence[FrozenTrial]) -> list[int]:
+        """Make trials that wait, once, in one transaction.
+
+        Args:
+            study_id: their study.
+            templates: parameters, distributions and user attributes of each.
+
+        Returns:
+            Their keys, in the order of the templates.
+        """
+
+        def create() -> list[int]:
+            with orm.Session(engine_of(self)) as session, session.begin():
+                return insert_waiting_trials(session, study_id, templates)
+
+        return self._added_once(study_id, [template.user_attrs for template in templates], create)
+
+    def _added_once(
+        self, study_id: int, expected: Sequence[dict[str, Any]], create: Callable[[], list[int]]
+    ) -> list[int]:
+        """Add trials by ``create``, all or none; return their keys.
+
+        Args:
+            study_id: their study.
+            expected: the user attributes of each, by which it is known again.
+            create: adds them in one transaction.
+        """
         if study_id not in self._n_trials:
             self._n_trials[study_id] = len(self.get_all_trials(study_id, deepcopy=False))
         number = self._n_trials[study_id]
 
-        def existing() -> int | None:
-            later = [t for t in super(PatientStorage, self).get_all_trials(study_id) if t.number >= number]
+        def existing() -> list[int] | None:
+            trials = super(PatientStorage, self).get_all_trials(study_id)
+            later = sorted((trial for trial in trials if trial.number >= number), key=lambda trial: trial.number)
             if not later:
                 return None
-            found = later[0]
-            expected = {} if template_trial is None else template_trial.user_attrs
-            if len(later) > 1 or found.user_attrs != expected:
+            if [trial.user_attrs for trial in later] != list(expected):
                 message = f"trial {number} was added by another process: one process writes a study"
                 raise StorageFailedError(message, lost=False)
-            return key_in_storage(found)
+            return [key_in_storage(trial) for trial in later]
 
-        def create() -> int:
-            return int(super(PatientStorage, self).create_new_trial(study_id, template_trial))
-
-        trial_id = self._patience.through(create, existing)
-        self._n_trials[study_id] = number + 1
-        return trial_id
+        keys = self._patience.through(create, existing)
+        self._n_trials[study_id] = number + len(expected)
+        return keys
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Set state and values; True when they are set, by this call or by one whose answer was lost."""

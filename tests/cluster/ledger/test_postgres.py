@@ -90,6 +90,11 @@ WRITES: dict[str, tuple[bool, Callable[[PatientStorage, int, int], Any], Callabl
         lambda s, study, trial: s.create_new_trial(study, waiting(1)),
         lambda s, study, trial: s.get_trial_id_from_study_id_trial_number(study, 1),
     ),
+    "a batch": (
+        False,
+        lambda s, study, trial: s.create_waiting_trials(study, [waiting(1), waiting(2)]),
+        lambda s, study, trial: [s.get_trial_id_from_study_id_trial_number(study, number) for number in (1, 2)],
+    ),
     "its start": (
         False,
         lambda s, study, trial: s.set_trial_state_values(trial, TrialState.RUNNING),
@@ -147,7 +152,7 @@ def test_a_write_whose_connection_breaks_is_done_once(
     assert returned in (None, seen(storage, study, trial))
     assert seen(storage, study, trial)
     trials = storage.get_all_trials(study)
-    assert len(trials) == before + (write == "a trial")
+    assert len(trials) == before + {"a trial": 1, "a batch": 2}.get(write, 0)
     assert [one.number for one in trials] == list(range(len(trials)))
 
 
