@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from studies.run import run_study
+from studies.spec.loading import load_spec
 from tests.support.slurm_cluster import Slurm, slurm, wait_until
 
 SPEC = """
 name: {name}
 datasets: [digits]
 methods: [set, l1_logistic]
-training: {{epochs: 40, patience: 10}}
+training: {{epochs: 30, patience: 10}}
 search: {{trials: 24, batch: 6}}
 confirm: {{top: 2, seeds: 2}}
 tracking: {{wandb: {{mode: disabled}}}}
@@ -55,7 +57,7 @@ def log(running: Slurm) -> str:
 def test_time_limits_preemption_and_lost_nodes_change_nothing(scratch):
     with slurm(scratch) as running:
         (scratch / "slurm.yaml").write_text(SPEC.format(name="disturbed"))
-        dst("run", "slurm.yaml", "--out", "undisturbed", "--workers", 2, cwd=scratch)
+        run_study(load_spec(scratch / "slurm.yaml"), out=scratch / "undisturbed", in_process=True)
         dst("launch", "slurm", "slurm.yaml", "--nodes", 2, "--cpus", 2, "--time", "2:00:00", "--out",
             scratch / "disturbed", "--to", "job", cwd=scratch)  # fmt: skip
         job = running.call("sbatch", "--parsable", "job")
