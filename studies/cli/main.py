@@ -19,6 +19,7 @@ from studies.cli.bench import bench_app
 from studies.cli.compare import compare
 from studies.cli.dashboard import dashboard
 from studies.cli.datasets import datasets_app
+from studies.cli.launch import launch_app
 from studies.cli.select import select
 from studies.cli.study import best, export, report, run, status, track
 from studies.cli.trial import trial
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
+app.add_typer(launch_app, name="launch")
 for command in (select, export, compare, run, status, best, report, dashboard, track, trial):
     app.command()(command)
 
