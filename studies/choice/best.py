@@ -40,6 +40,7 @@ class BestRow(TypedDict):
     list_test_score: float | None
     smallest_k: int | None
     k_curve: list[dict[str, Any]]
+    feature_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def stability_of(configuration: Confirmed, n_features: int) -> Stability:
 def best_row(
     configuration: Confirmed,
     features: Sequence[int],
+    names: Sequence[str],
     tests: Sequence[TestRecord | None],
     *,
     stability: Stability | None = None,
@@ -81,6 +83,7 @@ def best_row(
     Args:
         configuration: its confirming trials.
         features: its columns, best first.
+        names: the dataset's column names.
         tests: results on the test rows, one entry a seed; None while not opened.
         stability: of the seeds' selections.
         list_val_score: score of its feature list on validation rows; None: not measured.
@@ -119,4 +122,5 @@ def best_row(
         "list_test_score": list_test_score,
         "smallest_k": over_k.smallest,
         "k_curve": [asdict(point) for point in over_k.curve],
+        "feature_names": [names[column] for column in features],
     }

@@ -28,7 +28,6 @@ from studies.surroundings import say, standard_streams, stated_home
 app = typer.Typer(
     help="Which features matter, and which sparse network, trained how, finds them best.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(datasets_app, name="datasets")

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dst.errors import InputError
-from studies.cli.terminal import AsJson, as_number, as_percent, print_json, print_table
+from dst.errors import InputError, printable
+from studies.cli.terminal import AsJson, as_number, as_percent, print_json, print_table, print_wrapped
 from studies.surroundings import say
 
 if TYPE_CHECKING:
     from studies.choice.best import BestRow
     from studies.run import StudyResult
     from studies.spec.objective import ObjectiveSpec
+
+_MOST_NAMES = 50
+"""Selected columns of a dataset that are named; all are in its feature list."""
 
 StudyDir = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
 
@@ -211,20 +214,32 @@ def _print_best(rows: Sequence[BestRow], objective: ObjectiveSpec) -> None:
         return
     table = []
     for row in rows:
-        settings = ", ".join(f"{name} {as_number(value)}" for name, value in row["params"].items() if name != "method")
         spread = "" if row["test_std"] is None else f" ± {100 * row['test_std']:.1f}"
         test = "not opened" if row["test_mean"] is None else f"{as_percent(row['test_mean'])}{spread} %"
         lists = [_list_score(row[key]) for key in ("list_val_score", "list_test_score")]
-        place = [row["dataset"], row["method"], row["importance"], str(row["k"])]
-        table.append([*place, as_number(row["val_score"]), test, *lists, settings])
+        table.append([row["dataset"], row["method"], str(row["k"]), as_number(row["val_score"]), test, *lists])
     lists = [f"list: validation {objective.judged_by_title}", "list: test accuracy"]
-    print_table(["dataset", "method", "importance", "K", "validation", "test accuracy", *lists, "settings"], table)
+    print_table(["dataset", "method", "K", "validation", "test accuracy", *lists], table)
+    for row in rows:
+        _print_winner(row)
     if enough := [words for row in rows if (words := smallest_k_in_words(row)) is not None]:
-        typer.echo(
-            "\nSmallest K within one standard error of the best, mean on validation rows (95% interval over seeds):"
+        typer.echo()
+        print_wrapped(
+            "Smallest K within one standard error of the best, mean on validation rows (95% interval over seeds):"
         )
         for words in enough:
-            typer.echo(words)
+            print_wrapped(words, "  ")
+
+
+def _print_winner(row: BestRow) -> None:
+    """Print how the winner of a dataset ranks columns, and the names of the columns that it selects."""
+    settings = [f"{name}={as_number(value)}" for name, value in row["params"].items() if name != "method"]
+    names = [printable(name) for name in row["feature_names"][:_MOST_NAMES]]
+    more = len(row["feature_names"]) - len(names)
+    rest = f" and {more} more in features/{row['dataset']}.csv" if more else ""
+    typer.echo()
+    print_wrapped(f"{row['dataset']}: {', '.join([row['method'], row['importance'], *settings])}", "  ")
+    print_wrapped(f"  {row['k']} columns, best first: {', '.join(names)}{rest}", "    ")
 
 
 def _list_score(score: float | None) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import json
+import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any
@@ -15,6 +20,8 @@ from dst.errors import printable, shortened
 from studies.surroundings import say
 
 _LONGEST_CELL = 300
+_WHOLE = 20
+"""Characters of a cell that is never wrapped: a figure with its deviation, a name."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The option of every command that has results."""
@@ -98,11 +105,76 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below their head, in columns as wide as their widest cell."""
+    """Print rows below their head, in columns as wide as their widest cell.
+
+    On a terminal that is too narrow, heads and long cells wrap between words; where that is not enough, each row is
+    printed as lines of a head and its cell. No word and no figure is broken or cut.
+    """
     rows = [[_shown(cell) for cell in row] for row in rows]
-    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
+    widths = _column_widths(head, rows, terminal_width())
+    if widths is None:
+        _print_as_lines(head, rows)
+        return
     for line in (head, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        wrapped = [_wrapped(cell, width) for cell, width in zip(line, widths, strict=True)]
+        for cells in itertools.zip_longest(*wrapped, fillvalue=""):
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def print_wrapped(text: str, indent: str = "") -> None:
+    """Print a text; on a terminal its lines wrap between words, those after the first behind ``indent``."""
+    width = terminal_width()
+    lines = [text] if width is None else _wrapped(text, width, indent)
+    for line in lines:
+        typer.echo(line)
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that stdout is, or that ``COLUMNS`` says; None: a file, of any width."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _column_widths(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> list[int] | None:
+    """Return the width of each column; None where the table cannot be made as narrow as ``limit``."""
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(map(len, cells)) for cells in columns]
+    if limit is None:
+        return widths
+    least = [
+        max(_longest_word(title), *(len(cell) if len(cell) <= _WHOLE else _longest_word(cell) for cell in cells), 1)
+        for title, *cells in columns
+    ]
+    gaps = 2 * (len(head) - 1)
+    if sum(least) + gaps > limit:
+        return None
+    while sum(widths) + gaps > limit:
+        _, widest = max((widths[place], place) for place in range(len(head)) if widths[place] > least[place])
+        widths[widest] -= 1
+    return widths
+
+
+def _print_as_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    width = max(map(len, head))
+    for place, row in enumerate(rows):
+        if place:
+            typer.echo()
+        for title, cell in zip(head, row, strict=True):
+            print_wrapped(f"{title.ljust(width)}  {cell}", " " * (width + 2))
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)
 
 
 def _shown(cell: str) -> str:

@@ -106,6 +106,7 @@ def _row(archive: StudyArchive, configuration: Confirmed, names: Sequence[str]) 
     return best_row(
         configuration,
         columns,
+        names,
         tests,
         stability=stability_of(configuration, len(names)),
         list_val_score=scores.validation,

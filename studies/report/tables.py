@@ -76,6 +76,7 @@ BEST_COLUMNS = (
     "list_test_score",
     "smallest_k",
     "features",
+    "feature_names",
 )
 """Columns of ``best.csv`` and ``best_by_method.csv``; the rows they are written from have ``k_curve`` as well."""
 
@@ -249,7 +250,12 @@ def _trial_row(record: Record) -> dict[str, Any]:
 
 def _best_frame(rows: Sequence[BestRow]) -> pd.DataFrame:
     texts = [
-        {**row, "params": json.dumps(row["params"], sort_keys=True), "features": json.dumps(row["features"])}
+        {
+            **row,
+            "params": json.dumps(row["params"], sort_keys=True),
+            "features": json.dumps(row["features"]),
+            "feature_names": json.dumps(row["feature_names"], ensure_ascii=False),
+        }
         for row in rows
     ]
     return pd.DataFrame(

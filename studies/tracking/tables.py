@@ -85,10 +85,12 @@ def _tables(
 def _best_table(rows: list[BestRow]) -> pd.DataFrame:
     """Return the rows with a column for each parameter, ``params.NAME``."""
     cells: list[Mapping[str, Any]] = [*rows]
-    plain = [name for name in BEST_COLUMNS if name not in ("params", "features")]
+    lists = ("features", "feature_names")
+    plain = [name for name in BEST_COLUMNS if name not in ("params", *lists)]
     table = pd.DataFrame([[row[name] for name in plain] for row in cells], columns=plain, dtype=object)
     params = pd.DataFrame([{f"params.{name}": value for name, value in row["params"].items()} for row in cells])
-    table["features"] = [json.dumps(row["features"]) for row in cells]
+    for name in lists:
+        table[name] = [json.dumps(row[name], ensure_ascii=False) for row in cells]
     return pd.concat([table, params], axis=1)
 
 

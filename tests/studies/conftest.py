@@ -116,8 +116,12 @@ def _make_study(path: Path, tables: Sequence[str] = ("madelon", "wine", "yale"))
         rows = _confirm(folder, table, [record for record in searched if record["state"] == "finished"], rng)
         best_by_method += rows
         best.append(max(rows, key=lambda row: row["val_score"]))
-    names = {table.name: [f"{table.name}_{column:03d}" for column in range(table.features)] for table in chosen}
+    names = {table.name: [_column_name(table, column) for column in range(table.features)] for table in chosen}
     return Study(folder, best, best_by_method, names)
+
+
+def _column_name(table: Table, column: int) -> str:
+    return f"{table.name}_{column:03d}"
 
 
 def _search(folder: StudyFolder, table: Table, number: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -180,7 +184,8 @@ def _confirm(
                 "list_test_score": None if method == "l1_logistic" else 0.77,
                 "smallest_k": None,
                 "k_curve": [],
-                "features": confirmed[0]["importances"][confirmed[0]["importance"]]["selected"],
+                "features": (chosen := confirmed[0]["importances"][confirmed[0]["importance"]]["selected"]),
+                "feature_names": [_column_name(table, column) for column in chosen],
             }
         )
     return rows

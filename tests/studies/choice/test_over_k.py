@@ -70,8 +70,8 @@ def test_only_a_k_that_all_seeds_have_counts():
 
 def test_a_row_has_both():
     seeds = configuration(record(40, 0.9, k10=0.9), record(40, 0.8, k10=0.8))
-    row = best_row(seeds, [0], [None, None], over_k=over_k(seeds, ACCURACY))
+    row = best_row(seeds, [0], ["a"], [None, None], over_k=over_k(seeds, ACCURACY))
     assert row["smallest_k"] == 10
     assert [set(point) for point in row["k_curve"]] == [{"k", "mean", "low", "high"}] * 2
-    bare = best_row(seeds, [0], [None, None])
+    bare = best_row(seeds, [0], ["a"], [None, None])
     assert (bare["smallest_k"], bare["k_curve"]) == (None, [])

@@ -116,13 +116,13 @@ def test_a_row_reports_mean_and_sample_deviation_of_opened_tests():
         objective=ACCURACY,
     )
     tests = [{"importances": {"a": {"test_svm_accuracy": value}}} for value in (0.5, 0.7)]
-    row = best_row(one, [4, 2], tests)
+    row = best_row(one, [4, 2], "abcde", tests)
     assert row["val_score"] == pytest.approx(0.8)
     assert row["test_mean"] == pytest.approx(0.6)
     assert row["test_std"] == pytest.approx(0.02**0.5)
     assert (row["seeds"], row["features"], row["flops_ratio"]) == (2, [4, 2], pytest.approx(0.1))
     for incomplete in ([tests[0], None], [tests[0], {"importances": {}, "error": "boom"}]):
-        assert best_row(one, [4, 2], incomplete)["test_mean"] is None
+        assert best_row(one, [4, 2], "abcde", incomplete)["test_mean"] is None
 
 
 @pytest.mark.parametrize(

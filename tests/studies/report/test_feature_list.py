@@ -119,7 +119,9 @@ def test_best_report_and_spec_show_it(finished: StudyResult, capsys: pytest.Capt
             main(arguments)
     shown, printed = capsys.readouterr().out.rsplit("\n", 2)[:2]
     assert "list: validation accuracy  list: test accuracy" in shown
-    assert re.search(rf"{100 * row['list_val_score']:.1f} % +{100 * row['list_test_score']:.1f} % ", shown)
+    scores = rf"{100 * row['list_val_score']:.1f} % +{100 * row['list_test_score']:.1f} %$"
+    assert re.search(scores, shown, re.MULTILINE)
+    assert f"{row['k']} columns, best first: {', '.join(row['feature_names'])}\n" in shown + "\n"
     assert json.loads(printed)["best"] == json.loads(json.dumps(finished.rows))
     assert pd.read_csv(finished.folder / "best.csv")["list_test_score"].tolist() == [row["list_test_score"]]
     page = (finished.folder / "report.html").read_text()
