@@ -23,6 +23,7 @@ from studies.cli.launch import launch_app
 from studies.cli.select import select
 from studies.cli.study import best, export, report, run, status, track
 from studies.cli.trial import trial
+from studies.cli.watch import watch
 from studies.surroundings import say, standard_streams, stated_home
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 app.add_typer(launch_app, name="launch")
-for command in (select, export, compare, run, status, best, report, dashboard, track, trial):
+for command in (select, export, compare, run, status, watch, best, report, dashboard, track, trial):
     app.command()(command)
 
 
