@@ -97,11 +97,12 @@ def give_way(niceness: int) -> None:
     """Let this process stand back behind others, those of other sessions included.
 
     Where Linux shares its cores out among sessions first (``sched_autogroup``, on by default), niceness counts within a
-    session alone, and the session has one of its own.
+    session alone: a process that leads one gives way for the session too.
 
     Args:
         niceness: 0 to 19.
     """
     os.nice(niceness)
-    with suppress(OSError):  # not Linux, or without groups
-        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # not Linux, or without groups
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
