@@ -5,6 +5,6 @@ them: ``cluster.runners`` (who runs jobs), ``cluster.ledger`` (Optuna), ``cluste
 (this process).
 """
 
-from cluster.jobs import ClusterError, Job, JobSource, Output, Report, Stopped, WorkFunction
+from cluster.jobs import ClusterError, ClusterLostError, Job, JobSource, Output, Report, Stopped, WorkFunction
 
-__all__ = ["ClusterError", "Job", "JobSource", "Output", "Report", "Stopped", "WorkFunction"]
+__all__ = ["ClusterError", "ClusterLostError", "Job", "JobSource", "Output", "Report", "Stopped", "WorkFunction"]

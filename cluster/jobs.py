@@ -53,6 +53,10 @@ class ClusterError(RuntimeError):
     """No cluster can run the jobs; the message says what was asked for and what is there."""
 
 
+class ClusterLostError(RuntimeError):
+    """The cluster that ran the jobs has ended or cannot be reached any more; the run can go on elsewhere."""
+
+
 class Stopped(Exception):  # noqa: N818 - a request, not an error
     """Raised inside a work function, by ``report``, when its job was stopped."""
 
@@ -82,6 +86,9 @@ class JobSource(Protocol):
 
     def started(self, job: Job) -> None:
         """Take note that a worker begins with the job; before that it may have waited for a machine."""
+
+    def placed(self, job: Job, host: str) -> None:
+        """Take note of the machine, by its name, that a job is on: with the first that is heard of it, if ever."""
 
     def report(self, job: Job, step: int, value: float) -> bool:
         """Take a progress value; return True to stop the job (``stopped`` follows)."""

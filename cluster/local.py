@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ def _run(source: JobSource, job: Job, work: WorkFunction, shared: Any, tick: Cal
             raise Stopped
 
     source.started(job)
+    source.placed(job, socket.gethostname())
     output: Output | None = None
     error = ""
     try:

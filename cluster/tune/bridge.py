@@ -31,6 +31,7 @@ class Bridge:
         self._seconds_per_job = seconds_per_job
         self._jobs: dict[str, Job] = {}  # by trial, as all that follows
         self._started: dict[str, float] = {}
+        self._hosts: dict[str, str] = {}
         self.error: BaseException | None = None
 
     def next_job(self, trial_id: str) -> Job | None:
@@ -60,6 +61,7 @@ class Bridge:
         """
         job = self._jobs[trial_id]
         with self._keeping_errors():
+            self._place(trial_id, event.host)
             for step, value in (*event.held, (event.step, event.value)):
                 if self._source.report(job, step, value):
                     self._source.stopped(self._forget(trial_id))
@@ -70,8 +72,9 @@ class Bridge:
         """Pass the last event of a job on. A report is none and is ignored; an overrun breaks the trial instead."""
         if isinstance(event, Reported | Overrun):
             return
-        job = self._forget(trial_id)
         with self._keeping_errors():
+            self._place(trial_id, event.host)
+            job = self._forget(trial_id)
             for step, value in event.held:
                 if self._source.report(job, step, value):
                     raise RuntimeError(f"{job.key} was said not to be stoppable, but its source stops it")
@@ -114,8 +117,14 @@ class Bridge:
             self.broke(trial_id, error, lost=True)
         return bool(running)
 
+    def _place(self, trial_id: str, host: str) -> None:
+        if self._hosts.get(trial_id) != host:
+            self._hosts[trial_id] = host
+            self._source.placed(self._jobs[trial_id], host)
+
     def _forget(self, trial_id: str) -> Job:
         self._started.pop(trial_id, None)
+        self._hosts.pop(trial_id, None)
         return self._jobs.pop(trial_id)
 
     @contextlib.contextmanager

@@ -9,10 +9,11 @@ for a while: a step takes Ray Tune about a millisecond, and may be longer than a
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cluster.jobs import Output, Report, Stopped, traceback_of
@@ -32,11 +33,13 @@ class Reported:
         step: as the work counts its steps.
         value: the objective at the step.
         held: the reports before it that were not passed on.
+        host: the name of the machine.
     """
 
     step: int
     value: float
     held: Held = ()
+    host: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ class Finished:
     Attributes:
         output: what the work returned.
         held: the reports before it that were not passed on.
+        host: the name of the machine.
     """
 
     output: Output
     held: Held = ()
+    host: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,12 @@ class Failed:
     Attributes:
         error: the formatted traceback of its exception.
         held: the reports before it that were not passed on.
+        host: the name of the machine.
     """
 
     error: str
     held: Held = ()
+    host: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ bench_app = typer.Typer(
 Names = Annotated[
     list[str] | None,
     typer.Option(
-        "--shape", metavar="NAME", help="COIL20, BASEHOCK, SMK or Isolet; may be repeated [default: the first three]."
+        "--shape", metavar="NAME", help="COIL20, BASEHOCK, SMK or Isolet; may be repeated \\[default: the first three]."
     ),
 ]
 Sparsities = Annotated[
     list[float] | None,
-    typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated [default: 0.5 to 0.98]."),
+    typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated \\[default: 0.5 to 0.98]."),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="For all but SciPy, which takes one; topology updates take one too.")]
 Seconds = Annotated[float, typer.Option(min=0, help="About how long each row is measured.")]
@@ -86,11 +86,11 @@ def topology(
 def attribution(
     names: Annotated[
         list[str] | None,
-        typer.Option("--shape", metavar="NAME", help="A shape; may be repeated [default: COIL20, Isolet, BASEHOCK]."),
+        typer.Option("--shape", metavar="NAME", help="A shape; may be repeated \\[default: COIL20, Isolet, BASEHOCK]."),
     ] = None,
     sparsities: Annotated[
         list[float] | None,
-        typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated [default: 0.95]."),
+        typer.Option("--sparsity", metavar="X", help="In (0, 1); may be repeated \\[default: 0.95]."),
     ] = None,
     threads: Threads = 1,
     seconds: Seconds = 5.0,
@@ -109,7 +109,7 @@ def attribution(
 @bench_app.command()
 def scheduler(
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials of each case [default: 300 empty ones, 40 of two seconds].")
+        int | None, typer.Option(min=1, help="Trials of each case \\[default: 300 empty ones, 40 of two seconds].")
     ] = None,
     long: Annotated[
         bool, typer.Option("--long", help="2,000 empty trials instead: what grows with their number.")
@@ -129,11 +129,11 @@ def scheduler(
 def study(
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="quickstart or basehock; may be repeated [default: all]."),
+        typer.Option("--name", metavar="NAME", help="quickstart or basehock; may be repeated \\[default: all]."),
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Of each dataset's search, with one confirming trial [default: the study's]."),
+        typer.Option(min=1, help="Of each dataset's search, with one confirming trial \\[default: the study's]."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that run trials, each with one thread.")] = 2,
     as_json: AsJson = False,

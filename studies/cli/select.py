@@ -45,9 +45,9 @@ class SelectOptions:
     target: Target = None
     k: Annotated[
         str | None,
-        typer.Option(help="How many columns to select, or auto: what held-out rows need [default: the dataset's]."),
+        typer.Option(help="How many columns to select, or auto: what held-out rows need \\[default: the dataset's]."),
     ] = None
-    out: Annotated[Path | None, typer.Option(help="The ranked columns [default: NAME-features.csv].")] = None
+    out: Annotated[Path | None, typer.Option(help="The ranked columns \\[default: NAME-features.csv].")] = None
     categorical: Categorical = None
     impute: Impute = None
     indicators: Indicators = False
@@ -57,7 +57,7 @@ class SelectOptions:
     sparsity: Annotated[float, typer.Option(help="Share of connections that do not exist, in [0, 1).")] = 0.9
     l2: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4
     importance: Annotated[
-        str | None, typer.Option(help="How a network's inputs are scored [default: neuron_attribution].")
+        str | None, typer.Option(help="How a network's inputs are scored \\[default: neuron_attribution].")
     ] = None
     selection: Annotated[
         str | None,

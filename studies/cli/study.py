@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,13 +35,25 @@ def run(
             "paper_l2, paper_search, paper_search_baselines, paper_sparsities, paper_svm or paper_synthetic.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The study's folder [default: runs/NAME].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The study's folder \\[default: runs/NAME].")] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the spec, e.g. search.trials=50."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster: HOST:PORT, or auto.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time [default: one per core].")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAY_ADDRESS", help="A running Ray cluster: HOST:PORT, or auto; local: none, start Ray here."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trials at a time; more than fit by now on a cluster that grows by what is asked of it "
+            "\\[default: as many as fit].",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, or go on with it where it was interrupted."""
     from studies.run import run_study
@@ -59,6 +72,10 @@ def run(
         shown.extend(result.warnings)
 
     shown: list[str] = []
+    if address in ("", "local"):
+        address = None
+    elif address is not None and address == os.environ.get("RAY_ADDRESS"):
+        say(f"RAY_ADDRESS names a Ray cluster, which runs the trials: {address}")
     result = run_study(loaded, out=out, address=address, workers=workers, show=show)
     if result.tracked is not None:
         say(f"W&B: {result.tracked}")
@@ -122,15 +139,15 @@ def report(folder: StudyDir) -> None:
 
 def track(
     folder: StudyDir,
-    mode: Annotated[str | None, typer.Option(help="online, offline or disabled [default: the spec's].")] = None,
+    mode: Annotated[str | None, typer.Option(help="online, offline or disabled \\[default: the spec's].")] = None,
     project: Annotated[
         str | None,
         typer.Option(
             help="The W&B project, for this call: the next run, or track without it, sends to the spec's "
-            "[default: the spec's]."
+            "\\[default: the spec's]."
         ),
     ] = None,
-    entity: Annotated[str | None, typer.Option(help="The W&B user or team [default: the spec's].")] = None,
+    entity: Annotated[str | None, typer.Option(help="The W&B user or team \\[default: the spec's].")] = None,
     live: Annotated[bool, typer.Option("--follow", help="Send it as it goes on, until the run ends.")] = False,
     workspace: Annotated[
         bool,

@@ -45,7 +45,7 @@ class ReadingOptions:
         list[str] | None,
         typer.Option(metavar="COL", help="A column of dates: days since the first, month, weekday, hour; repeatable."),
     ] = None
-    decimal: Annotated[str | None, typer.Option(help="Decimal mark of numbers: . or ,  [default: .]")] = None
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of numbers: . or ,  \\[default: .]")] = None
     thousands: Annotated[str | None, typer.Option(help="What stands between thousands: , . ' _ or a blank.")] = None
     missing_values: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="A further word that means no value; repeatable.")

@@ -54,16 +54,16 @@ class TrialOptions:
     selection: Annotated[
         list[str] | None,
         typer.Option(
-            help="What is made of the scores: top, greedy, threshold:0.1, ...; may be repeated [default: top]."
+            help="What is made of the scores: top, greedy, threshold:0.1, ...; may be repeated \\[default: top]."
         ),
     ] = None
-    k: Annotated[int | None, typer.Option(help="How many features to select [default: the dataset's].")] = None
+    k: Annotated[int | None, typer.Option(help="How many features to select \\[default: the dataset's].")] = None
     seed: Annotated[int, typer.Option(help="Of the network and of the validation rows.")] = 0
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 200
-    batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch [default: the dataset's].")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch \\[default: the dataset's].")] = None
     inner_splits: Annotated[
         int | None,
-        typer.Option(min=1, help="Draws of validation rows [default: the split's, 5 or 1]."),
+        typer.Option(min=1, help="Draws of validation rows \\[default: the split's, 5 or 1]."),
     ] = None
     engine: Annotated[
         str, typer.Option(help="auto, sparse or dense (masked matrices): what trains layers with a sparsity.")

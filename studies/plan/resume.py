@@ -33,8 +33,9 @@ def check_folder(folder: StudyFolder, spec: StudySpec, datasets: Sequence[StudyD
     A study may be extended: by keys of :data:`studies.spec.study.MAY_GROW`, and by other ``search.seconds``.
 
     Raises:
-        InputError: the folder holds another study; the message names the key that differs.
+        InputError: the folder holds another study (the message names the key that differs), or would not be kept.
     """
+    folder.check_kept()
     folder.check_inside()
     if not folder.spec.exists():
         if folder.path.is_dir():

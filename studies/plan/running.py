@@ -25,6 +25,9 @@ class RunningTrial:
         ticket: the trial as the ledger handed it out.
         key: the job's, unique in the study.
         spent: what the study has used up; of this trial, what earlier attempts have lost.
+
+    Attributes:
+        host: the name of the machine that the trial is on; None while nothing was heard of it.
     """
 
     def __init__(self, plan: DatasetPlan, ticket: Ticket, key: str, spent: Spent) -> None:
@@ -32,6 +35,7 @@ class RunningTrial:
         self._ticket = ticket
         self._key = key
         self._spent = spent
+        self.host: str | None = None
         self._reports: dict[int, float] = {}
         self._saved = kept_seconds(plan.folder.checkpoint(plan.name, ticket.number)) if key in spent.lost else 0.0
 
@@ -71,7 +75,7 @@ class RunningTrial:
     ) -> None:
         self._plan.durations.add(seconds)
         repeated = max(0.0, self._spent.lost.get(self._key, 0.0) - self._saved)
-        outcome = {**outcome, "seconds": {**outcome["seconds"], "repeated": repeated}}
+        outcome = {**outcome, "host": self.host, "seconds": {**outcome["seconds"], "repeated": repeated}}
         record = self._plan.jobs.record(self._ticket, state, self._reports, **outcome)
         write_record(self._plan.folder, record, arrays)
         self._spent.settle(self._key)
@@ -85,9 +89,13 @@ class RunningOpening:
         plan: takes the result; of the opening's dataset.
         opening: the test rows or the feature list.
         spent: what the study has used up; of this job, what earlier attempts have lost.
+
+    Attributes:
+        host: the name of the machine that the job is on; None while nothing was heard of it.
     """
 
     def __init__(self, plan: DatasetPlan, opening: Opening, spent: Spent) -> None:
+        self.host: str | None = None
         self._plan = plan
         self._opening = opening
         self._spent = spent
@@ -123,7 +131,9 @@ class RunningOpening:
 
     def _end(self, document: Mapping[str, Any]) -> None:
         seconds = {**document["seconds"], "repeated": self._spent.lost.get(self._opening.key, 0.0)}
-        self._opening.write(self._plan.folder, {**document, "cpus": self._plan.spec.resources.cpus, "seconds": seconds})
+        cpus = self._plan.spec.resources.cpus
+        outcome = {**document, "cpus": cpus, "host": self.host, "seconds": seconds}
+        self._opening.write(self._plan.folder, outcome)
         self._spent.settle(self._opening.key)
         self._plan.opened()
 

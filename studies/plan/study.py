@@ -70,6 +70,10 @@ class StudyPlan:
         """Take note that a worker begins with a job."""
         self._spent.begin(job.key)
 
+    def placed(self, job: Job, host: str) -> None:
+        """Take note of the machine that a job is on."""
+        self._running[job.key].host = host
+
     def report(self, job: Job, step: int, value: float) -> bool:
         """Take a trial's value at a rung; return whether to stop it."""
         return self._running[job.key].report(step, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from dst.rankers import make_config
 from dst.rankers.networks_config import NetworksConfig
@@ -120,12 +120,20 @@ class ConfirmSpec(Section):
     outer_splits: Annotated[int, Field(ge=0)] = 0
 
 
+def _share_or_whole(gpus: float) -> float:
+    if gpus > 1 and gpus % 1:
+        raise ValueError(f"a share of one GPU, below 1, or a whole number of them, but got {gpus:g}")
+    if 0 < gpus < 1e-4:
+        raise ValueError(f"a share of a GPU is a ten-thousandth at least, but got {gpus:g}")
+    return gpus
+
+
 class ResourcesSpec(Section):
     """The resources of one trial, and the number of retries of a trial whose process died.
 
     Attributes:
         cpus: cores of a trial.
-        gpus: GPUs of a trial, or a share of one; a trial sees no more than it asked for.
+        gpus: whole GPUs of a trial, or a share of one, below 1; a trial sees no more than it asked for.
         memory: bytes that a machine must have free for a trial, and that its process may hold for itself: a trial that
             takes more is ended, and has failed; None: no limit.
         trial_seconds: a trial that takes longer is ended, and has failed; None: no limit.
@@ -135,7 +143,7 @@ class ResourcesSpec(Section):
     """
 
     cpus: PositiveInt = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
+    gpus: Annotated[float, Field(ge=0), AfterValidator(_share_or_whole)] = 0
     memory: PositiveInt | None = None
     trial_seconds: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2

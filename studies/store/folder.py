@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from dst.errors import InputError
@@ -41,6 +42,19 @@ class StudyFolder:
         for path in (*inside, self.storage, self.storage.with_name("study.db-wal"), *parts):
             if path.is_symlink():
                 raise InputError(f"{path} is a link: a study's folder must hold what is written into it")
+
+    def check_kept(self) -> None:
+        """Refuse a folder that goes with a session of Ray: there lies the working folder of a job that was submitted.
+
+        Raises:
+            InputError: the folder is within ``session_*/runtime_resources``.
+        """
+        parts = self.path.absolute().parts
+        if any(above.startswith("session_") and part == "runtime_resources" for above, part in pairwise(parts)):
+            raise InputError(
+                f"{self.path} lies among the files of a Ray session, which are removed with it: name a folder that is "
+                "kept by --out, e.g. --out /data/studies/NAME"
+            )
 
     @property
     def spec(self) -> Path:

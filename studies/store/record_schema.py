@@ -101,6 +101,7 @@ class Record(Outcome):
     bytes: NotRequired[dict[str, _Number] | None]
     curves: NotRequired[list[dict[str, list[_Number] | None]] | None]
     cpus: NotRequired[_Cores]
+    host: NotRequired[_Text | None]
     absent_classes: NotRequired[list[_Text]]
     data_sha256: NotRequired[_Text]
     resumption: NotRequired[dict[str, Any] | None]
@@ -126,6 +127,7 @@ class TestRecord(TypedDict):
     error: NotRequired[_Text | None]
     seconds: NotRequired[dict[str, _Number] | None]
     cpus: NotRequired[_Cores]
+    host: NotRequired[_Text | None]
 
 
 @with_config(_OPEN)
@@ -152,6 +154,7 @@ class ListRecord(TypedDict):
     error: NotRequired[_Text | None]
     seconds: NotRequired[dict[str, _Number] | None]
     cpus: NotRequired[_Cores]
+    host: NotRequired[_Text | None]
 
 
 @with_config(_OPEN)

@@ -68,6 +68,25 @@ def test_a_signal_while_ray_starts_ends_the_run_all_the_same(spec: Path, tmp_pat
     assert errors.splitlines()[-1] == "interrupted; the same command goes on from here"
 
 
+@pytest.mark.slow
+def test_when_ray_ends_under_a_run_that_is_said_and_has_a_status_of_its_own(
+    spec: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its raylet gets SIGTERM, as all processes of a pre-empted job do: Ray's own code leaves the driver then."""
+    out = tmp_path / "out"
+    pause = {simulated_jobs.PAUSE: "0.3"}
+    process = start_dst("run", spec, "--out", out, "--workers", "2", simulated=True, environment=pause)
+    wait_until(lambda: n_records(out) >= 1, process)
+    (raylet,) = (one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "raylet")
+    raylet.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert errors.splitlines()[-1].endswith("the same command goes on from here")
+    monkeypatch.setattr(studies.run, "run_job", simulated_jobs.simulated)
+    assert run_study(load_spec(spec), out=out, in_process=True).ran
+    assert_study_sound(out, reference)
+
+
 # --- a node
 
 

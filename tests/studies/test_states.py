@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 import studies.run
@@ -70,6 +72,7 @@ def test_a_trials_ending_is_its_state_in_record_storage_and_tables(ended, search
     record, state = search[number], ENDINGS[number]
     assert record["params"]["lr"] == RATES[number]
     assert record["state"] == state
+    assert record["host"] == socket.gethostname()
 
     storage = open_storage(f"sqlite:///{StudyFolder(result.folder).storage}", create=False)
     study = storage.get_study_id_from_name(

@@ -38,6 +38,7 @@ class Script:
         self._before = before
         self._handed_out = 0
         self._open: set[str] = set()
+        self.hosts: dict[str, list[str]] = {}
         self.answers: dict[str, list[Answer]] = {}
         self.outputs: dict[str, Output] = {}
         self.times: list[float] = []
@@ -64,6 +65,10 @@ class Script:
 
     def started(self, job: Job) -> None:
         assert job.key in self._open
+
+    def placed(self, job: Job, host: str) -> None:
+        assert job.key in self._open
+        self.hosts.setdefault(job.key, []).append(host)
 
     def report(self, job: Job, step: int, value: float) -> bool:
         assert job.key in self._open

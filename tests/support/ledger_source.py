@@ -39,6 +39,9 @@ class LedgerSource:
     def started(self, job: Job) -> None:
         pass
 
+    def placed(self, job: Job, host: str) -> None:
+        pass
+
     def report(self, job: Job, step: int, value: float) -> bool:
         return self._ledger.report(job.payload["number"], step, value)
 

@@ -24,7 +24,7 @@ from studies.store.record import iter_records, read_scores, read_test
 from studies.store.study_file import read_resolved, read_study, storage_name
 from tests.support.two_classes import write_two_classes
 
-MEASURED = ("seconds", "peak_rss_bytes")
+MEASURED = ("seconds", "peak_rss_bytes", "host")
 """What no two runs of a trial have in common."""
 
 

@@ -46,6 +46,18 @@ def test_reports_that_were_held_back_come_before_what_followed_them() -> None:
     assert script.of(1) == [("report", 1, 0.1), ("failed", False, "error")]
 
 
+def test_the_machine_of_a_job_is_told_once_before_all_else_that_is_heard_of_it() -> None:
+    script = Script([{}, {}, {}])
+    bridge = Bridge(script)
+    for trial in "abc":
+        bridge.next_job(trial)
+    bridge.reported("a", Reported(1, 0.5, host="here"))
+    bridge.ended("a", Finished(Output({}), host="here"))
+    bridge.ended("b", Failed("error", host="there"))
+    bridge.broke("c", "gone", lost=True)
+    assert script.hosts == {"job/0": ["here"], "job/1": ["there"]}
+
+
 def test_all_running_jobs_can_be_lost_at_once() -> None:
     script = Script([{}, {}])
     bridge = Bridge(script)

@@ -82,6 +82,7 @@ def tables(tmp_path):
         (["run", "{}/spec.yaml", "--out", "{}/good.csv"], "cannot be made a study's folder"),
         (["run", "{}/spec.yaml", "--out", "{}"], "neither empty nor a study's folder"),
         (["run", "{}/spec.yaml", "--out", "{}/o", "--address", "127.0.0.1:9"], "127.0.0.1:9"),
+        (["run", "{}/spec.yaml", "--out", "{}/session_1/runtime_resources/job/runs"], "files of a Ray session"),
         (["status", "{}"], "is not a study's folder"),
         (["best", "{}/good.csv"], "is not a study's folder"),
         (["report", "{}/nosuch"], "is not a study's folder"),
@@ -95,6 +96,19 @@ def test_a_wrong_call_ends_with_status_2_and_one_line(capsys, tables, arguments,
     assert says in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["run"], ["track"], ["trial"], ["select"], ["bench", "step"], ["bench", "scheduler"], ["bench", "study"]],
+    ids=" ".join,
+)
+def test_the_help_shows_defaults_that_depend(capsys, monkeypatch, command):
+    """Typer takes words in brackets for markup."""
+    monkeypatch.setenv("COLUMNS", "300")
+    _, out, _ = call(capsys, *command, "--help")
+    assert "[default: " in out
+    assert "\\[" not in out
 
 
 def test_the_help_names_every_packaged_spec(capsys):

@@ -58,6 +58,8 @@ def test_packaged_specs_are_valid(name):
         ({"training": {"rounds": 0}}, "training.rounds: input should be greater than or equal to 1, but got 0"),
         ({"training": {"combine": "means"}}, "training.combine: unknown combine 'means': did you mean 'mean'"),
         ({"training": {"engine": "fast"}}, "training.engine: unknown engine 'fast': valid are auto, dense, sparse"),
+        ({"resources": {"gpus": 1.5}}, "a share of one GPU, below 1, or a whole number of them, but got 1.5"),
+        ({"resources": {"gpus": 0.00001}}, "a share of a GPU is a ten-thousandth at least, but got 1e-05"),
         ({"training": {"device": "cuda"}}, "training.device cuda needs resources.gpus above 0"),
         (
             {"training": {"device": "cuda", "engine": "sparse"}, "resources": {"gpus": 1}},
