@@ -34,12 +34,14 @@ Image = Annotated[str, typer.Option(help="A container image with dst, made from 
 class LaunchOptions:
     """What all platforms take: the study's folder and changes of the spec, the file to write, whether to submit it."""
 
-    out: Annotated[Path | None, typer.Option(help="The study's folder there [default: runs/NAME].")] = None
+    out: Annotated[Path | None, typer.Option(help="The study's folder there; default: runs/NAME.")] = None
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the spec, e.g. search.trials=50."),
     ] = None
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="The file to write [default: by the name].")] = None
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write; default: by the study's name.")
+    ] = None
     submits: Annotated[bool, typer.Option("--submit", help="Submit the file by the platform's own client.")] = False
 
 
@@ -51,8 +53,8 @@ def slurm(
     time: Annotated[
         str, typer.Option(help="Limit of each start, after which it goes on: Slurm's D-HH:MM:SS.")
     ] = "4:00:00",
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores of each node [default: whole nodes].")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of each node, e.g. 32G [default: the site's].")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores of each node; default: whole nodes.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each node, e.g. 32G; default: the site's.")] = None,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs of each node.")] = 0,
     option: Annotated[
         list[str] | None,
@@ -90,7 +92,7 @@ def kube(
     cpus: Annotated[int, typer.Option(min=1, help="Cores of a worker pod.")] = 4,
     memory: Annotated[str, typer.Option(help="Memory of a worker pod, e.g. 16Gi.")] = "16Gi",
     gpus: Annotated[int, typer.Option(min=0, help="NVIDIA GPUs of a worker pod.")] = 0,
-    storage_class: Annotated[str | None, typer.Option(help="Of the studies' volume [default: the cluster's].")] = None,
+    storage_class: Annotated[str | None, typer.Option(help="Of the studies' volume; default: the cluster's.")] = None,
     *,
     common: LaunchOptions,
 ) -> None:
@@ -157,9 +159,9 @@ def hosts(
     spec: SpecArgument,
     head: Annotated[str, typer.Option(metavar="HOST", help="The host that runs the study.")],
     host: Annotated[list[str], typer.Option(metavar="HOST", help="A host that runs trials; repeatable.")],
-    user: Annotated[str | None, typer.Option(help="Of ssh, on all hosts [default: this one].")] = None,
+    user: Annotated[str | None, typer.Option(help="Of ssh, on all hosts; default: this one.")] = None,
     environment: Annotated[
-        Path | None, typer.Option(help="Folder of the Python environment with dst, on all hosts [default: this one].")
+        Path | None, typer.Option(help="Folder of the Python environment with dst, on all hosts; default: this one.")
     ] = None,
     *,
     common: LaunchOptions,
@@ -189,11 +191,17 @@ class _Place:
     studies: str
 
 
+_TOKEN = "~/.ray/auth_token"  # noqa: S105  the file that Ray reads and writes
 IN_IMAGE = _Place("/studies/", "", "files", "")
 
 
 def _write_cluster(platform: str, where: str, spec: str, common: LaunchOptions, place: _Place, **values: Any) -> None:
     """Write a cluster file of Ray's launcher, whose head gets the spec and its tables."""
+    if common.submits and not Path(_TOKEN).expanduser().is_file():
+        raise InputError(
+            f"--submit needs the token by which the cluster's machines know one another, but there is no {_TOKEN}: "
+            "ray get-auth-token --generate > /dev/null"
+        )
     study = _carried(spec, common, data="data")
     files = f"{place.prefix}{place.files}/{study.name}"
     folder = str(common.out or Path(f"{place.prefix}{place.studies}") / study.name)

@@ -227,5 +227,23 @@ def test_submitting_is_the_clients_matter(capsys, spec, tmp_path, monkeypatch):
     assert (status, "--submit needs the command sbatch" in err) == (2, True)
 
 
+def test_a_cluster_is_started_with_a_token_alone(capsys, spec, tmp_path, monkeypatch):
+    client = tmp_path / "bin" / "ray"
+    client.parent.mkdir()
+    client.write_text('#!/bin/sh\necho "$@" >> submitted\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    status, _, err = call(capsys, "launch", "aws", spec, "--image", "i", "--submit")
+    assert (status, "there is no ~/.ray/auth_token" in err) == (2, True)
+    assert not Path("submitted").exists()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("a word")
+    assert call(capsys, "launch", "aws", spec, "--image", "i", "--submit")[0] == 0
+    up, run = Path("submitted").read_text().splitlines()
+    assert up == "up --yes my_customers.aws.yaml"
+    assert run.startswith("exec my_customers.aws.yaml RAY_AUTH_MODE=token setsid --fork dst run")
+
+
 def test_each_template_is_of_a_platform():
     assert template_names() == ("aws.yaml", "gcp.yaml", "hosts.yaml", "ray_cluster.yaml", "rayjob.yaml", "slurm.sbatch")
