@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ class Entry:
             test part. None: there are no official parts.
         official_train_counts: how many of these each class has, in the order of the class codes; a file of the right
             shape with its rows in another order is refused.
+        pixels: columns are the pixels of square images, ``"rows"`` after rows or ``"columns"`` after columns; None:
+            they are something else, or it is not known.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Entry:
     scaling: Scaling = "standard"
     official_train_rows: int | None = None
     official_train_counts: tuple[int, ...] | None = None
+    pixels: Literal["rows", "columns"] | None = None
 
     def check(self, shape: tuple[int, ...], y: npt.NDArray[np.int64]) -> None:
         """Raise an InputError if a table of that shape and those class codes is not this dataset."""

@@ -21,8 +21,8 @@ from studies.cli.bench import bench_app
 from studies.cli.compare import compare
 from studies.cli.dashboard import dashboard
 from studies.cli.datasets import datasets_app
-from studies.cli.launch import launch_app
 from studies.cli.driver import INTERRUPTED, LOST, explained_end, say_interrupted, say_lost
+from studies.cli.launch import launch_app
 from studies.cli.select import select
 from studies.cli.study import best, export, report, run, status, track
 from studies.cli.trial import trial

@@ -126,15 +126,21 @@ def best(folder: StudyDir, as_json: AsJson = False) -> None:
         _print_best(rows, study.spec.objective)
 
 
-def report(folder: StudyDir) -> None:
-    """Write tables, plots and report.html again from a study's records."""
-    from studies.report.write import write_results
+def report(
+    folder: StudyDir,
+    latex: Annotated[bool, typer.Option("--latex", help="Write the tables for a paper too, to latex/.")] = False,
+) -> None:
+    """Write tables, plots, report.html and report.md again from a study's records."""
+    from studies.report.write import write_latex, write_results
     from studies.store.archive import StudyArchive
     from studies.store.folder import StudyFolder
 
     study = StudyArchive(StudyFolder(folder))
-    write_results(study)
+    results, _ = write_results(study)
     typer.echo(study.folder.report)
+    if latex:
+        for path in write_latex(study, results):
+            typer.echo(path)
 
 
 def track(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dst.errors import listed
 from studies.choice.best import BestRow
-from studies.report.figures import AXIS_TITLES
+from studies.report.pareto import AXIS_TITLES
 from studies.spec.objective import ObjectiveSpec
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from studies.choice.outer_splits import SplitRow
-from studies.report.html import cell, name_cell, row, table
+from studies.report.cells import Cell, Table
+from studies.report.winners import ABSENT
 from studies.store.files import write_text
 from studies.store.folder import StudyFolder
 
@@ -39,29 +40,27 @@ def write_outer_splits(folder: StudyFolder, by_dataset: Mapping[str, Sequence[Sp
         write_text(folder.outer_splits, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False, lineterminator="\n"))
 
 
-def outer_splits_table(by_dataset: Mapping[str, Sequence[SplitRow]]) -> str:
-    """Return the page's table; empty where no other split was tested."""
+def outer_splits_table(by_dataset: Mapping[str, Sequence[SplitRow]]) -> Table | None:
+    """Return a row per dataset and method, the winner first; None where no other split was tested."""
     rows = [
-        row(
-            [
-                name_cell(dataset),
-                cell(found.method, "chosen" if found is methods[0] else ""),
-                cell(str(found.k), "number"),
-                cell(str(len(found.accuracies)), "number"),
-                cell(_with_interval(found.mean, found.low, found.high), "number"),
-                cell(_difference(found), "number"),
-            ]
-        )
+        [
+            Cell(dataset, "name"),
+            Cell(found.method, chosen=found is methods[0]),
+            Cell(str(found.k), "number"),
+            Cell(str(len(found.accuracies)), "number"),
+            Cell(_with_interval(found.mean, found.low, found.high), "number"),
+            Cell(_difference(found), "number"),
+        ]
         for dataset, methods in by_dataset.items()
         for found in methods
     ]
     head = ["Dataset", "Method", "#K", "#Splits", "#Test accuracy, %", "#The winner is ahead by, points"]
-    return table(head, rows) if rows else ""
+    return Table("outer_splits", "Test accuracy on other outer splits", head, rows) if rows else None
 
 
 def _difference(found: SplitRow) -> str:
     if found.difference is None or found.difference_low is None or found.difference_high is None:
-        return "—"
+        return ABSENT
     return _with_interval(found.difference, found.difference_low, found.difference_high, "+.1f")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
@@ -23,6 +24,16 @@ _APART = 1.03
 
 _LARGE: dict[str, Any] = {"markersize": 8.5, "markeredgecolor": INK, "markeredgewidth": 1.2}
 """The look of the smallest K that is enough."""
+
+
+def k_curves(best_by_method: Sequence[BestRow]) -> pd.DataFrame:
+    """Return the validation score over K of each dataset's and method's best configuration, a row per K."""
+    rows = [
+        {"dataset": row["dataset"], "method": row["method"], **point, "smallest": point["k"] == row["smallest_k"]}
+        for row in best_by_method
+        for point in row["k_curve"]
+    ]
+    return pd.DataFrame(rows)
 
 
 def score_over_k(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> Drawing:

@@ -3,35 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
-from cluster.ledger.entries import State
 from dst.errors import listed
-from dst.rankers import RANKERS
 from studies.choice.best import BestRow
 from studies.choice.feature_list import has_failed
 from studies.choice.outer_splits import SplitRow
 from studies.choice.trade_offs import TradeOff
-from studies.report.cost import Cost, as_mib, study_cost, total_cost
+from studies.report.cells import Table
+from studies.report.cost import study_cost, total_cost
+from studies.report.cost_table import cost_table, failures
 from studies.report.enough_k import smallest_k_in_words
-from studies.report.figures import Figure, axis_title, figures_of, write_plots
-from studies.report.html import cell, code_cell, figure, name_cell, page, paragraph, row, section, table, terms
+from studies.report.figures import Figure, Found, Section, figures_of, write_plots
+from studies.report.html import (
+    contents,
+    figure,
+    findings,
+    page,
+    paragraph,
+    section,
+    subheading,
+    table_of,
+    terms,
+    unfolding,
+)
+from studies.report.learning import learning_curves
+from studies.report.markdown import markdown_report
+from studies.report.method_figures import mean_ranks
 from studies.report.notes import method_notes
 from studies.report.outer_splits import NOTE as OUTER_SPLITS_NOTE
 from studies.report.outer_splits import outer_splits_table
+from studies.report.pixels import pixel_maps
+from studies.report.reproduce import Reproduction
 from studies.report.selected import NOTE as SELECTED_NOTE
-from studies.report.selected import selected_table
+from studies.report.selected import left_out, selected_columns, selected_tables
+from studies.report.summary import Summary, baselines_note, summary_of
+from studies.report.trade_off_table import trade_offs_part
+from studies.report.winners import methods_table, settings_table, shared_configurations, shared_table, winners_table
 from studies.spec.objective import ObjectiveSpec
 from studies.store.archive import StudyArchive
 from studies.store.files import write_text
-from studies.store.record_schema import Ended, Stage
 
-_ABSENT = "—"
-_NOT_MEASURED = "not measured"
-_MAX_FAILURES = 50
-_MAX_TRADE_OFFS = 50
+_FEW_DATASETS = 10
+"""Datasets that Demsar asks for before mean ranks are compared."""
+
+_COST_NOTE = "Core-seconds by what became of the work. Repeated is what was lost with processes that died."
+_METHODS_NOTE = (
+    "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
+    "where another one did better on the test rows, it stays the choice: test rows choose nothing."
+)
+_OVERALL_NOTE = (
+    "Configurations of the search that finished on every dataset, by their mean rank among one another on validation "
+    "rows. One of them for all datasets is simpler than the best of each, and usually worse."
+)
 _TRADE_OFFS_NOTE = (
     "Finished trials of the search that no other one beats: none is at least as good in every objective and better in "
     "one. Confirmed: the mean of the first objective over seeds, where the trial was trained again."
@@ -56,8 +82,11 @@ def write_report(
     cpus: float = 1.0,
     absent: Sequence[str] = (),
     remarks: Mapping[str, str] | None = None,
+    counts: Mapping[str, int] | None = None,
+    reproduction: Reproduction | None = None,
+    resolved: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the figures under ``plots/`` and the page that shows everything, ``report.html``.
+    """Write the figures under ``plots/``, and what shows everything: the page ``report.html``, and ``report.md``.
 
     Args:
         archive: of the study that the page is about.
@@ -71,109 +100,128 @@ def write_report(
         cpus: cores that a trial had to itself, for its cost, where its record does not say.
         absent: datasets that the study left out because their files were not at hand.
         remarks: further remarks on how the numbers were made, by heading.
+        counts: how many columns each dataset has.
+        reproduction: what it takes to reproduce the study.
+        resolved: what the study settled when it began: its search space, its data.
 
     Raises:
         OSError: a file cannot be written.
     """
     folder = archive.folder
     objective = ObjectiveSpec() if objective is None else objective
-    documents = write_plots(folder, best, best_by_method, trials, objective.direction, trade_offs)
-    shown = {"methods": "", "over_k": "", "search": "", "pareto": ""}
-    for plot in figures_of(best_by_method, trade_offs):
+    resolved = resolved or {}
+    found = Found(
+        best,
+        best_by_method,
+        trials,
+        objective.direction,
+        trade_offs,
+        curves=learning_curves(archive, best),
+        pixels=pixel_maps(folder, best, resolved.get("datasets") or {}),
+        space=resolved.get("space") or {},
+    )
+    documents = write_plots(folder, found)
+    plots = figures_of(found)
+    shown: dict[Section, str] = {"methods": "", "over_k": "", "search": "", "pareto": "", "columns": ""}
+    for plot in plots:
         shown[plot.section] += _shown(documents, plot)
-    opened = any(choice["test_mean"] is not None for choice in best_by_method)
-    selected = selected_table(folder, best)
+    costs = study_cost(archive, sorted(set(trials["dataset"])), cpus=cpus)
+    cost = cost_table(trials, costs)
+    summary = summary_of(best, best_by_method, trials, total_cost(costs.values()), counts=counts or {}, absent=absent)
+    columns = selected_tables(folder, best)
     elsewhere = outer_splits_table(outer_splits or {})
-    scored = bool(trials["val_score"].notna().any())
-    sections = [
-        section(
-            "Best configuration per dataset",
-            _best_table(best, objective) + _lists_note(archive, best),
-            _baselines_note(best),
+    notes = {**method_notes(best, objective), **(remarks or {})}
+    parts = {
+        "Best configuration per dataset": _best_part(archive, best, objective),
+        **({"Selected columns": _columns_part(columns, best, shown["columns"])} if columns else {}),
+        **({"How many columns": paragraph(_OVER_K_NOTE) + shown["over_k"] + _enough(best)} if shown["over_k"] else {}),
+        "Best of each method, on test rows": _methods_part(best, best_by_method, shown["methods"]),
+        **({"On other outer splits": paragraph(OUTER_SPLITS_NOTE) + table_of(elsewhere)} if elsewhere else {}),
+        "One configuration for all datasets": _overall_part(found),
+        "The search": shown["search"] if trials["val_score"].notna().any() else paragraph("No trial has a score yet."),
+        **(
+            {"Trade-offs": paragraph(_TRADE_OFFS_NOTE) + trade_offs_part(trade_offs) + shown["pareto"]}
+            if trade_offs
+            else {}
         ),
-        section(
-            "Best of each method, on test rows",
-            _methods_table(best, best_by_method) + (shown["methods"] if opened else ""),
-            "Accuracy in %, mean ± standard deviation over seeds. The configuration that validation chose is set off; "
-            "where another one did better on the test rows, it stays the choice: test rows choose nothing.",
-        ),
-        *([section("On other outer splits", elsewhere, OUTER_SPLITS_NOTE)] if elsewhere else []),
-        *([section("How many columns", shown["over_k"] + _enough(best), _OVER_K_NOTE)] if shown["over_k"] else []),
-        *([section("Selected columns", selected, SELECTED_NOTE)] if selected else []),
-        section(
-            "The search",
-            shown["search"] if scored else paragraph("No trial has a score yet."),
-        ),
-        *([section("Trade-offs", _trade_offs(trade_offs, shown["pareto"]), _TRADE_OFFS_NOTE)] if trade_offs else []),
-        section(
-            "Trials and cost",
-            _cost_table(trials, study_cost(archive, sorted(set(trials["dataset"])), cpus=cpus)),
-            "Core-seconds by what became of the work. Repeated is what was lost with processes that died.",
-        ),
-        section("Failures", _failures(trials)),
-        section("How these numbers were made", terms({**method_notes(best, objective), **(remarks or {})})),
-    ]
-    write_text(folder.report, page(title or folder.path.resolve().name, _summary(best, trials, absent), sections))
+        "Trials and cost": paragraph(_COST_NOTE) + (table_of(cost) if cost else paragraph("No trial has ended yet.")),
+        "Failures": failures(trials),
+        "How these numbers were made": terms(notes),
+        **({"How to reproduce it": _reproduction_part(reproduction)} if reproduction else {}),
+    }
+    heading = title or folder.path.resolve().name
+    top = _summary_part(summary) + contents(parts)
+    write_text(folder.report, page(heading, top, [section(name, part) for name, part in parts.items()]))
+    tables = [*winner_tables(best, best_by_method, objective), *columns, *filter(None, (elsewhere, cost))]
+    pictures = [(plot.name, plot.caption) for plot in plots if plot.name in documents]
+    write_text(folder.report_md, markdown_report(heading, summary, tables, pictures, notes, reproduction))
+
+
+def winner_tables(best: Sequence[BestRow], best_by_method: Sequence[BestRow], objective: ObjectiveSpec) -> list[Table]:
+    """Return the tables of the winners, their settings and the methods, but for those that have no rows."""
+    tables = [winners_table(best, objective), settings_table(best), methods_table(best, best_by_method)]
+    return [table for table in tables if table.rows]
+
+
+def _summary_part(summary: Summary) -> str:
+    return "".join(paragraph(text, "") for text in summary.paragraphs) + findings(summary.findings)
 
 
 def _shown(documents: Mapping[str, str], plot: Figure) -> str:
     if plot.name not in documents:
-        return paragraph(f"The figure {plot.name} could not be drawn; its numbers are in the tables.")
+        return paragraph(f"The figure {plot.name} could not be drawn; its numbers are in plots/{plot.name}.csv.")
     return figure(documents[plot.name], plot.name, plot.caption)
 
 
-def is_baseline(choice: BestRow) -> bool:
-    """Say whether a row of ``best`` trains no sparse network: another kind of ranker, or a dense network."""
-    return choice["method"] not in RANKERS or not RANKERS[choice["method"]].sparse
-
-
-def _summary(best: Sequence[BestRow], trials: pd.DataFrame, absent: Sequence[str]) -> str:
-    text = f"{_count(len(trials), 'trial')} on {_count(trials['dataset'].nunique(), 'dataset')}."
-    if best:
-        won = sum(is_baseline(choice) for choice in best)
-        text += f" Winners: {_count(len(best) - won, 'sparse network')}, {_count(won, 'baseline')}."
-    if absent:
-        text += f" Left out, because their files were not at hand: {', '.join(absent)}."
-    return text
-
-
-def _best_table(best: Sequence[BestRow], objective: ObjectiveSpec) -> str:
+def _best_part(archive: StudyArchive, best: Sequence[BestRow], objective: ObjectiveSpec) -> str:
     if not best:
         return paragraph("No dataset has a winner yet.")
-    head = [
-        "Dataset",
-        "Method",
-        "#Test accuracy, %",
-        "#Validation score",
-        "#Balanced",
-        "#AUC",
-        "#List: test accuracy, %",
-        f"#List: validation {objective.judged_by_title}",
-        "#Features",
-        "#Stability",
-        "#Density",
-        "#FLOPs / dense",
-    ]
-    rows = [
-        row(
-            [
-                name_cell(choice["dataset"]),
-                cell(choice["method"], tag="baseline" if is_baseline(choice) else ""),
-                cell(_accuracy(choice), "number chosen"),
-                cell(f"{choice['val_score']:.4f}", "number"),
-                *(cell(_share(choice[key], _ABSENT), "number") for key in ("val_balanced_accuracy", "val_macro_auc")),
-                cell(_list_accuracy(choice), "number"),
-                cell(_share(choice["list_val_score"], _NOT_MEASURED), "number"),
-                cell(str(choice["k"]), "number"),
-                cell(_ABSENT if choice["stability"] is None else f"{choice['stability']:.2f}", "number"),
-                cell(_ABSENT if choice["sparsity"] is None else f"{100 * (1 - choice['sparsity']):.3g}%", "number"),
-                cell(_ABSENT if choice["flops_ratio"] is None else f"{choice['flops_ratio']:.2g}", "number"),
-                code_cell(_settings(choice["params"])),
-            ]
+    note = baselines_note(best)
+    tables = table_of(winners_table(best, objective)) + _lists_note(archive, best)
+    return (paragraph(note) if note else "") + tables + subheading("Settings") + table_of(settings_table(best))
+
+
+def _columns_part(columns: Sequence[Table], best: Sequence[BestRow], figures: str) -> str:
+    return paragraph(SELECTED_NOTE) + figures + selected_columns(columns) + left_out(best)
+
+
+def _methods_part(best: Sequence[BestRow], best_by_method: Sequence[BestRow], figures: str) -> str:
+    if not best_by_method:
+        return paragraph("No configuration has been confirmed yet.")
+    part = paragraph(_METHODS_NOTE) + table_of(methods_table(best, best_by_method))
+    if all(choice["test_mean"] is None for choice in best_by_method):
+        return part
+    ranked = mean_ranks(best_by_method)
+    if ranked is None:
+        words = "Mean ranks need two methods and two datasets that both have, so there are none."
+    else:
+        _, test = ranked
+        words = (
+            f"Friedman's test of whether the methods differ at all, over {test.datasets} datasets: p = {test.p:.2g} "
+            "(Iman and Davenport's F)."
         )
-        for choice in best
-    ]
-    return table([*head, "Settings"], rows)
+        words += " With so few datasets only large differences show." if test.datasets < _FEW_DATASETS else ""
+    return part + figures + paragraph(words)
+
+
+def _overall_part(found: Found) -> str:
+    shared = shared_configurations(found.trials, found.direction)
+    if found.trials["dataset"].nunique() < 2:
+        return paragraph("The study has one dataset.")
+    if len(shared):
+        return paragraph(_OVERALL_NOTE) + table_of(shared_table(shared))
+    words = "No configuration finished on every dataset: the search proposed others for each."
+    if found.ranks is not None:
+        first = found.ranks.iloc[0]
+        words += (
+            f" Of the methods, each at its best of each dataset, {first['method']} has the best mean rank on test "
+            f"rows: {first['mean_rank']:.2f} of {len(found.ranks)} over {first['datasets']} datasets."
+        )
+    return paragraph(words)
+
+
+def _reproduction_part(reproduction: Reproduction) -> str:
+    return terms(reproduction.terms) + table_of(reproduction.data) + unfolding("The spec", reproduction.spec)
 
 
 def _lists_note(archive: StudyArchive, best: Sequence[BestRow]) -> str:
@@ -194,130 +242,3 @@ def _lists_note(archive: StudyArchive, best: Sequence[BestRow]) -> str:
 def _enough(best: Sequence[BestRow]) -> str:
     """Say which K is enough for each winner, where that is known."""
     return "".join(paragraph(f"{words}.") for row in best if (words := smallest_k_in_words(row)) is not None)
-
-
-def _share(share: float | None, absent: str) -> str:
-    return absent if share is None else f"{share:.4f}"
-
-
-def _list_accuracy(choice: BestRow) -> str:
-    return _NOT_MEASURED if choice["list_test_score"] is None else f"{100 * choice['list_test_score']:.1f}"
-
-
-def _baselines_note(best: Sequence[BestRow]) -> str:
-    winners = sorted(choice["dataset"] for choice in best if is_baseline(choice))
-    if not winners:
-        return ""
-    return (
-        f"A baseline won on {listed(winners, 'and')}: no sparse network of this study reached its validation score. "
-        "The feature list of such a dataset is the baseline's."
-    )
-
-
-def _methods_table(best: Sequence[BestRow], best_by_method: Sequence[BestRow]) -> str:
-    if not best_by_method:
-        return paragraph("No configuration has been confirmed yet.")
-    methods = sorted({choice["method"] for choice in best_by_method})
-    accuracies = {(choice["dataset"], choice["method"]): _accuracy(choice) for choice in best_by_method}
-    chosen = {(choice["dataset"], choice["method"]) for choice in best}
-    rows = []
-    for dataset in sorted({choice["dataset"] for choice in best_by_method}):
-        places = [(dataset, method) for method in methods]
-        kinds = ["number chosen" if place in chosen else "number" for place in places]
-        cells = [cell(accuracies.get(place, _ABSENT), kind) for place, kind in zip(places, kinds, strict=True)]
-        rows.append(row([name_cell(dataset), *cells]))
-    return table(["Dataset", *(f"#{method}" for method in methods)], rows)
-
-
-def _cost_table(trials: pd.DataFrame, costs: Mapping[str, Cost]) -> str:
-    if trials.empty:
-        return paragraph("No trial has ended yet.")
-    head = ["Dataset", "#Finished", "#Stopped", "#Failed", "#Of these confirming"]
-    cost = ["#Core-seconds", "#useful", "#stopped", "#failed", "#repeated", "#Peak memory"]
-    parts = [(str(name), part) for name, part in trials.groupby("dataset")]
-    rows = [row([name_cell(name), *_cost_cells(part, costs[name])]) for name, part in parts]
-    if len(parts) > 1:
-        rows.append(row([name_cell("all"), *_cost_cells(trials, total_cost(costs.values()))], "total"))
-    return table([*head, *cost], rows)
-
-
-def _cost_cells(trials: pd.DataFrame, cost: Cost) -> list[str]:
-    counts = [int((trials["state"] == state).sum()) for state in get_args(Ended)]
-    counts.append(int((trials["stage"] == Stage.CONFIRM).sum()))
-    spent = (cost.core_seconds, cost.useful, cost.stopped, cost.failed, cost.repeated)
-    peak = _ABSENT if cost.peak_rss_bytes is None else as_mib(cost.peak_rss_bytes)
-    texts = [*map(str, counts), *(f"{seconds:,.1f}" if seconds < 100 else f"{seconds:,.0f}" for seconds in spent), peak]
-    return [cell(text, "number") for text in texts]
-
-
-def _failures(trials: pd.DataFrame) -> str:
-    failed = trials[trials["state"] == State.FAILED]
-    if failed.empty:
-        return paragraph("None.")
-    rows = [
-        row(
-            [
-                name_cell(trial["dataset"]),
-                cell(str(trial["number"]), "number"),
-                cell(trial["stage"]),
-                cell(_ABSENT if pd.isna(trial["method"]) else trial["method"]),
-                code_cell("no message" if pd.isna(trial["error"]) else trial["error"]),
-            ]
-        )
-        for trial in failed.head(_MAX_FAILURES).to_dict("records")
-    ]
-    more = len(failed) - len(rows)
-    rest = paragraph(f"{more} more in trials.csv.") if more > 0 else ""
-    return table(["Dataset", "#Trial", "Stage", "Method", "Last line of the error"], rows) + rest
-
-
-def _trade_offs(trade_offs: Sequence[TradeOff], figures: str) -> str:
-    first, *others = trade_offs[0].objectives
-    best = [trial for trial in trade_offs if trial.best]
-    titles = [f"#{axis_title(metric)}" for metric in (first, *others)]
-    rows = [
-        row(
-            [
-                name_cell(trial.dataset),
-                cell(str(trial.number), "number"),
-                cell(trial.method),
-                *(cell(_objective(metric, value), "number") for metric, value in trial.objectives.items()),
-                cell(_objective(first, trial.confirmed[first]) if trial.confirmed else _ABSENT, "number"),
-                cell(_ABSENT if trial.sparsity is None else f"{trial.sparsity:g}", "number"),
-                code_cell(_settings(trial.params)),
-            ]
-        )
-        for trial in best[:_MAX_TRADE_OFFS]
-    ]
-    more = len(best) - len(rows)
-    rest = paragraph(f"{more} more in pareto.csv.") if more > 0 else ""
-    head = ["Dataset", "#Trial", "Method", *titles, "#Confirmed", "#Sparsity", "Settings"]
-    return table(head, rows) + rest + figures
-
-
-def _objective(metric: str, value: float) -> str:
-    if metric == "k":
-        return f"{value:.0f}"
-    return f"{value:.3g}" if metric == "flops" else f"{value:.4f}"
-
-
-def _accuracy(choice: BestRow) -> str:
-    if choice["test_mean"] is None:
-        return "not opened"
-    spread = "" if choice["test_std"] is None else f" ± {100 * choice['test_std']:.1f}"
-    return f"{100 * choice['test_mean']:.1f}{spread}"
-
-
-def _settings(params: Mapping[str, Any]) -> str:
-    shown = {
-        key: params[key] for key in sorted(params) if key not in ("method", "sparsity") and params[key] is not None
-    }
-    return ", ".join(f"{key}={_short(value)}" for key, value in shown.items())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,12 @@ import yaml
 
 from cluster.ledger.entries import State
 from studies.choice.best import BestRow
+from studies.report.as_text import latex_table
 from studies.report.outer_splits import write_outer_splits
-from studies.report.report import write_report
+from studies.report.report import winner_tables, write_report
+from studies.report.reproduce import reproduction_of
 from studies.report.results import Results, collect
+from studies.report.selected import selected_tables
 from studies.report.tables import write_tables
 from studies.spec.dataset import DatasetSpec
 from studies.spec.study import StudySpec
@@ -48,9 +52,30 @@ def write_results(archive: StudyArchive) -> tuple[Results, pd.DataFrame]:
         title=spec.name,
         cpus=float(spec.resources.cpus),
         absent=resolved.get("absent", ()),
+        counts={dataset: len(names) for dataset, names in results.feature_names.items()},
+        reproduction=reproduction_of(archive),
+        resolved=resolved,
         remarks=_remarks(archive, results, trials, resolved.get("noticed", {})),
     )
     return results, trials
+
+
+def write_latex(archive: StudyArchive, results: Results) -> list[Path]:
+    """Write the report's tables as LaTeX, a file each, to ``latex/``.
+
+    Args:
+        archive: of the study.
+        results: its confirmed configurations.
+
+    Returns:
+        The files.
+    """
+    best = results.best
+    tables = winner_tables(best, results.best_by_method, archive.spec.objective) + selected_tables(archive.folder, best)
+    paths = [archive.folder.latex / f"{table.name}.tex" for table in tables]
+    for path, table in zip(paths, tables, strict=True):
+        write_text(path, latex_table(table))
+    return paths
 
 
 def _heading(spec: StudySpec, row: BestRow) -> str:

@@ -37,7 +37,7 @@ class StudyFolder:
             InputError: a folder or a file that may be written is a link.
         """
         folders = (self.records, self.checkpoints)
-        inside = (*folders, self.plots, self.wandb, self.path / "best", self.path / "features", self.lock)
+        inside = (*folders, self.plots, self.latex, self.wandb, self.path / "best", self.path / "features", self.lock)
         parts = [part for folder in folders if folder.is_dir() for part in folder.iterdir()]
         for path in (*inside, self.storage, self.storage.with_name("study.db-wal"), *parts):
             if path.is_symlink():
@@ -117,8 +117,18 @@ class StudyFolder:
         return self.path / "report.html"
 
     @property
+    def report_md(self) -> Path:
+        """``report.md``: the same as Markdown, with the pictures of ``plots/``."""
+        return self.path / "report.md"
+
+    @property
+    def latex(self) -> Path:
+        """``latex/``: the report's tables, for a paper."""
+        return self.path / "latex"
+
+    @property
     def plots(self) -> Path:
-        """``plots/``: the report's figures as PNG and SVG."""
+        """``plots/``: the report's figures as PNG and SVG, and what they draw as CSV."""
         return self.path / "plots"
 
     @property

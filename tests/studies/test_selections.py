@@ -155,6 +155,6 @@ def test_the_report_shows_the_selected_columns_and_what_they_stand_for(finished)
     features = pd.read_csv(finished.folder / "features" / "repeating.csv")
     assert "Selected columns" in page
     (row,) = finished.rows
-    assert f"<td>{selection_of(row['importance']).name}</td>" in page
+    assert f"selection {selection_of(row['importance']).name}</h3>" in page
     for line in features.head(SOURCES).to_dict("records"):
-        assert f'<td class="text">{line["stands_for"]}</td>' in page
+        assert f'<td class="code"><code>{line["stands_for"]}</code></td>' in page

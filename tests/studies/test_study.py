@@ -68,6 +68,7 @@ def test_every_file_of_the_contract_is_there(finished):
         "best.csv",
         "best_by_method.csv",
         "report.html",
+        "report.md",
     ):
         assert (folder / name).stat().st_size > 0
     for name in "ab":

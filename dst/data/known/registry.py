@@ -67,6 +67,7 @@ _ENTRIES = (
         file="mnist_784-openml-554.npz",
         openml=554,
         scaling="minmax",
+        pixels="rows",
         official_train_rows=60_000,
         official_train_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     ),
@@ -100,6 +101,7 @@ _ENTRIES = (
         batch_size=100,
         file="COIL20.mat",
         sha256="4595ebdda07f47b0eb014fcfaddc22b452f9aed9c1d9261a0d5bc336c1ee1344",
+        pixels="columns",
         scaling="minmax",  # in the paper's code; its appendix says standard
     ),
     _scikit_feature(
@@ -111,6 +113,7 @@ _ENTRIES = (
         batch_size=100,
         file="ORL.mat",
         sha256="e257ec36002e48688ed7f3b9fda13f479f2fd98864fa0672d1353eda1912b189",
+        pixels="columns",
     ),
     _scikit_feature(
         "Yale",
@@ -121,6 +124,7 @@ _ENTRIES = (
         batch_size=32,
         file="Yale.mat",
         sha256="cccd29abd2c520dd5cc8ff7645b422c2bdadd59406a6b6a0239143d9d44afcf3",
+        pixels="columns",
     ),
     _scikit_feature(
         "BASEHOCK",
@@ -271,6 +275,7 @@ _ENTRIES = (
         batch_size=100,
         generator=digits,
         scaling="minmax",  # as the paper does with MNIST
+        pixels="rows",
     ),
     Entry(
         "iris",

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import friedmanchisquare
 
-from studies.compare.over_datasets import critical_difference, friedman, mean_ranks_of
+from studies.compare.over_datasets import mean_ranks_of
+from studies.report.friedman import critical_difference, friedman
 
 # C4.5, C4.5 with m, with cf, with both: areas under ROC curves on fourteen datasets
 DEMSAR = pd.DataFrame(

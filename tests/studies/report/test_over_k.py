@@ -9,7 +9,7 @@ import pytest
 from dst.k_curve import KPoint
 from studies.report import figures
 from studies.report.enough_k import k_in_words, smallest_k_in_words
-from studies.report.figures import figures_of
+from studies.report.figures import Found, figures_of
 from studies.report.over_k import score_over_k
 from studies.report.report import write_report
 from studies.report.tables import trials_table
@@ -67,8 +67,9 @@ def test_the_figure_has_each_curve_with_its_intervals_and_marks_the_smallest_k(r
 
 
 def test_a_study_of_one_k_has_no_such_figure(study, rows):
-    assert "score_over_k" not in {figure.name for figure in figures_of(study.best_by_method, ())}
-    assert "score_over_k" in {figure.name for figure in figures_of(rows, ())}
+    trials = trials_table(StudyArchive(study.folder))
+    assert "score_over_k" not in {figure.name for figure in figures_of(Found([], study.best_by_method, trials))}
+    assert "score_over_k" in {figure.name for figure in figures_of(Found([], rows, trials))}
 
 
 def test_the_report_says_how_many_columns_are_enough(study, rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

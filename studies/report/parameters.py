@@ -1,0 +1,152 @@
+"""Figures of the parameters: how important each is, and the best trials as lines through their values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from cluster.ledger.entries import Direction
+from studies.report.style import INK, MUTED, datasets_of, panels
+from studies.store.record_schema import Stage
+
+ALL = "all datasets"
+"""Trials of all datasets together, each by its rank within its dataset."""
+
+LEAST_TRIALS = 40
+"""Scored trials below which importance says nothing: a tenth of them are the best."""
+
+_MOST_LINES = 100
+_SPACE = Mapping[str, Mapping[str, Any]]
+
+
+def importances(trials: pd.DataFrame, space: _SPACE, direction: Direction = "maximize") -> pd.DataFrame:
+    """Return how important each parameter is for a trial to be among the best tenth (PED-ANOVA).
+
+    Args:
+        trials: the trials table (:func:`studies.report.tables.trials_table`).
+        space: the search space, as ``study.yaml`` describes it.
+        direction: of the validation score.
+
+    Returns:
+        A row per dataset and parameter: ``dataset``, ``parameter``, ``importance`` (shares of 1) and ``trials``, for
+        datasets with :data:`LEAST_TRIALS` scored trials; with several datasets also for :data:`ALL`.
+    """
+    scored = _scored(trials)
+    ranked = scored.assign(
+        dataset=ALL, val_score=scored.groupby("dataset")["val_score"].rank(pct=True).to_numpy(dtype=float)
+    )
+    parts = [rows for _, rows in scored.groupby("dataset")]
+    if len(parts) > 1:
+        parts.insert(0, ranked)
+    rows = []
+    for part in parts:
+        if len(part) >= LEAST_TRIALS and space:
+            from cluster.ledger.importance import parameter_importance
+
+            pairs = [
+                (json.loads(params), score) for params, score in zip(part["params"], part["val_score"], strict=True)
+            ]
+            found = parameter_importance(pairs, space, direction)
+            rows += [[part["dataset"].iloc[0], name, share, len(part)] for name, share in found.items()]
+    return pd.DataFrame(rows, columns=["dataset", "parameter", "importance", "trials"])
+
+
+def parameter_importances(table: pd.DataFrame) -> Drawing:
+    """Draw the table of :func:`importances`, a panel per dataset, the parameters in the order of the first panel."""
+    names = list(dict.fromkeys(table["dataset"]))
+    order = table[table["dataset"] == names[0]].sort_values("importance")["parameter"].tolist()
+    order = [name for name in dict.fromkeys(table["parameter"]) if name not in order] + order
+
+    def panel(axes: Axes, dataset: str) -> None:
+        rows = table[table["dataset"] == dataset].set_index("parameter")["importance"].reindex(order)
+        axes.barh(range(len(order)), 100 * rows.fillna(0.0), color=MUTED if dataset != ALL else "#0072b2", height=0.65)
+        first = dataset in names[::3]
+        axes.set_yticks(range(len(order)), order if first else [""] * len(order))
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+
+    return panels(names, panel, "importance, %", "", [], panel_height=0.7 + 0.18 * len(order))
+
+
+def coordinates(trials: pd.DataFrame, direction: Direction = "maximize") -> pd.DataFrame:
+    """Return the scored search trials with a column for each parameter that varies, the best first.
+
+    Args:
+        trials: the trials table (:func:`studies.report.tables.trials_table`).
+        direction: of the validation score.
+
+    Returns:
+        ``dataset``, ``number``, ``val_score``, ``rank`` (its share within the dataset: 0 is the best) and the
+        parameters; at most 100 trials of a dataset.
+    """
+    scored = _scored(trials)
+    ascending = direction == "minimize"
+    ranks = scored.groupby("dataset")["val_score"].rank(ascending=ascending, method="first")
+    sizes = scored.groupby("dataset")["val_score"].transform("size")
+    scored = scored.assign(rank=((ranks - 1) / (sizes - 1).clip(lower=1)).astype(float))
+    best = scored.loc[ranks <= _MOST_LINES, ["dataset", "number", "val_score", "rank", "params"]]
+    best = best.sort_values(["dataset", "rank"], ignore_index=True)
+    params = pd.DataFrame([json.loads(text) for text in best["params"]], index=best.index)
+    varying = [name for name in params if len(set(params[name].dropna().astype(str))) > 1]
+    return pd.concat([best.drop(columns="params"), params[varying]], axis=1)
+
+
+def parallel_coordinates(table: pd.DataFrame, space: _SPACE) -> Drawing:
+    """Draw each trial of :func:`coordinates` as a line through its parameters, the better the darker and thicker.
+
+    Args:
+        table: of :func:`coordinates`.
+        space: the search space; parameters that it gives ``log`` are drawn so.
+    """
+    names = [name for name in table.columns if name not in ("dataset", "number", "val_score", "rank")]
+    heights = {name: _heights(table[name], bool(space.get(name, {}).get("log"))) for name in names}
+    colours = colormaps["cividis"]
+
+    def panel(axes: Axes, dataset: str) -> None:
+        rows = table[table["dataset"] == dataset].sort_values("rank", ascending=False)
+        for place, rank in zip(rows.index, rows["rank"], strict=True):
+            line = [heights[name][place] for name in names]
+            axes.plot(
+                range(len(names)), line, color=colours(0.95 * rank), alpha=0.95 if rank <= 0.1 else 0.35,
+                linewidth=1.6 if rank <= 0.1 else 0.6, zorder=3 if rank <= 0.1 else 2,
+            )  # fmt: skip
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+        axes.set_yticks([0, 1], ["low", "high"])
+        axes.set_xlim(-0.3, len(names) - 0.7)
+
+    legend = [
+        Line2D([], [], color=colours(0.0), linewidth=1.6, label="best tenth"),
+        Line2D([], [], color=colours(0.95), linewidth=0.8, label="worst"),
+        Line2D([], [], color=INK, linestyle="", label="low and high are those of the study"),
+    ]
+    return panels(datasets_of(table), panel, "", "", legend, panel_height=2.9)
+
+
+def _heights(values: pd.Series[Any], log: bool) -> dict[int, float]:
+    """Return the height of each value between the lowest (0) and the highest (1), NaN where there is none."""
+    known = values.dropna()
+    numbers: npt.NDArray[np.float64]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
+        numbers = known.to_numpy(dtype=float)
+        numbers = np.log(numbers) if log and (numbers > 0).all() else numbers
+    else:
+        places = {value: place for place, value in enumerate(sorted(known.astype(str).unique()))}
+        numbers = known.astype(str).map(places).to_numpy(dtype=float)
+    low, spread = numbers.min(), max(float(np.ptp(numbers)), 1e-300)
+    found = dict.fromkeys(values.index, float("nan"))
+    found.update(zip(known.index, ((numbers - low) / spread).tolist(), strict=True))
+    return found
+
+
+def _scored(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[(trials["stage"] == Stage.SEARCH) & trials["val_score"].notna()]
