@@ -16,7 +16,7 @@ SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) spl
 # Tests and the commands that they start find modules compiled, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test test-slow coverage lint types imports style format bench accuracy missing-data paper paper-search paper-tables clean
+.PHONY: study test test-slow coverage lint types imports style format bench accuracy missing-data paper paper-search paper-tables pictures clean
 
 study: $(READY)
 	$(BIN)/dst run quickstart
@@ -98,6 +98,9 @@ paper: $(READY)
 # The wide search, its rivals, and what both chose on ten other outer splits: hours, without LassoNet and STG, which are left
 # out (studies/spec/packaged/paper_search_baselines.yaml says how they are run). The text is written by hand, as above.
 SEARCHED := --study runs/paper_search --study runs/paper_search_baselines
+pictures: study
+	$(BIN)/python -m studies.analyses.pictures --study runs/quickstart
+
 paper-search: $(READY)
 	$(BIN)/dst run paper_search
 	$(BIN)/dst run paper_search_baselines
