@@ -95,12 +95,13 @@ paper: $(READY)
 	rm -rf studies/results/paper/lassonet_gpu # these datasets were run on a GPU; now all are in runs/lassonet
 	$(BIN)/python -m studies.analyses.paper_results $(foreach study,paper quick_baselines lassonet stg synthetic synthetic_baselines,--study runs/$(study))
 
-# The wide search, its rivals, and what both chose on ten other outer splits: hours, without LassoNet and STG, which are left
-# out (studies/spec/packaged/paper_search_baselines.yaml says how they are run). The text is written by hand, as above.
-SEARCHED := --study runs/paper_search --study runs/paper_search_baselines
+# The README's pictures.
 pictures: study
 	$(BIN)/python -m studies.analyses.pictures --study runs/quickstart
 
+# The wide search, its rivals, and what both chose on ten other outer splits: hours, without LassoNet and STG, which are left
+# out (studies/spec/packaged/paper_search_baselines.yaml says how they are run). The text is written by hand, as above.
+SEARCHED := --study runs/paper_search --study runs/paper_search_baselines
 paper-search: $(READY)
 	$(BIN)/dst run paper_search
 	$(BIN)/dst run paper_search_baselines
