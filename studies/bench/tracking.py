@@ -155,8 +155,12 @@ def _record(dataset: str, number: int, rng: np.random.Generator) -> dict[str, An
 
 def _send(case: TrackingCase, folder: StudyFolder) -> TrackingRow:
     spent: dict[int, float] = {}
+
+    def told(count: int) -> None:
+        spent[count] = _processor_seconds()
+
     began, before = time.monotonic(), _processor_seconds()
-    sent = send_results(StudyArchive(folder), told=lambda count: spent.setdefault(count, _processor_seconds()))
+    sent = send_results(StudyArchive(folder), told=told)
     total, seconds = _processor_seconds() - before, time.monotonic() - began
     first = last = None
     counts = sorted(spent)
