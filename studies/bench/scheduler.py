@@ -62,7 +62,7 @@ LONG_CASES = (SchedulerCase(0.0, reports_per_trial=200, trials=2000, sampler="ra
 is its own; drawn parameters leave what the machinery adds."""
 
 
-_SPACE = {
+SPACE = {
     "sparsity": {"values": [0.5, 0.8, 0.9, 0.95, 0.98]},
     "l2": {"low": 1e-5, "high": 1e-2, "log": True},
     "lr": {"low": 3e-4, "high": 3e-3, "log": True},
@@ -241,7 +241,7 @@ def _spec(case: SchedulerCase) -> StudySpec:
         {
             "name": "scheduler",
             "datasets": ["wine"],
-            "space": _SPACE,
+            "space": SPACE,
             "search": {"sampler": case.sampler, "pruner": case.pruner, "trials": case.trials},
             "confirm": {"top": 1, "seeds": 1},
         }

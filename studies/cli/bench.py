@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dst.bench.topology import TopologyRow
     from studies.bench.scheduler import SchedulerRow
     from studies.bench.study import StudyRow
+    from studies.bench.tracking import TrackingRow
 
 bench_app = typer.Typer(
     help="How long training steps, topology updates and attribution take on this machine, beside torch and SciPy.",
@@ -126,6 +127,18 @@ def scheduler(
 
 
 @bench_app.command()
+def tracking(
+    trials: Annotated[int, typer.Option(min=1, help="Of the made-up study.")] = 5000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what writing a study's runs for W&B costs, offline: one for each trial, and as many as by default."""
+    from dst.bench.machine import machine
+    from studies.bench.tracking import CASES, tracking_rows
+
+    _print(machine(1), _announced(tracking_rows(replace(case, trials=trials) for case in CASES)), as_json)
+
+
+@bench_app.command()
 def study(
     names: Annotated[
         list[str] | None,
@@ -153,7 +166,7 @@ def _asked(names: list[str] | None, sparsities: list[float] | None) -> tuple[lis
 
 
 def _announced(
-    rows: Iterable[StepRow | TopologyRow | AttributionRow | SchedulerRow | StudyRow],
+    rows: Iterable[StepRow | TopologyRow | AttributionRow | SchedulerRow | TrackingRow | StudyRow],
 ) -> list[dict[str, Any]]:
     """Collect rows, and say each on stderr when it is there."""
     documents = []

@@ -24,6 +24,10 @@ FINISH_SECONDS = 60.0
 """The most seconds that the rest of a run is uploaded for when it ends."""
 
 
+_SILENCE = "did not respond in time"
+"""What an error of W&B says of a server that hangs, whatever the error is called."""
+
+
 class TrackingError(Exception):
     """W&B failed. What was sent before is noted, and the same call goes on from there."""
 
@@ -74,9 +78,11 @@ def run_settings() -> Any:
 
 
 def in_words(error: Exception, server: str) -> str:
-    """Return one line about a failure: that the server cannot be reached, where that is so, or what W&B says."""
+    """Return one line about a failure: that the server cannot be reached or is silent, or what W&B says."""
     if server and (why := _unreachable(server)) is not None:
         return f"W&B at {server} cannot be reached: {why}"
+    if server and _SILENCE in str(error):
+        return f"W&B at {server} does not answer"
     where = f"W&B at {server}" if server else "W&B"
     return f"{where}: " + " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
