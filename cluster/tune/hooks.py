@@ -7,7 +7,7 @@ began and ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ray import tune
@@ -19,19 +19,25 @@ from ray.tune.search import Searcher
 
 from cluster.tune.bridge import Bridge
 from cluster.tune.internals import (
+    end_displaced_workers,
     end_idle_workers,
+    give_idle_worker,
+    idle_requests,
     keep_idle_worker,
+    live_workers,
+    placeless_trials,
     resources_of,
-    waits_beside_idle_workers,
     written_error,
 )
+from cluster.tune.places import Places
+from cluster.tune.seats import Seats
 from cluster.tune.worker import EVENT, JOB, OverrunError, Parcel
 
 TICK_SECONDS = 0.5
 """Time between two calls of ``on_tick``."""
 
-CROWDED_SECONDS = 5.0
-"""The time that a worker may wait for a place while others idle. A free place is found within a second."""
+PLACELESS_SECONDS = 2.0
+"""The time after which a job whose worker has no place yet is given one that idles. A free place is found in less."""
 
 
 class SourceSearcher(Searcher):
@@ -40,35 +46,38 @@ class SourceSearcher(Searcher):
     Args:
         bridge: hands out the source's jobs.
         needs: the resources of a worker, by Ray's names.
+        seats: those of the jobs that are out.
+        places: how many may be out.
         check: raises where the run is to be left; Tune may ask for jobs for minutes without doing anything else.
     """
 
-    def __init__(self, bridge: Bridge, needs: Mapping[str, float], check: Callable[[], None]) -> None:
+    def __init__(
+        self, bridge: Bridge, needs: Mapping[str, float], seats: Seats, places: Places, check: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._bridge = bridge
         self._needs = dict(needs)
+        self._seats = seats
+        self._places = places
         self._check = check
-        self._seats: dict[str, int] = {}  # by trial
-        self._free: list[int] = []
-        self._next_seat = 0
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next job's configuration, ``FINISHED``, or None where results are awaited."""
+        """Return the next job's configuration, ``FINISHED``, or None where results or places are awaited."""
         self._check()
+        if self._seats.taken >= self._places.limit():
+            return None
         job = self._bridge.next_job(trial_id)
         if job is None:
             return Searcher.FINISHED if self._bridge.done() else None
-        if not self._free:
-            self._free.append(self._next_seat)
-            self._next_seat += 1
-        seat = self._seats[trial_id] = self._free.pop()
-        return {JOB: Parcel(job, seat, self._needs)}
+        return {JOB: Parcel(job, self._seats.take(trial_id), self._needs)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Free the seat of a trial that ended; the seat of one that broke has lost its worker, and is given up."""
-        seat = self._seats.pop(trial_id)
-        if not error:
-            self._free.append(seat)
+        if error:
+            self._seats.give_up(trial_id)
+            self._places.forget()
+        else:
+            self._seats.leave(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the source's own storage is the truth."""
@@ -79,20 +88,30 @@ class SourceScheduler(FIFOScheduler):
 
     Args:
         bridge: takes reports and losses to the source.
+        seats: those of the jobs that are out.
+        places: says how many workers are to be let go.
     """
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, seats: Seats, places: Places) -> None:
         super().__init__()
         self._bridge = bridge
+        self._seats = seats
+        self._places = places
         self._kept: set[tune.PlacementGroupFactory] = set()
-        self._crowded_since: float | None = None
+        self._placeless: dict[str, float] = {}  # since when, by trial
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
         """Choose none: Tune starts what is queued, in order, by itself. It asks at each step of the run.
 
         The base class looks for a queued trial among all trials, ended ones included.
         """
-        self._make_room(tune_controller)
+        displaced = self._places.displaced()
+        if displaced:
+            end_displaced_workers(tune_controller, displaced)
+        surplus = self._places.surplus(live_workers(tune_controller))
+        if surplus > 0:
+            end_idle_workers(tune_controller, surplus)
+        self._fill_idle_workers(tune_controller, displaced)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a report on; a job's last event never comes here, Tune keeps it for the callbacks."""
@@ -116,18 +135,21 @@ class SourceScheduler(FIFOScheduler):
         error, lost = _cause(trial)
         self._bridge.broke(trial.trial_id, error, lost=lost)
 
-    def _make_room(self, tune_controller: Any) -> None:
-        """End the idle workers when a worker that is to start has found no place for a while.
+    def _fill_idle_workers(self, tune_controller: Any, displaced: Collection[str]) -> None:
+        """Give jobs whose worker has found no place for a while the workers that idle.
 
-        That is so after the loss of a machine: its jobs want new workers, in a cluster that is full of idle ones.
+        There are such jobs after the loss of a machine, beside other runs, and where more workers are asked for than
+        fit by now. Tune itself lets a trial wait for a worker of its own seat.
         """
-        if not waits_beside_idle_workers(tune_controller):
-            self._crowded_since = None
-        elif self._crowded_since is None:
-            self._crowded_since = time.monotonic()
-        elif time.monotonic() - self._crowded_since > CROWDED_SECONDS:
-            self._crowded_since = None
-            end_idle_workers(tune_controller)
+        now = time.monotonic()
+        placeless = placeless_trials(tune_controller, displaced)
+        self._placeless = {trial.trial_id: self._placeless.get(trial.trial_id, now) for trial in placeless}
+        idle = idle_requests(tune_controller)
+        for trial in placeless:
+            if idle and now - self._placeless[trial.trial_id] > PLACELESS_SECONDS:
+                request = idle.pop()
+                self._seats.move(trial.trial_id, request)
+                give_idle_worker(tune_controller, trial, request)
 
 
 class Recorder(Callback):

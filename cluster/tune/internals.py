@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import ray.cloudpickle as pickle
 from ray import tune
-from ray._private import ray_constants
+from ray._private import ray_constants, services, worker
 from ray._private.node import Node
 from ray._private.parameter import RayParams
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # missing in its stub
+from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore[attr-defined]  # missing in its stub
 from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
@@ -27,12 +27,14 @@ from ray.tune.experiment import Trial
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints tables on stdout, however quiet it is asked to be
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a job's own runtime_env may name the variables of threads, too
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where they are: relative paths keep their meaning
     "RAY_prestart_worker_first_driver": "0",  # no worker of Tune's fits the processes that Ray would start ahead
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # Tune would rerun such a trial behind the source's back
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # nobody reads its CSV, JSON and TensorBoard files
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # its handler ends the run as if all were done, after up to 15 s
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # its snapshots are never restored
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher bounds the trials that are out
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the source gets them
 }
 """Switches that Ray and Tune read from the environment of the driver; some have no documentation.
@@ -99,6 +101,44 @@ def few_services() -> Iterator[None]:
         RayParams.__init__, Node.start_api_server = make, start
 
 
+@contextlib.contextmanager
+def no_raylet_messages() -> Iterator[None]:
+    """Let a process that connects with Ray meanwhile print none of what raylets say of machines and processes.
+
+    Replaces ``ray._private.worker.listen_error_messages``, a thread that prints in colour whatever ``log_to_driver``
+    says.
+    """
+    before = worker.listen_error_messages
+    worker.listen_error_messages = lambda *_: None
+    try:
+        yield
+    finally:
+        worker.listen_error_messages = before
+
+
+def is_node_of(address: str, seconds: float) -> bool:
+    """Say whether this host is a node of a cluster: a process can connect with a cluster on its nodes only.
+
+    Relies on ``ray._private.services.find_node_ids``, by which ``ray.init`` looks for such a node too, for a minute,
+    and on ``ray._raylet.GcsClient.get_all_node_info``.
+
+    Args:
+        address: ``"host:port"`` of the cluster.
+        seconds: for how long its answer is awaited.
+
+    Returns:
+        True also where the cluster does not answer this process: ``ray.init`` says why.
+    """
+    here = services.find_node_ids()
+    if not here:
+        return False
+    try:
+        nodes = GcsClient(address=address).get_all_node_info(timeout=seconds)
+    except Exception:  # of many kinds: no token, another version, nobody there
+        return True
+    return any(identity.hex() in here for identity in nodes)
+
+
 def forget_token() -> None:
     """Make Ray read the token of its next session from the environment.
 
@@ -146,26 +186,117 @@ def resources_of(trial: Trial) -> tune.PlacementGroupFactory:
     return trial.placement_group_factory
 
 
-def waits_beside_idle_workers(wrapped: Any) -> bool:
-    """Say whether a worker that is to start has no place yet, while others idle.
+def live_workers(wrapped: Any) -> int:
+    """Count the workers that have a place: those at work, those that idle and those that start.
 
-    Relies on ``TuneController._actor_manager.num_pending_actors`` and ``._actor_cache.num_cached_objects``.
+    Relies on ``TuneController._actor_manager.num_live_actors``.
 
     Args:
         wrapped: the controller as a scheduler's ``choose_trial_to_run`` receives it: wrapped (``_tune_controller``),
             with a warning at each look inside.
     """
-    controller = wrapped._tune_controller
-    return bool(controller._actor_manager.num_pending_actors and controller._actor_cache.num_cached_objects)
+    return int(wrapped._tune_controller._actor_manager.num_live_actors)
 
 
-def end_idle_workers(wrapped: Any) -> None:
-    """End all idle workers; relies on ``TuneController._cleanup_cached_actors``.
+def placeless_trials(wrapped: Any, displaced: Collection[str]) -> list[Trial]:
+    """Return the trials whose worker has no place yet, or lost it while it started, those that wait longest first.
+
+    Relies on ``TuneController._pending_trials``, which have not begun, on ``._trial_to_actor``, and on
+    ``RayActorManager._pending_actors_to_attrs``, which holds the actors whose placement group is awaited.
 
     Args:
-        wrapped: as :func:`waits_beside_idle_workers` takes it.
+        wrapped: as :func:`live_workers` takes it.
+        displaced: ids of the placement groups whose machine was lost.
     """
-    wrapped._tune_controller._cleanup_cached_actors(force_all=True)
+    controller = wrapped._tune_controller
+    awaited = controller._actor_manager._pending_actors_to_attrs
+    return [
+        trial
+        for trial, worker in controller._trial_to_actor.items()
+        if trial in controller._pending_trials and (worker in awaited or _group_of(controller, worker) in displaced)
+    ]
+
+
+def _group_of(controller: Any, worker: Any) -> str | None:
+    """Return the id of a live worker's placement group; None where it waits for one.
+
+    Relies on ``RayActorManager._live_actors_to_ray_actors_resources``: an actor and what it has acquired, by worker.
+    """
+    _, acquired = controller._actor_manager._live_actors_to_ray_actors_resources.get(worker, (None, None))
+    return None if acquired is None else str(acquired.placement_group.id.hex())
+
+
+def idle_requests(wrapped: Any) -> list[tune.PlacementGroupFactory]:
+    """Return the resources of each worker that idles; relies on ``TuneController._actor_cache._cached_objects``.
+
+    Args:
+        wrapped: as :func:`live_workers` takes it.
+    """
+    cached = wrapped._tune_controller._actor_cache._cached_objects
+    return [request for request, workers in cached.items() for _ in workers]
+
+
+def give_idle_worker(wrapped: Any, trial: Trial, request: tune.PlacementGroupFactory) -> None:
+    """Let a queued trial have a worker that idles, instead of the one that was asked for.
+
+    Relies on ``Trial.update_resources``, on ``TuneController._maybe_reuse_cached_actor``, and on what the controller
+    keeps by a queued trial's resources: ``_resources_to_pending_trials`` and the maxima of ``_actor_cache``.
+
+    Args:
+        wrapped: as :func:`live_workers` takes it.
+        trial: one of :func:`placeless_trials`.
+        request: one of :func:`idle_requests`.
+    """
+    controller = wrapped._tune_controller
+    asked_for = controller._trial_to_actor[trial]
+    controller._resources_to_pending_trials[resources_of(trial)].discard(trial)
+    controller._actor_cache.decrease_max(resources_of(trial))
+    trial.update_resources(request)
+    controller._actor_cache.increase_max(request)
+    controller._resources_to_pending_trials[request].add(trial)
+    controller._maybe_reuse_cached_actor(trial)
+    _kill(controller, asked_for)  # one that starts on a lost machine would do so for ever
+
+
+def end_idle_workers(wrapped: Any, count: int) -> None:
+    """End workers that idle, as Tune ends those that it needs no more.
+
+    Relies on ``_ObjectCache.pop_cached_object`` and ``TuneController._remove_actor``.
+
+    Args:
+        wrapped: as :func:`live_workers` takes it.
+        count: how many, at most.
+    """
+    for request in idle_requests(wrapped)[:count]:
+        _end_idle_worker(wrapped._tune_controller, request)
+
+
+def end_displaced_workers(wrapped: Any, displaced: Collection[str]) -> None:
+    """End the idle workers whose machine was lost: their groups would take the next place that is free, for nothing.
+
+    Args:
+        wrapped: as :func:`live_workers` takes it.
+        displaced: ids of the placement groups whose machine was lost.
+    """
+    controller = wrapped._tune_controller
+    for request in idle_requests(wrapped):
+        worker = controller._actor_cache._cached_objects[request][0]
+        if _group_of(controller, worker) in displaced:
+            _end_idle_worker(controller, request)
+            _kill(controller, worker)
+
+
+def _kill(controller: Any, worker: Any) -> None:
+    """Kill a worker that Tune has told to stop, if it is there at all, as Tune does with one that does not listen."""
+    if controller._actor_manager.is_actor_started(worker):
+        controller._actor_manager.remove_actor(worker, kill=True)
+
+
+def _end_idle_worker(controller: Any, request: tune.PlacementGroupFactory) -> None:
+    worker = controller._actor_cache.pop_cached_object(request)
+    worker.set_on_stop(None)  # no trial is told
+    worker.set_on_error(None)
+    controller._remove_actor(tracked_actor=worker)
 
 
 def written_error(trial: Trial) -> BaseException | str:

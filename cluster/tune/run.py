@@ -8,14 +8,16 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RaySystemError, RpcError
 
 from cluster.interrupts import held_interrupts
-from cluster.jobs import ClusterError, JobSource, WorkFunction
+from cluster.jobs import ClusterError, ClusterLostError, JobSource, WorkFunction
 from cluster.tune.bridge import Bridge
 from cluster.tune.hooks import Recorder, SourceScheduler, SourceSearcher
 from cluster.tune.internals import out_of_memory_as_lost_actor
-from cluster.tune.session import fitting_jobs, ray_session
+from cluster.tune.places import Places, check_fit, current_view
+from cluster.tune.seats import Seats
+from cluster.tune.session import ray_session
 from cluster.tune.worker import JobTrainable
 
 
@@ -48,7 +50,9 @@ def run_jobs(
             read-only there.
         shared_bytes: about what the shared objects take together. An object store that is started here has room for
             twice as much, and for 512 MiB at least; what does not fit spills to disk.
-        workers: how many jobs run at once; None: as many as fit.
+        workers: how many jobs are out at once; on a cluster also more than fit by now, where its autoscaler is to add
+            machines. None: as many as fit, also when machines come and go. Where other runs share the cluster and
+            wait, no more than an equal share.
         cores: of a Ray that is started here, where ``workers`` does not say how many it needs; None: those that Ray
             counts, which knows of containers, but not that a process may be bound to some cores.
         cpus_per_job: CPU cores of a job; also its number of threads.
@@ -62,6 +66,8 @@ def run_jobs(
     Raises:
         ClusterError: Ray runs in this process already, no cluster answers at the address, no machine fits a job, or
             the run was ended from outside.
+        ClusterLostError: Ray ended meanwhile, and said so. Most often its own code ends this process instead, without a
+            word and with status 1.
         KeyboardInterrupt: SIGINT or SIGTERM.
         ValueError: an argument is out of its range.
     """
@@ -83,20 +89,22 @@ def run_jobs(
         try:
             with ray_session(address, cpus=cpus, threads=cpus_per_job, shared_bytes=shared_bytes) as folder:
                 interrupts.hold()
-                fitting = fitting_jobs(needs)
+                check_fit(needs, current_view().machines.values(), may_grow=address is not None and workers is not None)
                 check()
                 _tune(
                     bridge,
                     work,
                     shared,
                     needs=needs,
-                    workers=workers or fitting,
+                    workers=workers,
                     seconds_per_job=seconds_per_job,
                     memory_per_job=memory_per_job,
                     folder=folder,
                     check=check,
                     on_tick=on_tick,
                 )
+        except (ConnectionError, RaySystemError, RpcError) as error:
+            raise ClusterLostError(str(error)) from error
         finally:
             check()
 
@@ -107,7 +115,7 @@ def _tune(
     shared: Mapping[str, Any],
     *,
     needs: Mapping[str, float],
-    workers: int,
+    workers: int | None,
     seconds_per_job: float | None,
     memory_per_job: int,
     folder: str,
@@ -118,16 +126,17 @@ def _tune(
     trainable = tune.with_parameters(
         JobTrainable, work=work, shared=stored, seconds_per_job=seconds_per_job, memory_per_job=memory_per_job
     )
+    places = Places(needs, workers)
     while not bridge.done():
+        seats = Seats(needs)
         try:
             tune.run(
                 trainable,
                 name="jobs",
-                search_alg=SourceSearcher(bridge, needs, check),
-                scheduler=SourceScheduler(bridge),
+                search_alg=SourceSearcher(bridge, needs, seats, places, check),
+                scheduler=SourceScheduler(bridge, seats, places),
                 callbacks=[Recorder(bridge, check, on_tick)],
                 num_samples=-1,
-                max_concurrent_trials=workers,
                 reuse_actors=True,
                 storage_path=str(Path(folder, "tune")),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

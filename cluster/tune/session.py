@@ -21,14 +21,16 @@ from cluster.tune.internals import (
     TUNE_LOG,
     few_services,
     forget_token,
+    is_node_of,
     loopback_only,
+    no_raylet_messages,
     temporary_folder,
 )
 from cluster.tune.scratch import place_for_ray, scratch_folder
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _OBJECT_STORE_BYTES = 512 * 2**20
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 3.0
 
 
 @contextlib.contextmanager
@@ -82,26 +84,9 @@ def ray_session(address: str | None, *, cpus: int | None, threads: int, shared_b
             ray.shutdown(wait_for_processes=True)
 
 
-def fitting_jobs(needs: Mapping[str, float]) -> int:
-    """Count the jobs that the machines of the cluster take at once.
-
-    Args:
-        needs: the resources of a job, by Ray's names; a zero asks for nothing.
-
-    Raises:
-        ClusterError: not one machine takes a single job. Ray would wait for such a machine for ever.
-    """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    asked = {name: amount for name, amount in needs.items() if amount > 0}
-    fitting = sum(min(int(has.get(name, 0) // amount) for name, amount in asked.items()) for has in machines)
-    if fitting == 0:
-        available = "; ".join(", ".join(f"{has.get(name, 0):g} {name}" for name in asked) for has in machines)
-        wanted = ", ".join(f"{amount:g} {name}" for name, amount in asked.items())
-        raise ClusterError(f"no machine fits a job: it takes {wanted}, the machines have {available}")
-    return fitting
-
-
 def _join(address: str, common: Mapping[str, Any]) -> None:
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray has it
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or "/" in host or not port.isdecimal():
@@ -110,12 +95,19 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
         except OSError as error:
             raise ClusterError(f"nothing answers at {address!r}: {error}") from error
+        if not is_node_of(address, _CONNECT_SECONDS):
+            raise ClusterError(
+                f"this host is no node of the Ray cluster at {address!r}, so no run can be driven from here: run the "
+                f"command on one of its nodes, e.g. by 'ray job submit', or let this host join it first: "
+                f"ray start --address={address} --num-cpus=0"
+            )
     try:
-        with _ended_from_outside():
+        with _ended_from_outside(), no_raylet_messages():
             ray.init(address, **common)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         hint = "one that authenticates by token needs RAY_AUTH_MODE=token here too"
-        raise ClusterError(f"no Ray cluster answers at {address!r} ({hint}): {error}") from error
+        cause = "" if error.__cause__ is None else f" ({error.__cause__})"
+        raise ClusterError(f"no Ray cluster answers at {address!r} ({hint}): {error}{cause}") from error
 
 
 def _local_secret() -> dict[str, str]:

@@ -14,6 +14,7 @@ from ray import tune
 from cluster.jobs import Job, WorkFunction
 from cluster.tune.internals import DONE
 from cluster.tune.memory import MemoryWatch
+from cluster.tune.seats import seat_request
 from cluster.tune.work_thread import Event, Overrun, Reported, WorkThread, past_time_limit
 
 JOB = "job"
@@ -62,17 +63,9 @@ class JobTrainable(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """Return the seat's resources, which differ from any other seat's by some bytes of memory.
-
-        Tune lets a trial that waits for its worker to start take over any other worker that becomes idle with equal
-        resources, and ends the one that was starting. With jobs shorter than such a start, one worker would do all
-        the work, while others are started and ended over and over.
-        """
+        """Return the resources of the job's seat."""
         parcel: Parcel = config[JOB]
-        memory = parcel.needs["memory"]
-        return tune.PlacementGroupFactory(
-            [{**parcel.needs, "memory": memory - parcel.seat if memory else parcel.seat + 1}]
-        )
+        return seat_request(parcel.needs, parcel.seat)
 
     def setup(
         self,

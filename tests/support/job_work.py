@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 
 from cluster.bench.trainable import StockReport
 from cluster.jobs import Output, Report, Stopped
@@ -52,6 +53,7 @@ def act(payload: Mapping[str, Any], shared: np.ndarray, report: Report) -> Outpu
             shared[0] = 2.0
     facts = {
         "pid": os.getpid(),
+        "node": ray.get_runtime_context().get_node_id() if ray.is_initialized() else "",
         "cwd": str(Path.cwd()),
         "threads": [os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")],
         "sum": float(np.sum(shared)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from typing import Any
 import pytest
 import ray
 from ray import tune
-from ray._private import services
+from ray._private import services, worker
 from ray._private.node import Node
-from ray._raylet import AuthenticationTokenLoader
+from ray._raylet import AuthenticationTokenLoader, InnerGcsClient
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayTaskError
 from ray.tune import Callback
@@ -92,8 +93,16 @@ def test_ray_still_reads_a_switch_that_we_set(name: str) -> None:
     """By its name or a constant of this name (``environ.get(RAY_CHDIR_TO_TRIAL_DIR``); or in the node's manager."""
     read = re.compile(rf"(environ\.get|getenv)\(\s*[\"']?{name}[\"']?")
     manager = Path(ray.__file__).parent / "core/src/ray/raylet/raylet"
-    known = read.search(python_sources("tune")) or name.encode() in manager.read_bytes()
+    python = python_sources("tune") + inspect.getsource(ray.init)
+    known = read.search(python) or name.encode() in manager.read_bytes()
     assert known, f"{name} is read no more: see ENVIRONMENT in cluster/tune/internals.py"
+
+
+def test_the_extra_of_a_cluster_pins_the_ray_of_the_rest() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]["cluster"]
+    (ray_itself,) = (one for one in project["dependencies"] if one.startswith("ray["))
+    assert extra == [ray_itself.replace("[tune]", "[default]")]
 
 
 def test_tunes_workers_have_an_environment_of_their_own() -> None:
@@ -114,6 +123,9 @@ def test_a_session_keeps_to_loopback_its_folder_and_its_token() -> None:
     assert "if self._ray_params.include_log_monitor:" in inspect.getsource(Node), "see few_services"
     assert "return self._webui_url" in inspect.getsource(Node.webui_url.fget), "see few_services"
     assert 'kwargs.pop("_temp_dir"' in inspect.getsource(ray.init), "see temporary_folder"
+    assert "target=listen_error_messages," in inspect.getsource(worker.connect), "see no_raylet_messages"
+    assert "= find_node_ids()" in inspect.getsource(services.get_node_to_connect_for_driver), "see is_node_of"
+    assert callable(InnerGcsClient.get_all_node_info), "see is_node_of"
     assert callable(AuthenticationTokenLoader.instance().reset_cache), "see forget_token"
     assert "wait_for_processes" in inspect.signature(ray.shutdown).parameters
 
@@ -131,13 +143,22 @@ def test_the_words_and_the_private_parts_that_we_use_are_there() -> None:
     assert "self._actor_manager = RayActorManager(" in inspect.getsource(TuneController)
     assert "self._tune_controller = tune_controller" in inspect.getsource(TrialRunnerWrapper)
     assert parameters(_ObjectCache.increase_max) == ["key", "by"]
-    assert isinstance(inspect.getattr_static(_ObjectCache, "num_cached_objects"), property)
-    assert isinstance(inspect.getattr_static(RayActorManager, "num_pending_actors"), property)
-    assert parameters(TuneController._cleanup_cached_actors) == ["force_all"]
+    assert isinstance(inspect.getattr_static(RayActorManager, "num_live_actors"), property)
+    assert parameters(_ObjectCache.decrease_max) == ["key", "by"]
+    assert parameters(_ObjectCache.pop_cached_object) == ["key"]
+    assert parameters(TuneController._remove_actor) == ["tracked_actor"]
+    assert parameters(TuneController._maybe_reuse_cached_actor) == ["trial"]
+    assert parameters(Trial.update_resources) == ["resources"]
+    for kept in ("_pending_trials", "_trial_to_actor", "_resources_to_pending_trials"):
+        assert f"self.{kept}" in inspect.getsource(TuneController.__init__), "see placeless_trials, give_idle_worker"
+    assert "self._cached_objects" in inspect.getsource(_ObjectCache), "see idle_requests"
+    for kept in ("_pending_actors_to_attrs", "_live_actors_to_ray_actors_resources"):
+        assert f"self.{kept}" in inspect.getsource(RayActorManager.__init__), "see placeless_trials"
+    assert parameters(RayActorManager.remove_actor) == ["tracked_actor", "kill", "stop_future"]
     assert parameters(RayActorManager._actor_task_failed) == ["tracked_actor_task", "exception"]
     taken = inspect.signature(tune.run).parameters
     for name in (
-        "search_alg", "scheduler", "callbacks", "num_samples", "max_concurrent_trials", "reuse_actors", "storage_path",
+        "search_alg", "scheduler", "callbacks", "num_samples", "reuse_actors", "storage_path",
         "checkpoint_config", "trial_name_creator", "trial_dirname_creator", "raise_on_failed_trial", "verbose", "name",
     ):  # fmt: skip
         assert name in taken, name
