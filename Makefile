@@ -16,7 +16,7 @@ SYNTHETIC := [$(foreach rows,100 500 1000 10000,{path: synthetic_$(rows)$(,) spl
 # Tests and the commands that they start find modules compiled, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test test-slow coverage lint types imports style format bench accuracy missing-data paper paper-search paper-tables pictures clean
+.PHONY: study test test-slow test-slurm coverage lint types imports style format bench accuracy missing-data paper paper-search paper-tables pictures clean
 
 study: $(READY)
 	$(BIN)/dst run quickstart
@@ -26,6 +26,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PYTEST) -m "slow"
+
+# The batch script under a real Slurm: minutes, as root, where Debian's packages slurm-wlm and munge are installed.
+test-slurm: $(READY)
+	DST_TEST_SLURM=1 $(BIN)/python -m pytest tests/cluster/launch/test_slurm.py
 
 # Lines and branches that the quick tests run, commands and workers that they start included; limits of time do not count here.
 coverage: $(READY)

@@ -53,7 +53,6 @@ def log(running: Slurm) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
 def test_time_limits_preemption_and_lost_nodes_change_nothing(scratch):
     with slurm(scratch) as running:
         (scratch / "slurm.yaml").write_text(SPEC.format(name="disturbed"))
@@ -95,7 +94,6 @@ def test_time_limits_preemption_and_lost_nodes_change_nothing(scratch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_cancelled_job_stays_so_and_one_that_failed_says_it(scratch):
     with slurm(scratch, nodes=1) as running:
         (scratch / "slurm.yaml").write_text(SPEC.format(name="cancelled"))

@@ -175,10 +175,8 @@ def test_shell_reads_the_batch_script(capsys, spec, tmp_path):
 def test_shellcheck_finds_nothing(capsys, spec, tmp_path):
     if shutil.which("shellcheck") is None:
         pytest.skip("no shellcheck here (Debian: shellcheck)")
-    for arguments in ((), ("--nodes", 2, "--cpus", 4)):
-        Path("my_customers.sbatch").unlink(missing_ok=True)
-        written(capsys, "slurm", spec, *arguments)
-        subprocess.run(["shellcheck", "my_customers.sbatch"], check=True)
+    written(capsys, "slurm", spec, "--nodes", 2)
+    subprocess.run(["shellcheck", "my_customers.sbatch"], check=True)
 
 
 def test_a_file_that_somebody_changed_is_left(capsys, spec):
