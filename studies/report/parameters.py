@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cluster.ledger.entries import Direction
-from studies.report.style import INK, MUTED, datasets_of, panels
+from studies.report.style import MUTED, datasets_of, panels
 from studies.store.record_schema import Stage
 
 ALL = "all datasets"
@@ -29,6 +29,7 @@ LEAST_TRIALS = 40
 _MOST_LINES = 100
 _MOST_COMPARED = 500
 _BEST = 0.1
+_STANDS_OUT = "#d55e00"
 _SPACE = Mapping[str, Mapping[str, Any]]
 
 
@@ -107,7 +108,7 @@ def coordinates(trials: pd.DataFrame, direction: Direction = "maximize") -> pd.D
 
 
 def parallel_coordinates(table: pd.DataFrame, space: _SPACE) -> Drawing:
-    """Draw each trial of :func:`coordinates` as a line through its parameters, the better the darker and thicker.
+    """Draw each trial of :func:`coordinates` as a line through its parameters, the best tenth set off.
 
     Args:
         table: of :func:`coordinates`.
@@ -115,23 +116,21 @@ def parallel_coordinates(table: pd.DataFrame, space: _SPACE) -> Drawing:
     """
     names = [name for name in table.columns if name not in ("dataset", "number", "val_score", "rank")]
     heights = {name: _heights(table[name], bool(space.get(name, {}).get("log"))) for name in names}
-    colours = colormaps["cividis"]
 
     def panel(axes: Axes, dataset: str) -> None:
         rows = table[table["dataset"] == dataset].sort_values("rank", ascending=False)
         lines = [[(x, heights[name][place]) for x, name in enumerate(names)] for place in rows.index]
         best = rows["rank"].to_numpy() <= _BEST
-        look = {"colors": [colours(0.95 * rank, 0.95 if rank <= _BEST else 0.35) for rank in rows["rank"]]}
-        axes.add_collection(LineCollection(lines, linewidths=np.where(best, 1.6, 0.6), **look), autolim=False)
+        colours = [to_rgba(_STANDS_OUT, 0.9) if one else to_rgba(MUTED, 0.35) for one in best]
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=np.where(best, 1.5, 0.6)), autolim=False)
         axes.set_ylim(-0.05, 1.05)
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
         axes.set_yticks([0, 1], ["low", "high"])
         axes.set_xlim(-0.3, len(names) - 0.7)
 
     legend = [
-        Line2D([], [], color=colours(0.0), linewidth=1.6, label="best tenth"),
-        Line2D([], [], color=colours(0.95), linewidth=0.8, label="worst"),
-        Line2D([], [], color=INK, linestyle="", label="low and high are those of the study"),
+        Line2D([], [], color=_STANDS_OUT, linewidth=1.5, label="best tenth"),
+        Line2D([], [], color=MUTED, linewidth=0.8, alpha=0.5, label="others"),
     ]
     return panels(datasets_of(table), panel, "", "", legend, panel_height=2.9)
 
