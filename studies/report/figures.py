@@ -151,8 +151,8 @@ FIGURES = (
     ),
     Figure(
         "parallel_coordinates",
-        "Search trials as lines through their parameters, the best tenth of each dataset dark and thick; of more than "
-        "100 trials of a dataset the best 100.",
+        "Search trials as lines through their parameters, from the lowest value in the study to the highest; of "
+        "more than 100 trials of a dataset the best 100.",
         lambda found: parallel_coordinates(found.coordinates, found.space),
         lambda found: found.coordinates,
         wanted=lambda found: len(found.coordinates.columns) > 5,

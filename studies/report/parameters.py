@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cluster.ledger.entries import Direction
-from studies.report.style import INK, MUTED, datasets_of, panels
+from studies.report.style import MUTED, datasets_of, panels
 from studies.store.record_schema import Stage
 
 ALL = "all datasets"
@@ -26,6 +27,9 @@ LEAST_TRIALS = 40
 """Scored trials below which importance says nothing: a tenth of them are the best."""
 
 _MOST_LINES = 100
+_MOST_COMPARED = 500
+_BEST = 0.1
+_STANDS_OUT = "#d55e00"
 _SPACE = Mapping[str, Mapping[str, Any]]
 
 
@@ -39,7 +43,8 @@ def importances(trials: pd.DataFrame, space: _SPACE, direction: Direction = "max
 
     Returns:
         A row per dataset and parameter: ``dataset``, ``parameter``, ``importance`` (shares of 1) and ``trials``, for
-        datasets with :data:`LEAST_TRIALS` scored trials; with several datasets also for :data:`ALL`.
+        datasets with :data:`LEAST_TRIALS` scored trials; with several datasets also for :data:`ALL`. Of more than 500
+        trials, so many are compared, evenly spaced.
     """
     scored = _scored(trials)
     ranked = scored.assign(
@@ -53,6 +58,7 @@ def importances(trials: pd.DataFrame, space: _SPACE, direction: Direction = "max
         if len(part) >= LEAST_TRIALS and space:
             from cluster.ledger.importance import parameter_importance
 
+            part = part.iloc[:: -(-len(part) // _MOST_COMPARED)]
             pairs = [
                 (json.loads(params), score) for params, score in zip(part["params"], part["val_score"], strict=True)
             ]
@@ -102,7 +108,7 @@ def coordinates(trials: pd.DataFrame, direction: Direction = "maximize") -> pd.D
 
 
 def parallel_coordinates(table: pd.DataFrame, space: _SPACE) -> Drawing:
-    """Draw each trial of :func:`coordinates` as a line through its parameters, the better the darker and thicker.
+    """Draw each trial of :func:`coordinates` as a line through its parameters, the best tenth set off.
 
     Args:
         table: of :func:`coordinates`.
@@ -110,24 +116,21 @@ def parallel_coordinates(table: pd.DataFrame, space: _SPACE) -> Drawing:
     """
     names = [name for name in table.columns if name not in ("dataset", "number", "val_score", "rank")]
     heights = {name: _heights(table[name], bool(space.get(name, {}).get("log"))) for name in names}
-    colours = colormaps["cividis"]
 
     def panel(axes: Axes, dataset: str) -> None:
         rows = table[table["dataset"] == dataset].sort_values("rank", ascending=False)
-        for place, rank in zip(rows.index, rows["rank"], strict=True):
-            line = [heights[name][place] for name in names]
-            axes.plot(
-                range(len(names)), line, color=colours(0.95 * rank), alpha=0.95 if rank <= 0.1 else 0.35,
-                linewidth=1.6 if rank <= 0.1 else 0.6, zorder=3 if rank <= 0.1 else 2,
-            )  # fmt: skip
+        lines = [[(x, heights[name][place]) for x, name in enumerate(names)] for place in rows.index]
+        best = rows["rank"].to_numpy() <= _BEST
+        colours = [to_rgba(_STANDS_OUT, 0.9) if one else to_rgba(MUTED, 0.35) for one in best]
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=np.where(best, 1.5, 0.6)), autolim=False)
+        axes.set_ylim(-0.05, 1.05)
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
         axes.set_yticks([0, 1], ["low", "high"])
         axes.set_xlim(-0.3, len(names) - 0.7)
 
     legend = [
-        Line2D([], [], color=colours(0.0), linewidth=1.6, label="best tenth"),
-        Line2D([], [], color=colours(0.95), linewidth=0.8, label="worst"),
-        Line2D([], [], color=INK, linestyle="", label="low and high are those of the study"),
+        Line2D([], [], color=_STANDS_OUT, linewidth=1.5, label="best tenth"),
+        Line2D([], [], color=MUTED, linewidth=0.8, alpha=0.5, label="others"),
     ]
     return panels(datasets_of(table), panel, "", "", legend, panel_height=2.9)
 

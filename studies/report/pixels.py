@@ -20,7 +20,7 @@ from studies.choice.best import BestRow
 from studies.report.style import panels
 from studies.store.folder import StudyFolder
 
-_MARK = "#e69f00"
+_MARK = "#d55e00"
 
 
 @dataclass(frozen=True)
