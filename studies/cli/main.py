@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         say(f"error: {' '.join(str(error).split())}")
         sys.exit(exit_status)
     if code == INTERRUPTED:
-        say("interrupted; the same command goes on from here")
+        goes_on = "run" in (sys.argv[1:] if arguments is None else arguments)[:1]
+        say("interrupted; the same command goes on from here" if goes_on else "interrupted")
     sys.exit(code or 0)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dst import SparseFeatureSelector
     from dst.data import Dataset
     from studies.report.ranking import TableRanking
+    from studies.report.yardsticks import RankingYardsticks
 
 _SHOWN = 10
 AUTO = "auto"
@@ -70,8 +71,17 @@ class SelectOptions:
         str, typer.Option(help="held_out, or halves: a network from each half of the rows, which bounds false columns.")
     ] = "held_out"
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a lower held-out loss before a network stops.")
+    ] = 10
+    lr: Annotated[
+        float, typer.Option(help="Learning rate; where a network is best at once, a tenth of it is tried.")
+    ] = 1e-3
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0
     threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1
+    yardsticks: Annotated[
+        bool, typer.Option(help="Judge the columns beside chance, all columns and simple rivals, after the ranking.")
+    ] = True
 
     @property
     def given_k(self) -> int | None:
@@ -127,6 +137,8 @@ class SelectOptions:
             importance=self.importance or "neuron_attribution",
             selection=self.selection,
             epochs=self.epochs,
+            patience=self.patience,
+            lr=self.lr,
             batch_size=dataset.batch_size,
             n_repeats=self.repeats,
             settings=self._settings(),
@@ -157,6 +169,7 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
     from dst.selector.parts import rankings_per_repeat
     from studies.report.fit_progress import FitProgress
     from studies.report.ranking import rank_table
+    from studies.report.yardsticks import judge
 
     torch.set_num_threads(1)
     started = time.perf_counter()
@@ -164,11 +177,14 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
     dataset, out = options.load(reading.given())
     progress = FitProgress(rankings, options.rounds * options.epochs)
     ranked = rank_table(dataset, options.selector(dataset), out, progress)
-    seconds = time.perf_counter() - started
+    if not as_json:
+        _print(ranked, time.perf_counter() - started)
+    judged = judge(ranked) if options.yardsticks else None
     if as_json:
-        print_json({**ranked.to_json(), "seconds": seconds})
-    else:
-        _print(ranked, seconds)
+        beside = {} if judged is None else judged.to_json()
+        print_json({**ranked.to_json(), **beside, "seconds": time.perf_counter() - started})
+    elif judged is not None:
+        _print_yardsticks(judged)
 
 
 def _print(ranked: TableRanking, seconds: float) -> None:
@@ -184,8 +200,12 @@ def _print(ranked: TableRanking, seconds: float) -> None:
     if curve := ranked.selector.k_curve_:
         rows = "held-out rows" if ranked.val_accuracy is None else "the held-out rows that stopped training: optimistic"
         typer.echo(f"K = {ranked.k} of {dataset.n_features} columns: {k_in_words(curve, ranked.k)} (an SVM on {rows})")
+    if (training := ranked.training_in_words()) is not None:
+        typer.echo(training)
     if (stability := ranked.stability) is not None:
-        typer.echo(f"Stability of the {ranked.k} selected columns: {stability:.2f} (1: always the same, 0: by chance)")
+        typer.echo(
+            f"Stability of the {ranked.k} selected columns: {stability:.2f} (1: always the same, 0: drawn at random)"
+        )
     for stable in ranked.stable:
         typer.echo(
             f"Selected by at least {100 * stable.threshold:.0f} % of the halves: {stable.columns} columns; "
@@ -204,3 +224,13 @@ def _print(ranked: TableRanking, seconds: float) -> None:
     if ranked.k > _SHOWN:
         typer.echo(f"... and {ranked.k - _SHOWN} more")
     typer.echo(f"\nAll columns: {ranked.out}" + (f"\nChart: {ranked.plot}" if ranked.plot is not None else ""))
+
+
+def _print_yardsticks(judged: RankingYardsticks) -> None:
+    rankings = len(judged.ranked.selector.selections_)
+    drawn = f"{rankings} draws of {judged.sticks.held_out_rows} rows"
+    typer.echo(f"\nOn held-out rows (a support vector machine; means of {drawn}):")
+    print_table(*judged.rows())
+    if (by_chance := judged.stability_by_chance) is not None:
+        typer.echo(f"Stability of selections by a shuffled target: {by_chance:.2f}")
+    typer.echo(judged.verdict())

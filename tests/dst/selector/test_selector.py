@@ -152,7 +152,7 @@ def test_wrong_targets_are_refused(table):
         SparseFeatureSelector(**SMALL).fit(x, np.zeros(400, int))
     with pytest.raises(InputError, match="multilabel-indicator"):
         SparseFeatureSelector(**SMALL).fit(x, np.stack([y > 0, y > 1], axis=1).astype(int))
-    with pytest.raises(InputError, match="needs a network"):
+    with pytest.raises(InputError, match="ranks for numbers"):
         SparseFeatureSelector(method="l1_logistic").fit(x, x[:, 0])
 
 

@@ -45,6 +45,12 @@ def test_select_ranks_an_own_table(capsys, mine):
     assert {row["name"] for row in document["selected"]} == {"n3", "colour"}
     assert document["val_accuracy"] > 0.6
     assert document["stability"] == 1
+    worth = {stick["name"]: stick["mean"] for stick in document["yardsticks"]}
+    assert worth.keys() == {"selected", "no column", "random", "l1_logistic", "extra_trees", "all"}
+    assert worth["selected"] > max(worth["random"], worth["no column"]) + 0.2
+    assert document["better_than_chance"] is True
+    assert -1 <= document["stability_by_chance"] < 1
+    assert [len(each["best_epochs"]) for each in document["training"]] == [1, 1]
     assert "network 2 of 2" in err
     table = pd.read_csv(document["out"])
     assert list(table.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
@@ -55,12 +61,16 @@ def test_select_ranks_an_own_table(capsys, mine):
     status, out, _ = call(capsys, "select", "mine.csv", *options, "--out", "there/ranked.csv")
     assert status == 0
     assert "colour" in out
+    assert "Better than chance" in out
+    assert "none: the largest class" in out
+    assert "Best epochs: " in out
     assert (mine / "there" / "ranked.png").exists()
     pd.testing.assert_frame_equal(pd.read_csv("there/ranked.csv"), table)
 
 
 def test_select_finds_how_many_columns_are_enough(capsys, mine):
     options = ("--target", "label", "--k", "auto", "--impute", "median", "--repeats", "2", "--epochs", "20")
+    options += ("--no-yardsticks",)
     status, out, _ = call(capsys, "select", "mine.csv", *options, "--json")
     assert status == 0
     document = json.loads(out)
