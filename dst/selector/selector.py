@@ -89,7 +89,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             draws two halves of the rows that have none in common, and ranks by each alone, as the bound in
             ``expected_false_`` asks for. That is twice as many networks, on fewer rows each: their mean ranks worse.
         task: ``classification``, ``regression`` or ``auto``: regression where scikit-learn's ``type_of_target`` says
-            ``continuous``.
+            ``continuous``. Whole numbers of more than 50 values, each in fewer than ten rows, may be either: of them
+            ``auto`` is refused.
         impute: what stands in for a missing number (NaN), a name in :data:`dst.data.POLICIES`; None: none may miss.
         indicators: whether a column of zeros and ones is added for each column that misses numbers; it counts for that
             column.

@@ -44,6 +44,10 @@ class SelectOptions:
 
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table, or a dataset's name.")]
     target: Target = None
+    task: Annotated[
+        str,
+        typer.Option(help="classification, regression (a target of numbers), or auto: numbers if one is a fraction."),
+    ] = "auto"
     k: Annotated[
         str | None,
         typer.Option(help="How many columns to select, or auto: what held-out rows need [default: the dataset's]."),
@@ -118,7 +122,7 @@ class SelectOptions:
         if self.out is not None:
             check_out(self.out, self.file)
         k, categorical = self.given_k, self.categorical or ()
-        dataset = load_dataset(self.file, target=self.target, k=k, categorical=categorical, **reading)
+        dataset = load_dataset(self.file, target=self.target, k=k, categorical=categorical, task=self.task, **reading)
         out = self.out or Path(f"{dataset.name[:200]}-features.csv")
         check_out(out, self.file)
         check_policy(dataset, self.impute)
@@ -143,7 +147,7 @@ class SelectOptions:
             n_repeats=self.repeats,
             settings=self._settings(),
             resampling=self.resampling,
-            task="classification",
+            task="classification" if dataset.class_names else "regression",
             impute=self.impute,
             indicators=self.indicators,
             categorical=sorted(dataset.categories),
@@ -175,7 +179,7 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
     started = time.perf_counter()
     rankings = options.repeats * rankings_per_repeat(options.resampling)
     dataset, out = options.load(reading.given())
-    progress = FitProgress(rankings, options.rounds * options.epochs)
+    progress = FitProgress(rankings, options.rounds * options.epochs, numbers=not dataset.class_names)
     ranked = rank_table(dataset, options.selector(dataset), out, progress)
     if not as_json:
         _print(ranked, time.perf_counter() - started)
@@ -192,11 +196,14 @@ def _print(ranked: TableRanking, seconds: float) -> None:
 
     dataset, ranking = ranked.dataset, ranked.ranking
     typer.echo(
-        f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
+        f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, "
+        f"{f'{dataset.n_classes} classes' if dataset.class_names else 'a target of numbers'}; "
         f"{len(ranked.selector.selections_)} x {ranked.selector.method}, {seconds:.1f} s"
     )
     if ranked.val_accuracy is not None:
-        typer.echo(f"Accuracy of the networks on held-out rows, with all columns: {as_percent(ranked.val_accuracy)} %")
+        what = "Accuracy" if dataset.class_names else "R2"
+        score = f"{as_percent(ranked.val_accuracy)} %" if dataset.class_names else f"{ranked.val_accuracy:.3f}"
+        typer.echo(f"{what} of the networks on held-out rows, with all columns: {score}")
     if curve := ranked.selector.k_curve_:
         rows = "held-out rows" if ranked.val_accuracy is None else "the held-out rows that stopped training: optimistic"
         typer.echo(f"K = {ranked.k} of {dataset.n_features} columns: {k_in_words(curve, ranked.k)} (an SVM on {rows})")

@@ -18,9 +18,11 @@ class FitProgress:
     Args:
         repeats: networks that are trained.
         epochs: the most epochs of each, all rounds together.
+        numbers: whether the target holds numbers.
     """
 
-    def __init__(self, repeats: int, epochs: int) -> None:
+    def __init__(self, repeats: int, epochs: int, *, numbers: bool = False) -> None:
+        self._numbers = numbers
         self._repeats = repeats
         self._epochs = epochs
         self._accuracies: dict[int, float] = {}
@@ -75,5 +77,7 @@ class FitProgress:
     def _say(self, repeat: int) -> None:
         if not self._console.is_terminal:
             epochs = f"{self._last[repeat]} epochs, the best {self._best[repeat]}"
-            line = f"network {repeat + 1} of {self._repeats}: {epochs}, held-out accuracy "
-            self._console.print(f"{line}{100 * self._accuracies[repeat]:.1f} %", highlight=False)
+            accuracy = self._accuracies[repeat]
+            score = f"R2 {accuracy:.3f}" if self._numbers else f"accuracy {100 * accuracy:.1f} %"
+            line = f"network {repeat + 1} of {self._repeats}: {epochs}, held-out {score}"
+            self._console.print(line, highlight=False)

@@ -85,6 +85,30 @@ def test_select_finds_how_many_columns_are_enough(capsys, mine):
     assert "the held-out rows that stopped training: optimistic" in out
 
 
+def test_select_ranks_for_a_target_of_numbers(capsys, mine):
+    frame = pd.read_csv("mine.csv").drop(columns="label")
+    frame["n3"] = frame["n3"].fillna(0)
+    frame["price"] = 1000 * (frame["n3"] + 2 * (frame["colour"] == "red"))
+    frame.to_csv("prices.csv", index=False)
+    options = ("--target", "price", "--k", "2", "--repeats", "2", "--method", "lasso", "--out", "prices-features.csv")
+    status, out, _ = call(capsys, "select", "prices.csv", *options, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert document["classes"] == 0
+    assert {row["name"] for row in document["selected"]} == {"n3", "colour"}
+    worth = {stick["name"]: stick["mean"] for stick in document["yardsticks"]}
+    assert worth["selected"] > 0.5 > worth["no column"]
+    assert document["better_than_chance"] is True
+    frame["price"] = frame["price"].round().astype(int)
+    frame.to_csv("prices.csv", index=False)
+    status, _, err = call(capsys, "select", "prices.csv", *options)
+    assert status == 2
+    assert "different whole numbers in 400 rows: say --task regression" in err
+    status, out, _ = call(capsys, "select", "prices.csv", *options, "--task", "regression", "--no-yardsticks")
+    assert status == 0
+    assert "a target of numbers" in out
+
+
 @pytest.mark.slow
 def test_select_by_halves_bounds_the_columns_that_say_nothing(capsys, mine):
     options = ("--target", "label", "--k", "2", "--impute", "median", "--repeats", "2", "--resampling", "halves")
