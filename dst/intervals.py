@@ -1,4 +1,4 @@
-"""Intervals of means and of differences of means: Student's t, 95%.
+"""Intervals of means and of differences of means: Student's t, 95% unless another level is named.
 
 ``scipy.special.stdtrit`` is what ``scipy.stats.t.ppf`` calls; ``scipy.stats`` takes a second to load.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 LEVEL = 0.95
-"""Confidence of every interval."""
+"""Confidence of intervals."""
 
 _UPPER = (1 + LEVEL) / 2
 
@@ -26,24 +26,22 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def corrected_interval(values: Sequence[float], test_share: float) -> tuple[float, float]:
-    """Return the 95% interval of a mean over random splits of the same rows, or of a paired difference over them.
+def resampled_interval(values: Sequence[float], held_out: float, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of a mean over draws of held-out rows of one table; NaN for fewer than two values.
 
-    Splits share most of their training rows, so that their results vary together, and an interval that takes them for
-    independent is too narrow. Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003),
-    equation 9: the variance of the mean is ``(1/n + test_share) s^2``.
+    The draws share most of their training rows, so that their scores vary less than those of fresh tables would.
+    Source: Nadeau and Bengio (Machine Learning 52, 2003), who take ``1/n + held_out / (1 - held_out)`` for ``1/n``.
 
     Args:
-        values: one a split.
-        test_share: test rows over the rows that are not tested, 0.25 of a split of 80 / 20.
-
-    Returns:
-        Its ends; NaN for fewer than two values.
+        values: one a draw.
+        held_out: share of the rows that a draw holds out, in (0, 1).
+        level: confidence, in (0, 1).
     """
     if len(values) < 2:
         return math.nan, math.nan
-    n, mean, std = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, _UPPER)) * std * math.sqrt(1 / n + test_share)
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
+    factor = math.sqrt(1 / len(values) + held_out / (1 - held_out))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * std * factor
     return mean - half, mean + half
 
 

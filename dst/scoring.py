@@ -94,6 +94,45 @@ def score_columns(
     return ScorerResult(float(hits.mean()), float(np.mean(by_class)), _macro_auc(classifier, x, score_on.y))
 
 
+@dataclass(frozen=True)
+class NumbersResult:
+    """Results of a regression on judged rows, means over outputs.
+
+    Attributes:
+        r2: share of the variance of the judged rows that is explained; below 0 where their mean is nearer.
+        mae: mean absolute error, in the units of ``y``.
+    """
+
+    r2: float
+    mae: float
+
+
+def score_numbers(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> NumbersResult:
+    """Fit scikit-learn's ``SVR()``, the counterpart of the scorer ``svm``, on some columns, and judge it on other rows.
+
+    As the networks, and unlike ridge regression, it sees what is not linear.
+
+    Args:
+        fit_on: rows to fit on; ``y`` float32 ``(n_rows,)`` or ``(n_rows, n_outputs)``, each output scaled.
+        score_on: rows to judge, two or more.
+        columns: columns of the table.
+    """
+    from sklearn.svm import SVR
+
+    encoded = encoded_columns(columns, fit_on.origin)
+    x, judged = as_array(fit_on.x[:, encoded]), as_array(score_on.x[:, encoded])
+    outputs = fit_on.y.reshape(len(fit_on.y), -1).T
+    return judge_numbers(np.stack([SVR().fit(x, output).predict(judged) for output in outputs], axis=1), score_on.y)
+
+
+def judge_numbers(predicted: npt.NDArray[Any], y: npt.NDArray[Any]) -> NumbersResult:
+    """Return how near predictions are, ``(n_rows,)`` or ``(n_rows, n_outputs)`` each."""
+    from sklearn.metrics import mean_absolute_error, r2_score
+
+    predicted, y = (values.reshape(len(values), -1) for values in (predicted, y))
+    return NumbersResult(float(r2_score(y, predicted)), float(mean_absolute_error(y, predicted)))
+
+
 def check_scorer(scorer: str) -> None:
     """Refuse a name that is not in :data:`SCORERS`.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Dataset, TableMatrix
-from dst.data.entry import Entry, default_batch_size, default_k, default_scaling
+from dst.data.entry import Entry, default_batch_size, default_k, default_scaling, like_numbers
 from dst.data.readers import Table, shorten
 from dst.data.readers.notes import note_lines
 from dst.errors import InputError
@@ -40,8 +40,7 @@ def assemble(
     problems = class_problems(table.labels)
     if problems:
         raise InputError(f"{name}: {problems[0]}")
-    classes, codes = np.unique(table.labels, return_inverse=True)
-    y = codes.astype(np.int64)
+    y, classes = _target(table.labels)
     if entry is not None:
         entry.check(table.x.shape, y)
     official = None if entry is None else entry.official_train_rows
@@ -63,6 +62,14 @@ def assemble(
         times=table.times,
         notes=tuple(note_lines(table.notes)) if entry is None else (),
     )
+
+
+def _target(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return class codes and the classes; of a target of numbers these, and no class."""
+    if labels.dtype.kind == "f":
+        return labels.astype(np.float64), np.array([])
+    classes, codes = np.unique(labels, return_inverse=True)
+    return codes.astype(np.int64), classes
 
 
 def _with_small_indices(x: TableMatrix) -> TableMatrix:
@@ -92,11 +99,35 @@ def check_numbers(k: int | None, batch_size: int | None) -> tuple[int | None, in
 
 def class_problems(labels: npt.NDArray[Any]) -> list[str]:
     """Why these labels cannot be learnt, if so."""
+    if labels.dtype.kind == "f":
+        return [] if len(np.unique(labels)) > 1 else [f"the target must vary, but is {labels[0]:g} in every row"]
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         return [f"at least two classes are needed, but every label is {str(classes[0])!r}"]
     single = [str(label) for label in classes[counts == 1]]
-    return [f"every class needs two rows or more, but these have one: {shorten(single)}"] if single else []
+    if not single:
+        return []
+    hint = "; if they are numbers: dst select --task regression" if seem_numbers(labels, len(classes)) else ""
+    return [f"every class needs two rows or more, but these have one: {shorten(single)}{hint}"]
+
+
+def seem_numbers(labels: npt.NDArray[Any], classes: int) -> bool:
+    """Whether labels are whole numbers of so many values that they seem to be measured."""
+    return labels.dtype.kind in "iu" and like_numbers(classes, len(labels))
+
+
+def check_unsaid(labels: npt.NDArray[Any], name: str) -> None:
+    """Refuse labels that may be numbers as well, where nobody has said which they are.
+
+    Raises:
+        InputError: it is so.
+    """
+    classes = len(np.unique(labels))
+    if seem_numbers(labels, classes):
+        raise InputError(
+            f"{name}: the target has {classes} different whole numbers in {len(labels)} rows: say --task regression, "
+            "if they are numbers, or --task classification"
+        )
 
 
 def table_sha256(table: Table) -> str:

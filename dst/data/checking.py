@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.assembling import class_problems
+from dst.data.assembling import class_problems, seem_numbers
 from dst.data.dataset import TableMatrix
 from dst.data.known.files import file_sha256
 from dst.data.known.registry import find_sha256
@@ -42,8 +42,9 @@ def check_file(
         options: how columns and cells are read, see ``ReadOptions``.
 
     Returns:
-        A dict with the keys ``name`` (what ``load_dataset`` would call it), ``samples``, ``features``, ``classes``,
-        ``sha256``, ``known`` (the registry's name for these bytes, or None) and ``problems`` (a list of sentences:
+        A dict with the keys ``name`` (what ``load_dataset`` would call it), ``samples``, ``features``, ``classes`` (of
+        a target of numbers 0), ``class_counts`` (rows by class, the largest first), ``sha256``, ``known`` (the
+        registry's name for these bytes, or None) and ``problems`` (a list of sentences:
         what no command reads as it is, beginning with ``REFUSED``, each with what would read it; what was read though
         it may mean something else; classes that cannot be learnt or are small, missing values, constant columns,
         repeated rows). ``features`` counts the columns that are refused, which the other sentences leave out.
@@ -55,25 +56,49 @@ def check_file(
     table = survey_table(path, target, group=group, time=time, categorical=categorical, **options)
     sha256 = file_sha256(path)
     entry = find_sha256(sha256)
+    counts = _class_counts(table.labels)
     return {
         "name": entry.name if entry else path_name(path),
         "samples": table.x.shape[0],
         "features": len(
             {*table.feature_names, *(note.column for note in table.notes if note.refused)} - {target, None}
         ),
-        "classes": len(np.unique(table.labels)),
+        "classes": len(counts),
+        "class_counts": counts,
         "sha256": sha256,
         "known": entry.name if entry else None,
         "problems": [
             *note_lines(table.notes),
             *class_problems(table.labels),
+            *_numbers_problems(table.labels),
             *_small_classes(table.labels),
             *_feature_problems(table),
         ],
     }
 
 
+def _class_counts(labels: npt.NDArray[Any]) -> dict[str, int]:
+    if labels.dtype.kind == "f":
+        return {}
+    classes, counts = np.unique(labels, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {str(classes[place]): int(counts[place]) for place in order}
+
+
+def _numbers_problems(labels: npt.NDArray[Any]) -> list[str]:
+    if labels.dtype.kind == "f":
+        return [
+            f"a target of numbers, {labels.min():g} to {labels.max():g}: for dst select; trials and studies classify"
+        ]
+    values = len(np.unique(labels))
+    if seem_numbers(labels, values):
+        return [f"a target of {values} different whole numbers: classes, or numbers (dst select --task regression)?"]
+    return []
+
+
 def _small_classes(labels: npt.NDArray[Any]) -> list[str]:
+    if labels.dtype.kind == "f":
+        return []
     classes, counts = np.unique(labels, return_counts=True)
     small = [str(label) for label in classes[(counts > 1) & (counts < _FEW_ROWS)]]
     return [f"classes with fewer than {_FEW_ROWS} rows ({len(small)}): {shorten(small)}"] if small else []

@@ -38,16 +38,17 @@ def as_array(x: TableMatrix) -> npt.NDArray[np.float32 | np.float64]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A classification table and what is known about it.
+    """A table with a target, and what is known about it.
 
     Attributes:
         name: the registry's name, or the file's stem; letters, digits, ``_``, ``-`` and ``.`` only.
         x: features of shape ``(n_samples, n_features)``, finite and within float32, or NaN where a value is missing: an
             array in C order, or a sparse CSR array; float32, or float64 where float32 would lose what scaling shows
             (:mod:`dst.data.precision`). A categorical column holds the codes ``0 .. n - 1`` of its categories.
-        y: class codes, int64 of shape ``(n_samples,)``, ``0 .. n_classes - 1``; every code occurs at least twice.
+        y: class codes, int64 of shape ``(n_samples,)``, ``0 .. n_classes - 1``; every code occurs at least twice. Or,
+            where ``load_dataset`` was asked for them, numbers, float64.
         feature_names: one name a column.
-        class_names: one name a class, in the order of the codes.
+        class_names: one name a class, in the order of the codes; of numbers none.
         k: how many features a ranking is judged on.
         batch_size: rows in a training batch.
         kind: what sort of data it is (``image``, ``text``, ``biological``, ``tabular``, ...).
@@ -64,7 +65,7 @@ class Dataset:
 
     name: str
     x: TableMatrix
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     k: int

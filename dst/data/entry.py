@@ -82,6 +82,16 @@ def default_k(n_features: int) -> int:
     return min(100, math.ceil(n_features / 4))
 
 
+def like_numbers(n_values: int, n_rows: int) -> bool:
+    """Whether whole numbers are of so many values that they seem to be measured: more than 50, each in few rows.
+
+    Args:
+        n_values: different numbers.
+        n_rows: rows, of which there are fewer than ten for each number.
+    """
+    return n_values > 50 and n_rows < 10 * n_values
+
+
 def default_batch_size(n_samples: int) -> int:
     """Rows in a training batch where nobody named it: 32 below 200 rows, else 100 (the paper's rule)."""
     return 32 if n_samples < 200 else 100

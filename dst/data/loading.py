@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from dst.data.assembling import assemble, check_numbers, safe_name, table_sha256
+from dst.data.assembling import assemble, check_numbers, check_unsaid, safe_name, table_sha256
 from dst.data.dataset import Dataset
 from dst.data.entry import Entry
 from dst.data.known.files import DATA_DIR_VARIABLE, data_folder, file_sha256, read_entry
@@ -27,6 +27,7 @@ def load_dataset(
     time: str | None = None,
     categorical: Sequence[str] = (),
     data_dir: str | Path | None = None,
+    task: str = "classification",
     **options: Unpack[ReadOptions],
 ) -> Dataset:
     """Load a dataset by its registry name or from a file.
@@ -44,6 +45,8 @@ def load_dataset(
         time: the column of a file that says when each row was taken, see ``read_table``.
         categorical: columns of a file that hold categories though they look like numbers, see ``read_table``.
         data_dir: the folder of the registry's files; None: see ``data_folder``.
+        task: what a file's target is, see ``read_table``; ``auto`` refuses what may be either
+            (:func:`dst.data.assembling.check_unsaid`). Trials and studies take classes alone.
         options: how columns and cells of a file are read, see ``ReadOptions``.
 
     Raises:
@@ -55,11 +58,15 @@ def load_dataset(
     entry = None if _is_path(ref) else _entry(str(ref))
     if entry is None:
         path = Path(ref).expanduser()
-        table = read_table(path, target, group=group, time=time, categorical=categorical, **options)
+        table = read_table(path, target, group=group, time=time, categorical=categorical, task=task, **options)
+        if task == "auto":
+            check_unsaid(table.labels, path.name)
         source = str(path)
         sha256 = file_sha256(path)
         entry = find_sha256(sha256)
     else:
+        if task == "regression":
+            raise InputError(f"task regression is for a file whose target holds numbers, but {entry.name} has classes")
         _check_no_roles(entry, {"target": target, "group": group, "time": time, "categorical": categorical, **options})
         table, sha256 = _registry_table(entry, data_dir)
         source = entry.source

@@ -30,6 +30,8 @@ class FeatureScores:
         val_accuracy: accuracy of that model, where it has one.
         epochs: trained epochs, 0 for rankers without.
         best_epoch: the epoch that the scores belong to, 0 for rankers without.
+        best_epochs: of rankers by networks, the epoch of the lowest validation loss of each training, from 1, in the
+            order of the trainings of all networks and rounds.
         nnz: non-zero weights by layer.
         dense_size: weights of the dense model of the same shape.
         flops: theoretical training FLOPs, where there is a count.
@@ -47,6 +49,7 @@ class FeatureScores:
     val_accuracy: float | None = None
     epochs: int = 0
     best_epoch: int = 0
+    best_epochs: tuple[int, ...] = ()
     nnz: tuple[int, ...] = ()
     dense_size: int = 0
     flops: float | None = None
@@ -70,7 +73,12 @@ class FeatureScores:
         progress = state.progress
         return cls(
             scores=dict(state.arrays),
-            **progress | {"nnz": tuple(progress["nnz"]), "curves": Curves(**progress["curves"])},
+            **progress
+            | {
+                "nnz": tuple(progress["nnz"]),
+                "best_epochs": tuple(progress.get("best_epochs", ())),  # in checkpoints of earlier versions: none
+                "curves": Curves(**progress["curves"]),
+            },
         )
 
 

@@ -1,4 +1,4 @@
-"""Loss and accuracy, on the validation rows, of a scikit-learn classifier that a ranker fitted."""
+"""Loss and accuracy, on the validation rows, of a scikit-learn model that a ranker fitted."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def judge(model: Any, validation: Part) -> tuple[float, float]:
     at_label = predicted[np.arange(len(validation.y)), validation.y]
     loss = float(-np.log(np.clip(at_label, _LEAST, None)).mean())
     return loss, float((predicted.argmax(axis=1) == validation.y).mean())
+
+
+def judge_regression(model: Any, validation: Part) -> tuple[float, float]:
+    """Return a fitted regression's mean squared error and its R squared on the validation rows, means over outputs.
+
+    Args:
+        model: has ``predict``.
+        validation: rows whose ``y`` holds numbers.
+    """
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    predicted = model.predict(validation.x).reshape(validation.y.shape)
+    return float(mean_squared_error(validation.y, predicted)), float(r2_score(validation.y, predicted))

@@ -11,7 +11,7 @@ from dst.data.dataset import Part
 from dst.errors import check_rules
 from dst.files.checkpoint import State
 from dst.rankers.base import FeatureScores, OnEpoch
-from dst.rankers.classifier import judge
+from dst.rankers.classifier import judge, judge_regression
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,22 @@ def rank_by_extra_trees(
     on_epoch: OnEpoch,
     state: State | None = None,
 ) -> FeatureScores:
-    """Rank by the mean decrease of Gini impurity over all trees; the metric is named ``impurity_decrease``."""
-    from sklearn.ensemble import ExtraTreesClassifier
+    """Rank by the mean decrease of Gini impurity, of numbers of variance, over all trees.
+
+    The metric is named ``impurity_decrease``. Of numbers the loss is the mean squared error, the accuracy R squared.
+    """
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     started = time.perf_counter()
-    model = ExtraTreesClassifier(
+    trees = ExtraTreesClassifier if train.n_classes else ExtraTreesRegressor
+    model = trees(
         n_estimators=config.trees,
         max_features=float(config.max_features),  # the whole number 1 would be one column
         min_samples_leaf=config.min_samples_leaf,
         random_state=int(rng.integers(2**31 - 1)),
         n_jobs=1,
     ).fit(train.x, train.y)
-    val_loss, val_accuracy = judge(model, validation)
+    val_loss, val_accuracy = (judge if train.n_classes else judge_regression)(model, validation)
     return FeatureScores(
         scores={"impurity_decrease": model.feature_importances_.astype(np.float64)},
         engine="scikit-learn",

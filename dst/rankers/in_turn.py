@@ -71,8 +71,8 @@ def in_all(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureS
     """Return a result with what it took to get all rankings.
 
     ``seconds``, ``epochs`` and ``flops`` are sums. ``flops_ratio`` is over a dense model of the first ranking's size,
-    in as many epochs as all took: of the whole table, where later ones have fewer columns. ``curves`` are put one
-    behind the other, and ``memory`` is that of the first, which has the most columns.
+    in as many epochs as all took: of the whole table, where later ones have fewer columns. ``curves`` and
+    ``best_epochs`` are put one behind the other, and ``memory`` is that of the first, which has the most columns.
 
     Args:
         rankings: of networks, in the order in which they ran.
@@ -84,7 +84,13 @@ def in_all(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureS
         if ranking.flops is not None and ranking.flops_ratio is not None:
             flops += ranking.flops
             dense += ranking.flops / ranking.flops_ratio * first.dense_size / ranking.dense_size
-    return dataclasses.replace(added_up(rankings, result), flops=flops, flops_ratio=flops / dense, memory=first.memory)
+    return dataclasses.replace(
+        added_up(rankings, result),
+        flops=flops,
+        flops_ratio=flops / dense,
+        memory=first.memory,
+        best_epochs=tuple(epoch for ranking in rankings for epoch in ranking.best_epochs),
+    )
 
 
 def added_up(rankings: Sequence[FeatureScores], result: FeatureScores) -> FeatureScores:

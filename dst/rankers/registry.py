@@ -53,6 +53,7 @@ class RankerEntry:
         metrics: the importance metrics that it gives, the keys of its ``scores`` (of a network, all to ask for).
         counts_flops: whether it says how many FLOPs its training took.
         reads_labels: whether its scores depend on the labels.
+        takes_numbers: whether it ranks for targets of numbers too, of one or several outputs.
         takes_k: the setting that tells it how many columns are wanted, where it trains for a number of them; a trial
             and a selector fill it in (:func:`with_k`).
         network: of a network, how its connections are chosen and moved; None: another kind of model.
@@ -66,6 +67,7 @@ class RankerEntry:
     metrics: tuple[str, ...] = ()
     counts_flops: bool = False
     reads_labels: bool = True
+    takes_numbers: bool = False
     takes_k: str | None = None
     network: Method | None = None
 
@@ -108,11 +110,14 @@ RANKERS: dict[str, RankerEntry] = {
             by_epoch=True,
             metrics=NETWORK_METRICS,
             counts_flops=True,
+            takes_numbers=True,
             network=network,
         )
         for name, network in METHODS.items()
     },
-    "extra_trees": RankerEntry(rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",)),
+    "extra_trees": RankerEntry(
+        rank_by_extra_trees, ExtraTreesConfig, metrics=("impurity_decrease",), takes_numbers=True
+    ),
     "f_score": RankerEntry(rank_by_f_score, FScoreConfig, classifies=False, metrics=("f_score",)),
     "fusion": RankerEntry(
         imported_when_called("dst.rankers.fusion:rank_by_fusion"),
@@ -123,7 +128,9 @@ RANKERS: dict[str, RankerEntry] = {
     ),
     "greedy": RankerEntry(rank_by_greedy, GreedyConfig, classifies=False, metrics=("entry_order",)),
     "l1_logistic": RankerEntry(rank_by_l1_logistic, L1LogisticConfig, metrics=("l1_coefficient",)),
-    "lasso": RankerEntry(rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",)),
+    "lasso": RankerEntry(
+        rank_by_lasso, LassoConfig, classifies=False, metrics=("lasso_coefficient",), takes_numbers=True
+    ),
     "lassonet": RankerEntry(
         imported_when_called("dst.rankers.lasso_net:rank_by_lassonet"),
         LassoNetConfig,
@@ -150,7 +157,9 @@ RANKERS: dict[str, RankerEntry] = {
         counts_flops=True,
         reads_labels=False,
     ),
-    "random": RankerEntry(rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False),
+    "random": RankerEntry(
+        rank_randomly, RandomConfig, classifies=False, metrics=("random",), reads_labels=False, takes_numbers=True
+    ),
     "rfs": RankerEntry(rank_by_rfs, RfsConfig, classifies=False, metrics=("row_norm",)),
     "sequential_attention": RankerEntry(
         imported_when_called("dst.rankers.sequential_attention:rank_by_sequential_attention"),

@@ -79,6 +79,7 @@ class NetworkRanking:
             val_accuracy=result.val_accuracy,
             epochs=result.epochs,
             best_epoch=result.best_epoch,
+            best_epochs=(result.best_epoch,),
             nnz=tuple(result.model.nnz),
             dense_size=dense_size,
             flops=result.flops,

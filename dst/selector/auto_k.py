@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from dst.data.dataset import Part, as_array
-from dst.data.preparation import encoded_columns
+from dst.data.dataset import Part
 from dst.errors import InputError
-from dst.scoring import capped, score_columns
+from dst.scoring import capped, score_columns, score_numbers
 
 LARGEST_K = 200
 """The largest K that is scored."""
@@ -41,8 +40,8 @@ def held_out_scores(
     """Return how well K columns predict the target of held-out rows, by K.
 
     Of classes the accuracy of the project's scorer, scikit-learn's ``SVC()``; of numbers the R squared of its
-    counterpart ``SVR()``, the mean over outputs: as the networks, and unlike ridge regression, both see what is not
-    linear. Of more than :data:`MAX_ROWS` rows so many are drawn, of classes each its share.
+    counterpart (:func:`dst.scoring.score_numbers`). Of more than :data:`MAX_ROWS` rows so many are drawn, of classes
+    each its share.
 
     Args:
         train: rows to fit on.
@@ -56,9 +55,9 @@ def held_out_scores(
     if train.n_classes == 0:
         if len(held_out.y) < 2:
             raise InputError("'auto' judges numbers on two held-out rows or more, but a fifth of the rows is one row")
-        seen, judged = (_some(part, rng) for part in (train, held_out))
-        return {k: _r_squared(seen, judged, columns) for k, columns in selected.items()}
-    seen, judged = (capped(part, MAX_ROWS, rng) for part in (train, held_out))
+        seen, judged = (some_rows(part, MAX_ROWS, rng) for part in (train, held_out))
+        return {k: score_numbers(seen, judged, columns).r2 for k, columns in selected.items()}
+    seen, judged = (some_rows(part, MAX_ROWS, rng) for part in (train, held_out))
     if len(np.unique(seen.y)) < 2:
         raise InputError(
             f"'auto' fits a classifier on each repeat's training rows, but {len(seen.y)} of them are of one class: "
@@ -67,19 +66,17 @@ def held_out_scores(
     return {k: score_columns(seen, judged, columns).accuracy for k, columns in selected.items()}
 
 
-def _some(part: Part, rng: np.random.Generator) -> Part:
-    if len(part.y) <= MAX_ROWS:
+def some_rows(part: Part, max_rows: int, rng: np.random.Generator) -> Part:
+    """Return at most ``max_rows`` rows of a part, of classes each its share (:func:`dst.scoring.capped`).
+
+    Args:
+        part: rows.
+        max_rows: how many.
+        rng: draws which.
+    """
+    if part.n_classes:
+        return capped(part, max_rows, rng)
+    if len(part.y) <= max_rows:
         return part
-    rows = np.sort(rng.choice(len(part.y), MAX_ROWS, replace=False))
+    rows = np.sort(rng.choice(len(part.y), max_rows, replace=False))
     return replace(part, x=part.x[rows], y=part.y[rows])
-
-
-def _r_squared(fit_on: Part, score_on: Part, columns: npt.NDArray[np.int64]) -> float:
-    from sklearn.metrics import r2_score
-    from sklearn.svm import SVR
-
-    encoded = encoded_columns(columns, fit_on.origin)
-    x, judged = as_array(fit_on.x[:, encoded]), as_array(score_on.x[:, encoded])
-    outputs = fit_on.y.reshape(len(fit_on.y), -1).T
-    predicted = np.stack([SVR().fit(x, output).predict(judged) for output in outputs], axis=1)
-    return float(r2_score(score_on.y.reshape(len(score_on.y), -1), predicted))

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dst.data.dataset import Matrix, Part, TableMatrix
+from dst.data.entry import like_numbers
+from dst.data.readers.table import TASKS
 from dst.errors import InputError, unknown_name
-
-TASKS = ("auto", "classification", "regression")
-"""What a target is: classes, numbers, or what scikit-learn's ``type_of_target`` says of it."""
 
 HELD_OUT = 0.2
 """Share of the rows that decide when to stop, as in the paper's protocol."""
@@ -43,10 +42,11 @@ def make_target(y: Any, task: str) -> Target:
 
     Args:
         y: ``(n_rows,)``, or ``(n_rows, n_outputs)`` numbers.
-        task: a name in :data:`TASKS`.
+        task: a name in :data:`dst.data.readers.table.TASKS`; ``auto``: what ``type_of_target`` says.
 
     Raises:
-        InputError: the task is unknown, there are fewer than two classes, or several outputs that are no numbers.
+        InputError: the task is unknown, or not said of whole numbers that may be either, there are fewer than two
+            classes, or several outputs that are no numbers.
     """
     from sklearn.utils.multiclass import type_of_target
     from sklearn.utils.validation import column_or_1d
@@ -67,6 +67,11 @@ def make_target(y: Any, task: str) -> Target:
             f"a classification target must be one class a row, but got a {kind} target; or task='regression'"
         )
     classes, codes = np.unique(y, return_inverse=True)
+    if task == "auto" and classes.dtype.kind in "iuf" and like_numbers(len(classes), len(y)):
+        raise InputError(
+            f"the target has {len(classes)} different whole numbers in {len(y)} rows: say task='regression', if they "
+            "are numbers, or task='classification'"
+        )
     if len(classes) < 2:
         raise InputError(f"the target must have two classes or more, but all {len(y)} rows are {classes[0]!r}")
     return Target(codes.astype(np.int64), classes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
@@ -34,14 +34,14 @@ from dst.files.checkpoint import State, read_state, save_state
 from dst.files.plain import plain
 from dst.importance.metrics import HELD_OUT_METRICS, METRICS
 from dst.k_curve import KPoint, k_curve, smallest_k
-from dst.rankers import RANKERS, check_k, make_config, method_groups, parameters, with_k
+from dst.rankers import RANKERS, check_k, make_config, parameters, with_k
 from dst.rankers.networks_config import columns_of_last_round
-from dst.rankers.successive import rank_table
 from dst.scoring import mean_scores, rank_columns
 from dst.selection import CLOSEST, TOP, Selection, stand_ins
 from dst.selector.auto_k import held_out_scores, k_grid
 from dst.selector.feature_groups import group_codes, large_enough
-from dst.selector.parts import Target, all_rows, make_parts, make_target, rankings_per_repeat
+from dst.selector.parts import Prepare, Target, all_rows, make_parts, make_target, rankings_per_repeat
+from dst.selector.smaller_steps import ATTEMPTS, Trained, rank_with_smaller_steps, warn_of_untrained
 from dst.stability import expected_false
 from dst.training.epochs import EpochReport
 
@@ -82,13 +82,17 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         patience: epochs without a new lowest loss on the held-out rows after which training stops.
         batch_size: rows in a minibatch; None: 32 below 200 rows, else 100.
         lr: learning rate.
+        smaller_steps: whether a network whose loss on the held-out rows is lowest after its first epoch, or before its
+            connections moved twice, is trained again with a tenth of the learning rate, twice at most. If it is so
+            still, a ``ConvergenceWarning`` says it.
         n_repeats: how many networks are trained, each with held-out rows of its own, whose scores are averaged; None: 5
             below 500 rows or with ``auto``, else 1.
         resampling: ``held_out``: each repeat ranks by all rows but those that it holds out; or ``halves``: each repeat
             draws two halves of the rows that have none in common, and ranks by each alone, as the bound in
             ``expected_false_`` asks for. That is twice as many networks, on fewer rows each: their mean ranks worse.
         task: ``classification``, ``regression`` or ``auto``: regression where scikit-learn's ``type_of_target`` says
-            ``continuous``.
+            ``continuous``. Whole numbers of more than 50 values, each in fewer than ten rows, may be either: of them
+            ``auto`` is refused.
         impute: what stands in for a missing number (NaN), a name in :data:`dst.data.POLICIES`; None: none may miss.
         indicators: whether a column of zeros and ones is added for each column that misses numbers; it counts for that
             column.
@@ -122,6 +126,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             ``stability_`` reaches it are expected to say nothing of the target, at most
             (:func:`dst.stability.expected_false`). These are other columns than the selected ones, usually fewer. None
             otherwise: the bound does not hold.
+        training_: of each ranking by networks its learning rate, the best epoch of each network, and whether one of
+            them was best at once whatever the learning rate (:mod:`dst.selector.smaller_steps`).
+        seed_: what ``random_state`` drew: the draws of held-out rows and networks come from it.
         classes_: the classes, of a classification target.
         n_features_in_: columns seen in ``fit``.
         feature_names_in_: their names, where ``X`` was a data frame with names.
@@ -142,6 +149,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         patience: int = 10,
         batch_size: int | None = None,
         lr: float = 1e-3,
+        smaller_steps: bool = True,
         n_repeats: int | None = None,
         resampling: str = "held_out",
         task: str = "auto",
@@ -165,6 +173,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         self.patience = patience
         self.batch_size = batch_size
         self.lr = lr
+        self.smaller_steps = smaller_steps
         self.n_repeats = n_repeats
         self.resampling = resampling
         self.task = task
@@ -191,29 +200,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             InputError: (a ``ValueError``) a parameter, or what ``X`` and ``y`` hold, breaks a rule.
             DivergedError: training diverged.
         """
-        named = plain(self.categorical)
-        if not isinstance(named, list | tuple) or any(type(column) is not int for column in named):
-            raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
-        _check_target(X, y)
-        x, y = validate_data(
-            self,
-            without_mask(X),
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            ensure_min_samples=2,
-            ensure_all_finite="allow-nan" if self.impute is not None or named else True,
-        )
-        matrix: TableMatrix = csr_array(cast("Any", x)) if issparse(x) else x
+        matrix, target, prepare = self._read(X, y)
         n_rows, n_features = matrix.shape
-        infinite = infinite_columns(matrix)
-        if len(infinite):
-            raise InputError(f"values must be finite and within float32, but X has others in column {infinite[0]}")
-        matrix = narrowed(matrix)
-        categorical = self._categorical(named, n_features)
-        self._check_complete(matrix, categorical)
-        target = make_target(y, self.task)
         k = self._k(n_features)
         config = self._config(n_rows, target)
         selection = self._selection()
@@ -224,22 +212,24 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
         rankings = repeats * rankings_per_repeat(self.resampling)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rng = np.random.default_rng(self.seed_)
         to_split, to_order, *to_rank = rng.spawn(2 + rankings)
         (to_judge,) = rng.spawn(1)
-        prepare = partial(
-            encode,
-            categorical=categorical,
-            scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
-            policy=self.impute,
-            indicators=self.indicators,
-        )
         parts = make_parts(matrix, target, to_split, prepare, repeats=repeats, resampling=self.resampling)
-        all_scores, selected, judged = [], [], []
+        all_scores, selected, judged, trained = [], [], [], []
         for number, ((train, held_out), stream) in enumerate(zip(parts, to_rank, strict=True)):
-            ranked = rank_table(
-                self.method, train, held_out, config, stream, partial(on_epoch, number), n_features=n_features
+            ranked, of_training = rank_with_smaller_steps(
+                self.method,
+                train,
+                held_out,
+                config,
+                stream,
+                partial(on_epoch, number),
+                n_features=n_features,
+                attempts=ATTEMPTS if self.smaller_steps else 1,
             )
+            trained.append(of_training)
             metric = self.importance if RANKERS[self.method].is_network else next(iter(ranked.scores))
             all_scores.append(ranked.scores[metric])
             ordered = deepcopy(to_order)  # equal scores in one order, whatever K is
@@ -262,10 +252,29 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         rows = all_rows(matrix, target, prepare)
         self._select(mean_scores(all_scores), rows, partial(selection.columns, groups=groups), k, to_order)
         self.importance_ = metric
+        self.training_ = tuple(trained)
+        warn_of_untrained(self.training_)
         self.__dict__.pop("classes_", None)  # of an earlier fit
         if target.classes is not None:
             self.classes_ = target.classes
         return self
+
+    def parts(self, X: Any, y: Any) -> Iterator[tuple[Part, Part]]:
+        """Yield again the prepared training rows and held-out rows of each ranking.
+
+        Args:
+            X: the table that ``fit`` saw.
+            y: its target.
+        """
+        check_is_fitted(self)
+        if self.seed_ is None:
+            raise InputError(
+                "the rows of each ranking are known of a selector that this version fitted, not of this one"
+            )
+        matrix, target, prepare = self._read(X, y)
+        to_split = np.random.default_rng(self.seed_).spawn(1)[0]
+        repeats = len(self.selections_) // rankings_per_repeat(self.resampling)
+        yield from make_parts(matrix, target, to_split, prepare, repeats=repeats, resampling=self.resampling)
 
     def transform(self, X: Any) -> Any:
         """Return the selected columns, in the table's order; what is masked in a masked array is NaN.
@@ -328,6 +337,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             "names": None if names is None else [str(name) for name in names],
             "classes": None if classes is None else classes.tolist(),
             "k_curve": [asdict(point) for point in self.k_curve_],
+            "training": [asdict(each) for each in self.training_],
+            "seed": self.seed_,
             "stand_ins": [[column, others] for column, others in self.stand_ins_.items()],
         }
         arrays = {
@@ -356,6 +367,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         represented = state.progress.get("stand_ins", [])  # saved by an earlier version: none
         selector.stand_ins_ = {column: [tuple(other) for other in others] for column, others in represented}
         selector.k_curve_ = tuple(KPoint(**point) for point in state.progress.get("k_curve", []))  # likewise
+        selector.seed_ = state.progress.get("seed")  # likewise: its parts are not known
+        selector.training_ = tuple(Trained.load(each) for each in state.progress.get("training", []))  # likewise
         if state.progress["names"] is not None:
             selector.feature_names_in_ = np.array(state.progress["names"], dtype=object)
         if state.progress["classes"] is not None:
@@ -373,6 +386,39 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.impute is not None or np.size(self.categorical) > 0
         return tags
+
+    def _read(self, X: Any, y: Any) -> tuple[TableMatrix, Target, Prepare]:
+        """Return the table and its target, checked, and what prepares its rows."""
+        named = plain(self.categorical)
+        if not isinstance(named, list | tuple) or any(type(column) is not int for column in named):
+            raise InputError(f"categorical must be a list of column numbers, but got {self.categorical!r}")
+        _check_target(X, y)
+        x, y = validate_data(
+            self,
+            without_mask(X),
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            ensure_min_samples=2,
+            ensure_all_finite="allow-nan" if self.impute is not None or named else True,
+        )
+        matrix: TableMatrix = csr_array(cast("Any", x)) if issparse(x) else x
+        infinite = infinite_columns(matrix)
+        if len(infinite):
+            raise InputError(f"values must be finite and within float32, but X has others in column {infinite[0]}")
+        matrix = narrowed(matrix)
+        categorical = self._categorical(named, matrix.shape[1])
+        self._check_complete(matrix, categorical)
+        target = make_target(y, self.task)
+        prepare = partial(
+            encode,
+            categorical=categorical,
+            scaling=default_scaling(matrix) if self.scaling is None else self.scaling,
+            policy=self.impute,
+            indicators=self.indicators,
+        )
+        return matrix, target, prepare
 
     def _select(
         self,
@@ -445,9 +491,9 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if self.method not in RANKERS:
             raise InputError(unknown_name("method", self.method, RANKERS))
         network = RANKERS[self.method].network
-        if network is None and self.method != "random" and target.classes is None:
-            networks = ", ".join(method_groups()["network"])
-            raise InputError(f"a continuous target needs a network, one of {networks}, but got {self.method!r}")
+        if target.classes is None and not RANKERS[self.method].takes_numbers:
+            able = ", ".join(name for name, entry in RANKERS.items() if entry.takes_numbers)
+            raise InputError(f"a continuous target needs a method that ranks for numbers: {able}; got {self.method!r}")
         if self.importance not in METRICS.keys() | HELD_OUT_METRICS.keys():
             raise InputError(unknown_name("importance", self.importance, METRICS.keys() | HELD_OUT_METRICS.keys()))
         if self.impute is not None and self.impute not in POLICIES:

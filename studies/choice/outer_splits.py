@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dst.intervals import corrected_interval
+from dst.intervals import resampled_interval
 from studies.choice.selection import Confirmed
 from studies.store.archive import StudyArchive
 from studies.store.openings import PendingSplit
@@ -94,8 +94,8 @@ def split_rows(archive: StudyArchive, opened: Sequence[Confirmed]) -> list[Split
             winner = accuracies
         if not accuracies:
             continue
-        shares = [tested["test_share"] for tested in _of(archive, configuration) if "test_share" in tested]
-        ratio = float(np.mean(shares))
+        shares = [tested["held_out"] for tested in _of(archive, configuration) if "held_out" in tested]
+        held_out = float(np.mean(shares))
         values = list(accuracies.values())
         row = SplitRow(
             configuration.method,
@@ -103,11 +103,11 @@ def split_rows(archive: StudyArchive, opened: Sequence[Confirmed]) -> list[Split
             configuration.records[0]["k"],
             accuracies,
             float(np.mean(values)),
-            *corrected_interval(values, ratio),
+            *resampled_interval(values, held_out),
         )
         differences = [winner[index] - accuracies[index] for index in accuracies if index in winner]
         if place and differences:
-            low, high = corrected_interval(differences, ratio)
+            low, high = resampled_interval(differences, held_out)
             row = replace(row, difference=float(np.mean(differences)), difference_low=low, difference_high=high)
         rows.append(row)
     return rows

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dst.errors import printable, shortened
 from studies.cli.terminal import (
     AsJson,
     Categorical,
@@ -29,6 +30,8 @@ datasets_app = typer.Typer(help="Datasets: what is known by name, and how a file
 
 ALL = "all"
 """The argument of ``fetch`` that stands for all datasets."""
+
+_CLASSES = 6  # that are shown with their rows
 
 _KINDS = 4  # reasons for a refusal that fit into a line
 
@@ -104,8 +107,10 @@ def check(
     known = f", known as {document['known']}" if document["known"] else ""
     typer.echo(
         f"{document['name']}: {document['samples']} rows, {document['features']} columns, "
-        f"{document['classes']} classes{known}"
+        f"{document['classes'] or 'no'} classes{known}"
     )
+    if document["class_counts"]:
+        typer.echo(f"classes: {_counts(document['class_counts'])}")
     for problem in document["problems"]:
         typer.echo(f"problem: {problem}")
     if not document["problems"]:
@@ -114,6 +119,14 @@ def check(
         typer.echo(
             "(options of the command line; the keys of a spec and of Python are called alike: index_column, ...)"
         )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """Return the largest classes with their shares."""
+    rows = sum(counts.values())
+    shown = [f"{shortened(printable(name), 30, '...')} {count} ({count / rows:.1%})" for name, count in counts.items()]
+    more = f" and {len(shown) - _CLASSES} more" if len(shown) > _CLASSES else ""
+    return ", ".join(shown[:_CLASSES]) + more
 
 
 def _document(fetched: Fetched) -> dict[str, Any]:

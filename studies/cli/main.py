@@ -94,7 +94,10 @@ def _call(arguments: Sequence[str] | None) -> NoReturn:
             say(f"error: {reason}")
         sys.exit(exit_status)
     if code == INTERRUPTED:
-        say_interrupted()
+        if "run" in (sys.argv[1:] if arguments is None else arguments)[:1]:
+            say_interrupted()
+        else:
+            say("interrupted")
     sys.exit(code or 0)
 
 

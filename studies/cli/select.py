@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dst import SparseFeatureSelector
     from dst.data import Dataset
     from studies.report.ranking import TableRanking
+    from studies.report.yardsticks import RankingYardsticks
 
 _SHOWN = 10
 AUTO = "auto"
@@ -43,6 +44,10 @@ class SelectOptions:
 
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table, or a dataset's name.")]
     target: Target = None
+    task: Annotated[
+        str,
+        typer.Option(help="classification, regression (a target of numbers), or auto: numbers if one is a fraction."),
+    ] = "auto"
     k: Annotated[
         str | None,
         typer.Option(help="How many columns to select, or auto: what held-out rows need \\[default: the dataset's]."),
@@ -74,8 +79,17 @@ class SelectOptions:
         str, typer.Option(help="held_out, or halves: a network from each half of the rows, which bounds false columns.")
     ] = "held_out"
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 100
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a lower held-out loss before a network stops.")
+    ] = 10
+    lr: Annotated[
+        float, typer.Option(help="Learning rate; where a network is best at once, a tenth of it is tried.")
+    ] = 1e-3
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of networks and held-out rows.")] = 0
     threads: Annotated[int, typer.Option(min=1, help="Cores that training may use.")] = 1
+    yardsticks: Annotated[
+        bool, typer.Option(help="Judge the columns beside chance, all columns and simple rivals, after the ranking.")
+    ] = True
 
     @property
     def given_k(self) -> int | None:
@@ -112,7 +126,7 @@ class SelectOptions:
         if self.out is not None:
             check_out(self.out, self.file)
         k, categorical = self.given_k, self.categorical or ()
-        dataset = load_dataset(self.file, target=self.target, k=k, categorical=categorical, **reading)
+        dataset = load_dataset(self.file, target=self.target, k=k, categorical=categorical, task=self.task, **reading)
         out = self.out or Path(f"{dataset.name[:200]}-features.csv")
         check_out(out, self.file)
         check_policy(dataset, self.impute)
@@ -131,11 +145,13 @@ class SelectOptions:
             importance=self.importance or "neuron_attribution",
             selection=self.selection,
             epochs=self.epochs,
+            patience=self.patience,
+            lr=self.lr,
             batch_size=dataset.batch_size,
             n_repeats=self.repeats,
             settings=self._settings(),
             resampling=self.resampling,
-            task="classification",
+            task="classification" if dataset.class_names else "regression",
             impute=self.impute,
             indicators=self.indicators,
             categorical=sorted(dataset.categories),
@@ -161,18 +177,22 @@ def select(options: SelectOptions, as_json: AsJson = False, *, reading: ReadingO
     from dst.selector.parts import rankings_per_repeat
     from studies.report.fit_progress import FitProgress
     from studies.report.ranking import rank_table
+    from studies.report.yardsticks import judge
 
     torch.set_num_threads(1)
     started = time.perf_counter()
     rankings = options.repeats * rankings_per_repeat(options.resampling)
     dataset, out = options.load(reading.given())
-    progress = FitProgress(rankings, options.rounds * options.epochs)
+    progress = FitProgress(rankings, options.rounds * options.epochs, numbers=not dataset.class_names)
     ranked = rank_table(dataset, options.selector(dataset), out, progress)
-    seconds = time.perf_counter() - started
+    if not as_json:
+        _print(ranked, time.perf_counter() - started)
+    judged = judge(ranked) if options.yardsticks else None
     if as_json:
-        print_json({**ranked.to_json(), "seconds": seconds})
-    else:
-        _print(ranked, seconds)
+        beside = {} if judged is None else judged.to_json()
+        print_json({**ranked.to_json(), **beside, "seconds": time.perf_counter() - started})
+    elif judged is not None:
+        _print_yardsticks(judged)
 
 
 def _print(ranked: TableRanking, seconds: float) -> None:
@@ -180,16 +200,23 @@ def _print(ranked: TableRanking, seconds: float) -> None:
 
     dataset, ranking = ranked.dataset, ranked.ranking
     typer.echo(
-        f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
+        f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, "
+        f"{f'{dataset.n_classes} classes' if dataset.class_names else 'a target of numbers'}; "
         f"{len(ranked.selector.selections_)} x {ranked.selector.method}, {seconds:.1f} s"
     )
     if ranked.val_accuracy is not None:
-        typer.echo(f"Accuracy of the networks on held-out rows, with all columns: {as_percent(ranked.val_accuracy)} %")
+        what = "Accuracy" if dataset.class_names else "R2"
+        score = f"{as_percent(ranked.val_accuracy)} %" if dataset.class_names else f"{ranked.val_accuracy:.3f}"
+        typer.echo(f"{what} of the networks on held-out rows, with all columns: {score}")
     if curve := ranked.selector.k_curve_:
         rows = "held-out rows" if ranked.val_accuracy is None else "the held-out rows that stopped training: optimistic"
         typer.echo(f"K = {ranked.k} of {dataset.n_features} columns: {k_in_words(curve, ranked.k)} (an SVM on {rows})")
+    if (training := ranked.training_in_words()) is not None:
+        typer.echo(training)
     if (stability := ranked.stability) is not None:
-        typer.echo(f"Stability of the {ranked.k} selected columns: {stability:.2f} (1: always the same, 0: by chance)")
+        typer.echo(
+            f"Stability of the {ranked.k} selected columns: {stability:.2f} (1: always the same, 0: drawn at random)"
+        )
     for stable in ranked.stable:
         typer.echo(
             f"Selected by at least {100 * stable.threshold:.0f} % of the halves: {stable.columns} columns; "
@@ -208,3 +235,13 @@ def _print(ranked: TableRanking, seconds: float) -> None:
     if ranked.k > _SHOWN:
         typer.echo(f"... and {ranked.k - _SHOWN} more")
     typer.echo(f"\nAll columns: {ranked.out}" + (f"\nChart: {ranked.plot}" if ranked.plot is not None else ""))
+
+
+def _print_yardsticks(judged: RankingYardsticks) -> None:
+    rankings = len(judged.ranked.selector.selections_)
+    drawn = f"{rankings} draws of {judged.sticks.held_out_rows} rows"
+    typer.echo(f"\nOn held-out rows (a support vector machine; means of {drawn}):")
+    print_table(*judged.rows())
+    if (by_chance := judged.stability_by_chance) is not None:
+        typer.echo(f"Stability of selections by a shuffled target: {by_chance:.2f}")
+    typer.echo(judged.verdict())

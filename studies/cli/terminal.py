@@ -40,6 +40,7 @@ class ReadingOptions:
     """The options by which a table is read, named as in :class:`dst.data.ReadOptions`."""
 
     drop: Annotated[list[str] | None, typer.Option(metavar="COL", help="A column to leave out; repeatable.")] = None
+    drop_unlabelled: Annotated[bool, typer.Option("--drop-unlabelled", help="Leave out rows without a label.")] = False
     index_column: Annotated[str | None, typer.Option(metavar="COL", help="The column of a saved row index.")] = None
     dates: Annotated[
         list[str] | None,
@@ -54,7 +55,7 @@ class ReadingOptions:
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given, by name."""
-        return {name: value for name, value in vars(self).items() if value not in (None, [])}
+        return {name: value for name, value in vars(self).items() if value not in (None, [], False)}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

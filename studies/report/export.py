@@ -130,6 +130,7 @@ def _selector(spec: StudySpec, use: DatasetSpec, dataset: Dataset, row: BestRow)
         method=method,
         importance=metric_of(row["importance"]) if RANKERS[method].is_network else next(iter(METRICS)),
         selection=selection_of(row["importance"]).name,
+        smaller_steps=False,  # the study chose the learning rate
         n_repeats=row["seeds"],
         task="classification",
         impute=use.missing.policy if use.missing else None,

@@ -18,13 +18,16 @@ class FitProgress:
     Args:
         repeats: networks that are trained.
         epochs: the most epochs of each, all rounds together.
+        numbers: whether the target holds numbers.
     """
 
-    def __init__(self, repeats: int, epochs: int) -> None:
+    def __init__(self, repeats: int, epochs: int, *, numbers: bool = False) -> None:
+        self._numbers = numbers
         self._repeats = repeats
         self._epochs = epochs
         self._accuracies: dict[int, float] = {}
         self._last: dict[int, int] = {}
+        self._best: dict[int, int] = {}
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -58,6 +61,10 @@ class FitProgress:
         """Take the end of an epoch, as :meth:`dst.SparseFeatureSelector.fit` reports it."""
         if repeat not in self._last and repeat:
             self._say(repeat - 1)
+        if repeat in self._last and end.epoch == 1:  # once more, with smaller steps
+            self._say(repeat)
+        if end.improved:
+            self._best[repeat] = end.epoch
         self._last[repeat] = end.epoch
         if end.improved and end.first_training:  # later ones may have some of the columns only
             self._accuracies[repeat] = end.val_accuracy
@@ -69,5 +76,8 @@ class FitProgress:
 
     def _say(self, repeat: int) -> None:
         if not self._console.is_terminal:
-            line = f"network {repeat + 1} of {self._repeats}: {self._last[repeat]} epochs, "
-            self._console.print(f"{line}held-out accuracy {100 * self._accuracies[repeat]:.1f} %", highlight=False)
+            epochs = f"{self._last[repeat]} epochs, the best {self._best[repeat]}"
+            accuracy = self._accuracies[repeat]
+            score = f"R2 {accuracy:.3f}" if self._numbers else f"accuracy {100 * accuracy:.1f} %"
+            line = f"network {repeat + 1} of {self._repeats}: {epochs}, held-out {score}"
+            self._console.print(line, highlight=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,20 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from sklearn.exceptions import ConvergenceWarning
 
 from dst.data import Dataset
 from dst.errors import InputError
 from dst.selector.selector import SparseFeatureSelector
+from dst.selector.smaller_steps import in_words
 from dst.stability import nogueira
 from studies.report.drawing import drawn, shown_name, to_png
 from studies.report.fit_progress import FitProgress
 from studies.report.represented import stands_for
 from studies.report.style import GRID, INK, MUTED
 from studies.store.files import LONGEST_NAME, write_bytes, write_text
+
+_LOG = logging.getLogger(__name__)
 
 _BAR = "#0072b2"
 _MOST_BARS = 40
@@ -85,6 +91,16 @@ class TableRanking:
             for threshold, bound in bounds.items()
         ]
 
+    def training_in_words(self) -> str | None:
+        """Return the networks' best epochs and learning rates; None where none was trained."""
+        rates = sorted({each.lr for each in self.selector.training_ if each.lr is not None}, reverse=True)
+        epochs = [epoch for each in self.selector.training_ for epoch in each.best_epochs]
+        if not epochs:
+            return None
+        span = str(min(epochs)) if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
+        smaller = "" if rates == [self.selector.lr] else f" (asked for: {self.selector.lr:g})"
+        return f"Best epochs: {span}; learning rate {', '.join(f'{rate:g}' for rate in rates)}{smaller}"
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data, as ``dst select --json`` prints it, but for the seconds that the command took."""
         return {
@@ -98,6 +114,7 @@ class TableRanking:
             "importance": self.selector.importance_,
             "repeats": self.selector.n_repeats,
             "val_accuracy": self.val_accuracy,
+            "training": [asdict(each) for each in self.selector.training_],
             "stability": self.stability,
             "resampling": self.selector.resampling,
             "stable": [asdict(columns) for columns in self.stable],
@@ -121,12 +138,22 @@ def rank_table(dataset: Dataset, selector: SparseFeatureSelector, out: Path, pro
         DivergedError: training diverged.
         OSError: a file cannot be written.
     """
-    with progress:
+    with progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line
         selector.fit(dataset.x, dataset.y, on_epoch=progress.on_epoch)
+    if (untrained := in_words(selector.training_)) is not None:
+        _LOG.warning(untrained)
     ranking = ranked_table(selector, dataset.feature_names)
     k = selector.n_features_selected_
     plot = write_ranking(out, ranking, k, title=f"{dataset.name}: {k} columns that matter most")
-    return TableRanking(dataset, selector, ranking, progress.accuracy, out, plot)
+    return TableRanking(dataset, selector, ranking, _accuracy(selector, progress), out, plot)
+
+
+def _accuracy(selector: SparseFeatureSelector, progress: FitProgress) -> float | None:
+    """Return the mean accuracy of the networks on held-out rows, with all columns; None where none was trained."""
+    known = [each.val_accuracy for each in selector.training_ if each.val_accuracy is not None]
+    several_rounds = (selector.settings or {}).get("rounds", 1) > 1  # of these the progress knows the first
+    return progress.accuracy if several_rounds or not known else float(np.mean(known))
 
 
 def check_out(out: Path, source: str) -> None:

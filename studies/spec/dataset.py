@@ -99,6 +99,7 @@ class DatasetSpec(Section):
         missing: what is removed, and what stands in for what is missing; None: nothing may be missing.
         scaling: ``standard``, ``minmax`` or ``maxabs``; None: the dataset's default.
         drop: columns that are left out; like the following, see :class:`dst.data.ReadOptions`.
+        drop_unlabelled: whether rows without a label are left out.
         index_column: the column of a saved row index, which is left out.
         dates: columns of dates that become numbers.
         decimal: the decimal mark of numbers in text.
@@ -119,6 +120,7 @@ class DatasetSpec(Section):
     missing: MissingSpec | None = None
     scaling: Annotated[Scaling, one_of("scaling", SCALINGS)] | None = None
     drop: Names | None = None
+    drop_unlabelled: bool | None = None
     index_column: str | None = None
     dates: Names | None = None
     decimal: str | None = None

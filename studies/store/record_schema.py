@@ -168,7 +168,7 @@ class SplitRecord(TypedDict):
     importance: _Text
     k: Annotated[int, Field(ge=1, lt=2**63)]
     test: dict[_Step, _Number]
-    test_share: NotRequired[Annotated[float, Field(gt=0, lt=1)]]
+    held_out: NotRequired[Annotated[float, Field(gt=0, lt=1)]]
     error: NotRequired[_Text | None]
     seconds: NotRequired[dict[str, _Number] | None]
     cpus: NotRequired[_Cores]

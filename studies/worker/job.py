@@ -139,7 +139,7 @@ def test_on_other_split(document: Mapping[str, Any], shared: Dataset | TrialData
     An official test part is drawn from like all other rows.
 
     Returns:
-        ``{"test": {k: accuracy}, "test_share": test rows over all others, "seconds": {...}}``
+        ``{"test": {k: accuracy}, "held_out": the share of rows that are tested, "seconds": {...}}``
     """
     payload = SplitPayload.from_json(document)
     dataset = dataclasses.replace(_removed(_whole(shared), payload.removal), official_test=None)
@@ -153,7 +153,7 @@ def test_on_other_split(document: Mapping[str, Any], shared: Dataset | TrialData
     return Output(
         {
             "test": {str(k): accuracy for k, accuracy in tested.items()},
-            "test_share": len(split.test) / (dataset.n_samples - len(split.test)),
+            "held_out": len(split.test) / dataset.n_samples,
             "seconds": seconds,
         }
     )

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dst.intervals import corrected_interval, t_interval, welch_interval
+from dst.intervals import t_interval, welch_interval
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -20,13 +20,6 @@ def test_a_t_interval_by_hand():
     assert t_interval([2, 4, 6]) == pytest.approx((4 - 4.9683, 4 + 4.9683), abs=1e-4)
     assert t_interval([0.5, 0.5]) == (0.5, 0.5)
     assert all(math.isnan(end) for end in t_interval([1.0]))
-
-
-def test_an_interval_over_splits_is_wider_by_the_rows_that_they_share():
-    """Nadeau and Bengio's by hand: 4.3027 * 2 * sqrt(1/3 + 1/4); without shared rows it is Student's."""
-    assert corrected_interval([2, 4, 6], 0.25) == pytest.approx((4 - 6.5724, 4 + 6.5724), abs=1e-4)
-    assert corrected_interval([2, 4, 6], 0.0) == pytest.approx(t_interval([2, 4, 6]))
-    assert all(math.isnan(end) for end in corrected_interval([1.0], 0.25))
 
 
 @given(values, values)

@@ -62,6 +62,7 @@ def read_table(
     group: str | None = None,
     time: str | None = None,
     categorical: Sequence[str] = (),
+    task: str = "classification",
     **options: Unpack[ReadOptions],
 ) -> Table:
     """Read a labelled table from a file; its name's ending says the format.
@@ -83,6 +84,8 @@ def read_table(
         group: a column, or variable, that says which rows belong together; it is no feature.
         time: a column, or variable, that says when each row was taken, as a number or a date; it is no feature.
         categorical: columns that hold categories though they look like numbers, or both numbers and words.
+        task: ``classification``, ``regression`` (the target becomes float64) or ``auto``: numbers where one is a
+            fraction.
         options: how columns and cells are read, see :class:`ReadOptions`; all but ``drop`` are for ``NAMED_COLUMNS``.
 
     Raises:
@@ -92,7 +95,7 @@ def read_table(
             labels, groups or times are missing or are none; column names are missing or repeat; there are no rows or no
             columns.
     """
-    return _read(path, target, group=group, time=time, categorical=categorical, survey=False, **options)
+    return _read(path, target, group=group, time=time, categorical=categorical, survey=False, task=task, **options)
 
 
 def survey_table(
@@ -106,9 +109,9 @@ def survey_table(
 ) -> Table:
     """Read a labelled table as ``read_table`` does, for a look over it.
 
-    Columns that would be refused, and rows without a label, are noted and left out.
+    Columns that would be refused, and rows without a label, are noted and left out. A target of fractions is numbers.
     """
-    return _read(path, target, group=group, time=time, categorical=categorical, survey=True, **options)
+    return _read(path, target, group=group, time=time, categorical=categorical, survey=True, task="auto", **options)
 
 
 def _read(path: str | Path, target: str | None, *, survey: bool, **options: Any) -> Table:

@@ -15,7 +15,7 @@ from dst.data.readers.counters import counter_notes
 from dst.data.readers.labels import label_notes
 from dst.data.readers.levels import levels_problem
 from dst.data.readers.notes import Note, refuse
-from dst.data.readers.table import Roles, Table, shorten, to_labels
+from dst.data.readers.table import Roles, Table, shorten, to_target
 from dst.data.readers.tidy import decoded, tidied, without_words
 from dst.data.readers.wholes import column_note
 from dst.errors import InputError
@@ -62,7 +62,9 @@ def from_columns(
     if not labelled.all():
         unlabelled = len(labelled) - int(labelled.sum())
         says = f"{unlabelled} of {len(labelled)} rows have no label in column {target!r}"
-        notes.append(Note("rows without a label", says, "leave them out", target, str(unlabelled), refused=True))
+        remedy = "left out" if roles.drop_unlabelled else "--drop-unlabelled leaves them out"
+        refused = not roles.drop_unlabelled
+        notes.append(Note("rows without a label", says, remedy, target, str(unlabelled), refused=refused))
         features = features[labelled]
         beside = {name: values[labelled] for name, values in beside.items()}
     unreadable = _unreadable(features, frozenset(roles.categorical))
@@ -72,7 +74,7 @@ def from_columns(
     features = features.drop(columns=[str(note.column) for note in unreadable])
     check_unique(list(features.columns))
     try:
-        labels = to_labels(beside[target].to_numpy())
+        labels = to_target(beside[target].to_numpy(), roles.task)
     except InputError as error:
         raise InputError(f"column {target!r}: {error}") from error
     x, categories = _features(features, frozenset(roles.categorical))

@@ -13,7 +13,7 @@ from dst.data.dataset import TableMatrix
 from dst.data.precision import lost_by_division, narrowed
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import THOUSANDS, Convention
-from dst.errors import InputError
+from dst.errors import InputError, unknown_name
 
 _LARGEST_LABEL = 2**53  # beyond it a float is not every whole number
 
@@ -48,6 +48,7 @@ class ReadOptions(TypedDict, total=False):
 
     Attributes:
         drop: columns that are left out.
+        drop_unlabelled: whether rows without a label are left out; otherwise they are refused.
         index_column: the column of a saved row index, which is left out.
         dates: columns of dates that become numbers, see :func:`dst.data.readers.dates.date_parts`.
         decimal: the decimal mark of numbers in text, ``.`` or ``,``.
@@ -58,6 +59,7 @@ class ReadOptions(TypedDict, total=False):
     """
 
     drop: Sequence[str] | str
+    drop_unlabelled: bool
     index_column: str | None
     dates: Sequence[str] | str
     decimal: str
@@ -65,6 +67,9 @@ class ReadOptions(TypedDict, total=False):
     missing_values: Sequence[str] | str
     separator: str | None
 
+
+TASKS = ("auto", "classification", "regression")
+"""What a target is: labels of classes, numbers, or what it looks like."""
 
 SEPARATORS = (",", ";", "\t", "|")
 """What may stand between the fields of a text file."""
@@ -80,6 +85,7 @@ class Roles:
         time: says when each row was taken, if any does.
         categorical: columns that are categories though they may hold numbers.
         survey: whether what would be refused is noted and left out instead, for a look over the table.
+        task: what the target is, a name in :data:`TASKS`.
 
     The others are those of :class:`ReadOptions`.
     """
@@ -89,6 +95,7 @@ class Roles:
     time: str | None = None
     categorical: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    drop_unlabelled: bool = False
     index_column: str | None = None
     dates: tuple[str, ...] = ()
     decimal: str = "."
@@ -96,6 +103,7 @@ class Roles:
     missing_values: tuple[str, ...] = ()
     separator: str | None = None
     survey: bool = False
+    task: str = "classification"
 
     @classmethod
     def of(
@@ -106,6 +114,7 @@ class Roles:
         categorical: Sequence[str] | str = (),
         *,
         survey: bool = False,
+        task: str = "classification",
         **options: Unpack[ReadOptions],
     ) -> Roles:
         """The roles that a caller names, where one name will do for a list of one.
@@ -116,7 +125,9 @@ class Roles:
         given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
         for key in ("drop", "dates", "missing_values"):
             given[key] = _words(given.get(key, ()))
-        return cls(target, group, time, _words(categorical), survey=survey, **given)
+        if task not in TASKS:
+            raise InputError(unknown_name("task", task, TASKS))
+        return cls(target, group, time, _words(categorical), survey=survey, task=task, **given)
 
     def __post_init__(self) -> None:
         """Raise an InputError if a column has two roles, or a mark is none."""
@@ -246,6 +257,41 @@ def missing_counts(x: TableMatrix) -> npt.NDArray[np.int64]:
     return np.bincount(x.indices[np.isnan(x.data)], minlength=x.shape[1]).astype(np.int64)
 
 
+def to_target(values: npt.NDArray[Any], task: str) -> npt.NDArray[Any]:
+    """Labels as :func:`to_labels` has them, or numbers as float64.
+
+    Args:
+        values: one a row.
+        task: a name in :data:`TASKS`; with ``auto`` numbers of which one is a fraction are numbers, all else is labels.
+
+    Raises:
+        InputError: a value is missing, labels are fractions, or numbers are words or infinite.
+    """
+    if task == "regression" or (task == "auto" and _has_fraction(values)):
+        return _to_numbers(values)
+    return to_labels(values)
+
+
+def _has_fraction(values: npt.NDArray[Any]) -> bool:
+    if values.dtype.kind != "f":
+        return False
+    known = values[np.isfinite(values)]
+    return bool((known != np.floor(known)).any())
+
+
+def _to_numbers(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError("a target of numbers (task regression) must be numbers, but some are words") from None
+    missing = int(np.isnan(numbers).sum())
+    if missing:
+        raise InputError(f"{missing} of {len(numbers)} rows have no label")
+    if np.isinf(numbers).any():
+        raise InputError("a target of numbers must be finite, but some are infinite")
+    return numbers
+
+
 def to_labels(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Labels as int64 where they are whole numbers, as str where they are words.
 
@@ -264,7 +310,10 @@ def to_labels(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
             raise InputError(f"{int(np.isnan(values).sum())} of {len(values)} rows have no label")
         fractions = values[~np.isfinite(values) | (values != np.floor(values))]
         if len(fractions):
-            raise InputError(f"labels must be classes, words or whole numbers, but there is {fractions[0]:g}")
+            raise InputError(
+                f"labels must be classes, words or whole numbers, but there is {fractions[0]:g}: dst select and "
+                "SparseFeatureSelector take numbers too"
+            )
     if values.dtype.kind in "iuf":
         large = values[(values > _LARGEST_LABEL) | (values < -_LARGEST_LABEL)]
         if len(large):

@@ -13,7 +13,7 @@ from dst.data.readers.lines import Layout, opened, scan
 from dst.data.readers.missing_words import MISSING
 from dst.data.readers.notes import Note
 from dst.data.readers.numerals import is_canonical
-from dst.data.readers.table import Roles, Table, numbered, to_labels
+from dst.data.readers.table import Roles, Table, numbered, to_target
 from dst.data.readers.wholes import LARGEST, merged_note, merged_words
 from dst.errors import InputError
 from dst.files.limits import check_columns, unreadable
@@ -120,4 +120,4 @@ def read_svmlight(path: Path, roles: Roles) -> Table:
         check_columns(x.shape[1])
         x = csr_array(x)
         x.sum_duplicates()
-    return Table(x, to_labels(labels), numbered(x.shape[1]))
+    return Table(x, to_target(labels, roles.task), numbered(x.shape[1]))

@@ -12,7 +12,7 @@ from dst.data.dataset import TableMatrix
 from dst.data.precision import float_type, merged_integers
 from dst.data.readers.columns import check_unique, find_column, number_categories, to_groups, to_times
 from dst.data.readers.levels import levels_problem
-from dst.data.readers.table import Roles, Table, check_rows, numbered, shorten, to_labels
+from dst.data.readers.table import Roles, Table, check_rows, numbered, shorten, to_target
 from dst.data.readers.wholes import merged_sentence
 from dst.errors import InputError
 from dst.files.limits import check_columns
@@ -73,7 +73,7 @@ def from_variables(
         try:
             columns[role] = _vector(values)
             if role == "target":
-                columns[role] = to_labels(columns[role])
+                columns[role] = to_target(columns[role], roles.task)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
     names = numbered(matrix.shape[1]) if names is None else tuple(names)

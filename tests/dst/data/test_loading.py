@@ -168,6 +168,7 @@ def test_known_bytes_are_recognised_under_any_name(paper_data_dir: Path, tmp_pat
         "samples": 2600,
         "features": 500,
         "classes": 2,
+        "class_counts": {"-1": 1300, "1": 1300},
         "sha256": DATASETS["Madelon"].sha256,
         "known": "Madelon",
         "problems": [],
@@ -228,3 +229,34 @@ def test_loading_and_splitting_load_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_target_of_numbers_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("a,b,price\n" + "".join(f"{row % 7},{row % 5},{row / 4}\n" for row in range(60)))
+    with pytest.raises(InputError, match=r"there is 0\.25: dst select"):
+        load_dataset(path, target="price")
+    for task in ("auto", "regression"):
+        dataset = load_dataset(path, target="price", task=task)
+        np.testing.assert_array_equal(dataset.y, np.arange(60) / 4)
+        assert (dataset.n_classes, dataset.class_names) == (0, ())
+    found = check_file(path, "price")
+    assert (found["classes"], found["class_counts"]) == (0, {})
+    assert "a target of numbers, 0 to 14.75: for dst select; trials and studies classify" in found["problems"]
+    path.write_text("a,price\n" + "".join(f"{row % 7},{row}\n" for row in range(60)))
+    with pytest.raises(InputError, match="60 different whole numbers in 60 rows"):
+        load_dataset(path, target="price", task="auto")
+    assert load_dataset(path, target="price", task="regression").y.tolist() == list(range(60))
+    with pytest.raises(InputError, match="wine has classes"):
+        load_dataset("wine", task="regression")
+
+
+def test_numbers_that_may_be_identifiers_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = np.random.default_rng(0).permutation(60)
+    path.write_text(
+        "rising,patient_id,width,y\n"
+        + "".join(f"{3 * n},{100 + 7 * row},{5 * row},{'uv'[row % 2]}\n" for n, row in enumerate(rows))
+    )
+    (line,) = check_file(path, "y")["problems"]
+    assert line == "whole numbers that all differ, 'rising', 'patient_id' (0, 3, ...): identifiers? --drop COL"

@@ -621,4 +621,10 @@ def test_check_looks_at_the_rows_that_have_a_label(tmp_path: Path) -> None:
     )
     found = check_file(tmp_path / "t.csv", "y")
     assert found["samples"] == 23
-    assert found["problems"] == ["refused: rows without a label, 'y' (1): leave them out"]
+    assert found["problems"] == ["refused: rows without a label, 'y' (1): --drop-unlabelled leaves them out"]
+    assert found["class_counts"] == {"u": 12, "v": 11}
+    with pytest.raises(InputError, match="--drop-unlabelled leaves them out"):
+        load_dataset(tmp_path / "t.csv", target="y")
+    labelled = load_dataset(tmp_path / "t.csv", target="y", drop_unlabelled=True)
+    assert labelled.n_samples == 23
+    assert labelled.notes == ("rows without a label, 'y' (1): left out",)

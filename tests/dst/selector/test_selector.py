@@ -153,7 +153,10 @@ def test_wrong_targets_are_refused(table):
         SparseFeatureSelector(**SMALL).fit(x, np.zeros(400, int))
     with pytest.raises(InputError, match="multilabel-indicator"):
         SparseFeatureSelector(**SMALL).fit(x, np.stack([y > 0, y > 1], axis=1).astype(int))
-    with pytest.raises(InputError, match="needs a network"):
+    prices = np.round(100 * x[:, 0])
+    with pytest.raises(InputError, match="say task='regression'"):
+        SparseFeatureSelector(**SMALL).fit(x, prices)
+    with pytest.raises(InputError, match="ranks for numbers"):
         SparseFeatureSelector(method="l1_logistic").fit(x, x[:, 0])
 
 

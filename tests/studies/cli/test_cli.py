@@ -221,7 +221,7 @@ def test_sigterm_ends_a_command_that_a_shell_has_put_into_the_background(capsys,
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert (status, err) == (130, "interrupted; the same command goes on from here\n")
+    assert (status, err) == (130, "interrupted\n")
 
 
 def test_the_version_is_that_of_the_package(capsys):

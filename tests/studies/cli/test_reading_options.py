@@ -103,7 +103,7 @@ def test_check_names_all_kinds_in_one_screen(capsys: pytest.CaptureFixture[str],
     assert err == "refused as it is: decimal commas, thousands separators, dates, dates not in ISO 8601 and 5 more\n"
     status, out, _ = call(capsys, "datasets", "check", table, "--target", "y", "--json")
     assert status == 0
-    assert [f"problem: {problem}" for problem in json.loads(out)["problems"]] == lines[1 : 1 + len(NAMED)]
+    assert [f"problem: {problem}" for problem in json.loads(out)["problems"]] == lines[2 : 2 + len(NAMED)]
 
 
 OPTIONS = ("--index-column", "Unnamed: 0", "--decimal", ".", "--thousands", ",", "--dates", "when", "--dates", "stamp")

@@ -45,6 +45,12 @@ def test_select_ranks_an_own_table(capsys, mine):
     assert {row["name"] for row in document["selected"]} == {"n3", "colour"}
     assert document["val_accuracy"] > 0.6
     assert document["stability"] == 1
+    worth = {stick["name"]: stick["mean"] for stick in document["yardsticks"]}
+    assert worth.keys() == {"selected", "no column", "random", "l1_logistic", "extra_trees", "all"}
+    assert worth["selected"] > max(worth["random"], worth["no column"]) + 0.2
+    assert document["better_than_chance"] is True
+    assert -1 <= document["stability_by_chance"] < 1
+    assert [len(each["best_epochs"]) for each in document["training"]] == [1, 1]
     assert "network 2 of 2" in err
     table = pd.read_csv(document["out"])
     assert list(table.columns) == ["rank", "column", "name", "score", "stability", "stands_for"]
@@ -55,12 +61,16 @@ def test_select_ranks_an_own_table(capsys, mine):
     status, out, _ = call(capsys, "select", "mine.csv", *options, "--out", "there/ranked.csv")
     assert status == 0
     assert "colour" in out
+    assert "Better than chance" in out
+    assert "none: the largest class" in out
+    assert "Best epochs: " in out
     assert (mine / "there" / "ranked.png").exists()
     pd.testing.assert_frame_equal(pd.read_csv("there/ranked.csv"), table)
 
 
 def test_select_finds_how_many_columns_are_enough(capsys, mine):
     options = ("--target", "label", "--k", "auto", "--impute", "median", "--repeats", "2", "--epochs", "20")
+    options += ("--no-yardsticks",)
     status, out, _ = call(capsys, "select", "mine.csv", *options, "--json")
     assert status == 0
     document = json.loads(out)
@@ -73,6 +83,30 @@ def test_select_finds_how_many_columns_are_enough(capsys, mine):
     mean = next(point["mean"] for point in document["k_curve"] if point["k"] == document["k"])
     assert f"K = {document['k']} of 21 columns: {100 * mean:.1f} % (" in out
     assert "the held-out rows that stopped training: optimistic" in out
+
+
+def test_select_ranks_for_a_target_of_numbers(capsys, mine):
+    frame = pd.read_csv("mine.csv").drop(columns="label")
+    frame["n3"] = frame["n3"].fillna(0)
+    frame["price"] = 1000 * (frame["n3"] + 2 * (frame["colour"] == "red"))
+    frame.to_csv("prices.csv", index=False)
+    options = ("--target", "price", "--k", "2", "--repeats", "2", "--method", "lasso", "--out", "prices-features.csv")
+    status, out, _ = call(capsys, "select", "prices.csv", *options, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert document["classes"] == 0
+    assert {row["name"] for row in document["selected"]} == {"n3", "colour"}
+    worth = {stick["name"]: stick["mean"] for stick in document["yardsticks"]}
+    assert worth["selected"] > 0.5 > worth["no column"]
+    assert document["better_than_chance"] is True
+    frame["price"] = frame["price"].round().astype(int)
+    frame.to_csv("prices.csv", index=False)
+    status, _, err = call(capsys, "select", "prices.csv", *options)
+    assert status == 2
+    assert "different whole numbers in 400 rows: say --task regression" in err
+    status, out, _ = call(capsys, "select", "prices.csv", *options, "--task", "regression", "--no-yardsticks")
+    assert status == 0
+    assert "a target of numbers" in out
 
 
 @pytest.mark.slow

@@ -30,4 +30,4 @@ def test_a_split_is_trained_and_tested_as_a_trial_by_hand(tmp_path: Path) -> Non
         len(columns): score_on_test(dataset, trial, {importance: columns}) for columns in (ranked[:4], ranked[:2])
     }
     assert answer["test"] == {str(k): accuracy[importance] for k, accuracy in by_hand.items()}
-    assert answer["test_share"] == pytest.approx(120 / 480)
+    assert answer["held_out"] == pytest.approx(120 / 600)
