@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dst.intervals import t_interval, welch_interval
+from dst.intervals import resampled_interval, t_interval, welch_interval
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -20,6 +20,12 @@ def test_a_t_interval_by_hand():
     assert t_interval([2, 4, 6]) == pytest.approx((4 - 4.9683, 4 + 4.9683), abs=1e-4)
     assert t_interval([0.5, 0.5]) == (0.5, 0.5)
     assert all(math.isnan(end) for end in t_interval([1.0]))
+
+
+def test_an_interval_over_splits_is_wider_by_the_rows_that_they_share():
+    """Nadeau and Bengio's by hand, a fifth of the rows held out: 4.3027 * 2 * sqrt(1/3 + 1/4) on either side."""
+    assert resampled_interval([2, 4, 6], 0.2) == pytest.approx((4 - 6.5724, 4 + 6.5724), abs=1e-4)
+    assert all(math.isnan(end) for end in resampled_interval([1.0], 0.2))
 
 
 @given(values, values)
