@@ -51,7 +51,7 @@ def drawn_both(name: str, draw: Callable[[], Figure]) -> tuple[str, bytes] | Non
     def documents() -> tuple[str, bytes]:
         figure = draw()
         layout = figure.get_layout_engine()
-        if layout is not None:  # once for both files
+        if layout is not None and figure.axes:  # once for both files
             layout.execute(figure)
             figure.set_layout_engine("none")
         return to_svg(figure, name), to_png(figure)

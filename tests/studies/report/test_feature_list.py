@@ -112,6 +112,20 @@ def test_it_stands_beside_the_records_for_every_k(finished: StudyResult) -> None
     assert 0 < useful < study_status(finished.folder)["cost"]["useful"]
 
 
+def test_the_tables_for_a_paper_name_the_columns(finished: StudyResult, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", str(finished.folder), "--latex"])
+    (row,) = finished.rows
+    page, *tables = map(Path, capsys.readouterr().out.split())
+    assert page == finished.folder / "report.html"
+    names = ["best", "settings", "methods", f"columns-{row['dataset']}"]
+    assert tables == [finished.folder / "latex" / f"{name}.tex" for name in names]
+    assert all(f"& {name.replace('_', chr(92) + '_')} &" in tables[-1].read_text() for name in row["feature_names"])
+    text = (finished.folder / "report.md").read_text()
+    assert f"{row['dataset']}: {row['k']} of 13 columns" in text.replace("\\", "")
+    assert "SHA-256 of the spec below" in text
+
+
 def test_best_report_and_spec_show_it(finished: StudyResult, capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = finished.rows
     for arguments in (["best", str(finished.folder)], ["best", str(finished.folder), "--json"]):
