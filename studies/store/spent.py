@@ -21,6 +21,9 @@ from studies.store.record_codec import RecordError
 SAVE_SECONDS = 1.0
 """The greatest age of the file while a study runs, in seconds."""
 
+_BELOW_ZERO = 1e-3
+"""Seconds below zero that stand for 0: version 0.1.0 wrote them of jobs that were lost before they began."""
+
 
 @dataclass(frozen=True)
 class SpentSoFar:
@@ -95,7 +98,8 @@ class Spent:
 
     def end(self, key: str) -> float:
         """Take note that a worker has ended with a job; return its seconds, 0 when it never began."""
-        return self._clock() - self._began.pop(key, self._clock())
+        now = self._clock()
+        return now - self._began.pop(key, now)
 
     def lose(self, key: str) -> None:
         """Take note that the process of a job has died, and that the job will be done again."""
@@ -143,6 +147,8 @@ def _seconds(document: Any) -> dict[str, float]:
 
 def _duration(given: Any) -> float:
     seconds = float(given)
+    if -_BELOW_ZERO < seconds < 0:
+        return 0.0
     if not 0 <= seconds < math.inf:
         raise ValueError(f"seconds must be finite and not negative, got {seconds}")
     return seconds

@@ -65,7 +65,26 @@ def test_what_ran_when_a_run_died_is_lost_once(tmp_path: Path) -> None:
         assert read_spent(path).running == {}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"search_seconds": "x", "lost": {}, "running": {}}', '{"lost": 3}'])
+def test_a_job_lost_before_it_began_has_lost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "spent.json"
+    spent = Spent(path)  # of the real clock, which goes on between two looks
+    spent.lose("a/0")
+    assert read_spent(path).lost == {"a/0": 0.0}
+    path.write_text(path.read_text().replace("0.0}", "-4.3e-07}"))  # as version 0.1.0 wrote it
+    assert Spent(path).lost == {"a/0": 0.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"search_seconds": "x", "lost": {}, "running": {}}',
+        '{"search_seconds": 1, "lost": {"a/0": -0.01}, "running": {}}',
+        '{"lost": 3}',
+    ],
+)
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "spent.json"
     path.write_text(text)
