@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dst.errors import InputError
+from studies.cli.main import main
 from studies.store.archive import StudyArchive
 from studies.store.folder import StudyFolder
 from studies.tracking.views import check_views, save_views, views_of
@@ -76,7 +77,12 @@ def test_views_are_saved_once_and_again_where_somebody_deleted_one(
     import wandb_workspaces.workspaces as ws  # here, as it takes half a second
 
     folder = copied(tmp_path / "study", "online")
-    urls = save_views(StudyArchive(folder))
+    folder.spec.write_text(folder.spec.read_text().replace("runs: trials", "runs: study"))
+    with pytest.raises(SystemExit, match="0"):
+        main(["track", str(folder.path), "--workspace"])
+    sent, *lines = capfd.readouterr().out.splitlines()
+    urls = dict(line.split(": ") for line in lines)
+    assert sent.startswith("3 runs sent: ")
     names = [view["displayName"] for view in server.views.values()]
     assert names == [f"earlier-3b7634 {name}" for name in ("leaderboard", "best so far", "search", "sparsity")]
     assert all(url.startswith(f"{server.url}/me/p?nw=") for url in urls.values())
@@ -95,9 +101,17 @@ def test_views_are_saved_once_and_again_where_somebody_deleted_one(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_views_need_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"must be online, but is offline: add --mode online"):
-        check_views("offline")
+def test_what_views_need_is_said_before_anything_is_done(
+    copied: Callable[..., StudyFolder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = copied(tmp_path / "study")
+    with pytest.raises(SystemExit, match="2"):
+        main(["track", str(folder.path), "--workspace"])
+    assert "error: --workspace saves views on a server" in capsys.readouterr().err
+    assert not folder.wandb.exists()
     with pytest.raises(InputError, match=r"group of runs without .*\"it's\" has"):
         views_of("it's", SPACE, "me", "p")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
