@@ -98,6 +98,16 @@ def test_a_wrong_call_ends_with_status_2_and_one_line(capsys, tables, arguments,
     assert err.count("\n") == 1
 
 
+def test_ray_address_is_followed_where_no_other_is_given(capsys, tables, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    status, _, err = call(capsys, "run", tables / "spec.yaml", "--out", tables / "followed")
+    assert status == 2
+    assert "error: nothing answers at '127.0.0.1:9'" in err
+    assert err.startswith("RAY_ADDRESS names a Ray cluster, which runs the trials: 127.0.0.1:9\n")
+    _, _, err = call(capsys, "run", tables / "spec.yaml", "--out", tables / "followed", "--address", "127.0.0.1:8")
+    assert "error: nothing answers at '127.0.0.1:8'" in err
+
+
 @pytest.mark.parametrize(
     "command",
     [["run"], ["track"], ["trial"], ["select"], ["bench", "step"], ["bench", "scheduler"], ["bench", "study"]],
