@@ -88,7 +88,7 @@ class Slurm:
     def call(self, *command: str) -> str:
         """Run one of Slurm's commands; return what it prints."""
         ended = subprocess.run(
-            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
         assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
         return ended.stdout.strip()
