@@ -212,7 +212,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         check_k(config, n_features, every_k[-1])
         repeats = self._repeats(n_rows)
         rankings = repeats * rankings_per_repeat(self.resampling)
-        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.seed_: int | None = int(check_random_state(self.random_state).randint(2**31 - 1))
         rng = np.random.default_rng(self.seed_)
         to_split, to_order, *to_rank = rng.spawn(2 + rankings)
         (to_judge,) = rng.spawn(1)

@@ -75,7 +75,7 @@ def best_at_once(config: Any, best_epochs: Sequence[int], n_rows: int) -> bool:
     """
     steps = -(-n_rows // config.batch_size)
     enough = max(2, math.ceil(UPDATES * config.update_interval / steps))
-    return min(best_epochs) < min(enough, config.epochs)
+    return bool(min(best_epochs) < min(enough, config.epochs))
 
 
 def rank_with_smaller_steps(

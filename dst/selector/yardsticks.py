@@ -165,7 +165,7 @@ def stability_by_chance(selector: SparseFeatureSelector, X: Any, y: Any) -> floa
     """
     if len(selector.selections_) < 2 or selector.selections_.all():
         return None
-    rng = np.random.default_rng([selector.seed_, 1])
+    rng = np.random.default_rng([selector.seed_ or 0, 1])
     rows = rng.permutation(len(y))[:MAX_ROWS]
     shuffled = clone(selector).set_params(
         n_features_to_select=selector.n_features_selected_,

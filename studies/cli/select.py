@@ -68,7 +68,7 @@ class SelectOptions:
         str | None,
         typer.Option(
             help="What is made of the scores: top, greedy, decorrelated, threshold:0.1, mrmr, ... "
-            "[default: greedy; of rivals top]."
+            "\\[default: greedy; of rivals top]."
         ),
     ] = None
     rounds: Annotated[

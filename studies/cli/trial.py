@@ -60,6 +60,10 @@ class TrialOptions:
     k: Annotated[int | None, typer.Option(help="How many features to select \\[default: the dataset's].")] = None
     seed: Annotated[int, typer.Option(help="Of the network and of the validation rows.")] = 0
     epochs: Annotated[int, typer.Option(help="The most epochs to train.")] = 200
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a lower validation loss before training stops \\[default: 50].")
+    ] = None
+    lr: Annotated[float | None, typer.Option(help="Learning rate \\[default: the method's, of networks 0.001].")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch \\[default: the dataset's].")] = None
     inner_splits: Annotated[
         int | None,
@@ -84,6 +88,9 @@ class TrialOptions:
 
         machine: dict[str, Any] = {"engine": self.engine, "device": self.device, "threads": self.threads}
         settings = {"sparsity": self.sparsity, "l2": self.l2, "epochs": self.epochs, **machine}
+        settings |= {
+            name: value for name in ("patience", "lr") if (value := getattr(self, name)) is not None
+        }  # methods have defaults of their own
         TrainingConfig(**settings)
         check_device(self.device)
         return TrialSpec(
@@ -147,11 +154,17 @@ def trial(
         _print(done)
 
 
+def _best(done: SingleTrial) -> str:
+    """Return the best epochs of the networks, one for each draw of validation rows and network."""
+    best = [epoch for ranking in done.result.rankings for epoch in ranking.best_epochs]
+    return f" (best: {', '.join(map(str, best))})" if best else ""
+
+
 def _print(done: SingleTrial) -> None:
     dataset, result = done.dataset, done.result
     typer.echo(
         f"{dataset.name}: {dataset.n_samples} rows, {dataset.n_features} columns, {dataset.n_classes} classes; "
-        f"{done.spec.method}, {result.epochs} epochs, {result.seconds['total']:.1f} s"
+        f"{done.spec.method}, {result.epochs} epochs{_best(done)}, {result.seconds['total']:.1f} s"
     )
     rows = []
     for name, importance in result.importances.items():

@@ -76,7 +76,7 @@ def judge(ranked: TableRanking) -> RankingYardsticks:
     """
     dataset, selector = ranked.dataset, ranked.selector
     sticks = measure(
-        selector.parts(dataset.x, dataset.y), selector.selections_, method=selector.method, seed=selector.seed_
+        selector.parts(dataset.x, dataset.y), selector.selections_, method=selector.method, seed=selector.seed_ or 0
     )
     return RankingYardsticks(ranked, sticks, stability_by_chance(selector, dataset.x, dataset.y))
 

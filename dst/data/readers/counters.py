@@ -73,11 +73,11 @@ def _identifiers(x: Floats, frame: pd.DataFrame, low: Floats, high: Floats) -> l
     if len(x) < _FEWEST_IDENTIFIERS:
         return []
     found = []
-    for column in np.flatnonzero(high - low >= len(x) - 1):
-        values = x[:, column]
+    for column in np.flatnonzero(high - low >= len(x) - 1).tolist():
+        values = x[:, column].astype(np.float64)
         rises = bool((values[1:] > values[:-1]).all())
         if (rises or _ID_NAME.search(str(frame.columns[column]))) and not (values % 1).any() and _all_differ(values):
-            found.append(int(column))
+            found.append(column)
     return found
 
 
