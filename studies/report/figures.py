@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Drawing
 from cluster.ledger.entries import Direction
 from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff
-from studies.report.drawing import drawn_both
+from studies.report.drawing import drawn, drawn_both
 from studies.report.enough_k import has_several_k
 from studies.report.learning import loss_over_epochs
 from studies.report.method_figures import accuracy_by_method, critical_difference_diagram, mean_ranks, tested
@@ -56,7 +56,8 @@ class Found:
     @cached_property
     def importances(self) -> pd.DataFrame:
         """See :func:`studies.report.parameters.importances`."""
-        return importances(self.trials, self.space, self.direction)
+        found = drawn("the importance of parameters", lambda: importances(self.trials, self.space, self.direction))
+        return pd.DataFrame() if found is None else found
 
     @cached_property
     def ranks(self) -> pd.DataFrame | None:

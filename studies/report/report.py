@@ -118,7 +118,7 @@ def write_report(
         trade_offs,
         curves=learning_curves(archive, best),
         pixels=pixel_maps(folder, best, resolved.get("datasets") or {}),
-        space=resolved.get("space") or {},
+        space=_space_of(resolved),
     )
     documents = write_plots(folder, found)
     plots = figures_of(found)
@@ -155,6 +155,16 @@ def write_report(
     tables = [*winner_tables(best, best_by_method, objective), *columns, *filter(None, (elsewhere, cost))]
     pictures = [(plot.name, plot.caption) for plot in plots if plot.name in documents]
     write_text(folder.report_md, markdown_report(heading, summary, tables, pictures, notes, reproduction))
+
+
+def _space_of(resolved: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the search space as it is noted; nothing of what is damaged there, which spoils no report."""
+    noted = resolved.get("space")
+    return (
+        {name: domain for name, domain in noted.items() if isinstance(domain, Mapping)}
+        if isinstance(noted, Mapping)
+        else {}
+    )
 
 
 def winner_tables(best: Sequence[BestRow], best_by_method: Sequence[BestRow], objective: ObjectiveSpec) -> list[Table]:
