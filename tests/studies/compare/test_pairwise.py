@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import beta, wilcoxon
 
-from studies.compare.pairwise import ROPE, pairwise
+from studies.compare.pairwise import ROPE, pairwise, signed_rank_posterior
 
 DATASETS = [f"D{number}" for number in range(10)]
 
@@ -50,6 +53,15 @@ def test_two_entries_turned_round_are_as_likely_worse_as_better() -> None:
     ).iloc[0]
     assert (ahead["method"], behind["method"]) == ("a", "b")
     assert ahead["better"] == pytest.approx(behind["better"], abs=0.03)  # two samples of the same posterior
+
+
+@pytest.mark.parametrize(("size", "edge"), [(3, 1 / math.sqrt(2)), (1.5, 1 - 1 / math.sqrt(2))])
+def test_equal_differences_are_as_likely_better_as_by_hand(size: float, edge: float) -> None:
+    """With w the weight of the added 0: of large ones all pairs but two 0s count, 1 - w^2; of small ones (1 - w)^2."""
+    better, alike, worse = signed_rank_posterior(np.full(4, size * ROPE))
+    assert better == pytest.approx(beta.cdf(edge, 0.5, 4), abs=0.02)
+    assert (better + alike, worse) == (pytest.approx(1), 0.0)
+    assert signed_rank_posterior(np.full(4, -size * ROPE)) == (0.0, alike, better)
 
 
 def test_without_two_common_datasets_there_is_nothing_to_compare() -> None:
