@@ -86,8 +86,8 @@ def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
         k: number of columns.
 
     Returns:
-        A row per part: ``part`` (``rules=top``, or the variant), ``datasets`` on which it changes anything,
-        ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not change counts
+        A row per part that was tried: ``part`` (``rules=top``, or the variant), ``datasets`` on which it changes
+        anything, ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not change counts
         as 0).
     """
     here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY) & (scores["method"] == NETWORK)]
@@ -99,6 +99,8 @@ def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
     datasets = sorted(chosen["dataset"].unique())
     found = []
     for part, rows in others.items():
+        if rows.empty:
+            continue
         both = chosen.merge(rows, on=key, suffixes=("", "_without"))
         by_dataset = (both["test_score"] - both["test_score_without"]).groupby(both["dataset"]).mean()
         differences = by_dataset.reindex(datasets, fill_value=0.0).round(12).to_numpy()
@@ -190,7 +192,7 @@ def parts_of_training(archive: StudyArchive) -> pd.DataFrame:
 
 
 def _scores_by_k(k: int, result: Importance) -> list[dict[str, Any]]:
-    by_k = {k: result, **{int(other): scores for other, scores in result.get("by_k", {}).items()}}
-    return [
-        {"k": k, "score": score} for k, scores in by_k.items() if (score := scores.get("val_svm_accuracy")) is not None
-    ]
+    """Return the accuracies on validation rows of a trial's ranking, at its own K and at the others."""
+    by_k = {int(other): judged["accuracy"] for other, judged in result.get("by_k", {}).items()}
+    by_k[k] = result.get("val_svm_accuracy")
+    return [{"k": k, "score": score} for k, score in by_k.items() if score is not None]

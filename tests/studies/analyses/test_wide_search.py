@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -190,3 +192,22 @@ def test_rankings_of_confirming_trials_are_told_apart_by_networks_and_rounds() -
     [row] = found[(found["dataset"] == "wine") & (found["metric"] == "random")].to_dict("records")
     assert (row["trials"], row["k"]) == (len(scores), archive.records("wine")[0]["k"])
     assert row["mean"] == pytest.approx(sum(scores) / len(scores))
+
+
+def test_rankings_are_told_apart_by_k_too() -> None:
+    ranking = {"selected": [0], "val_svm_accuracy": 0.5, "by_k": {"25": {"accuracy": 0.5}, "50": {"accuracy": 0.75}}}
+    record = {
+        "dataset": "A",
+        "stage": "confirm",
+        "k": 25,
+        "params": {},
+        "settings": {"networks": 4, "rounds": 3},
+        "importances": {"neuron_strength+greedy": ranking},
+    }
+    archive = cast("StudyArchive", SimpleNamespace(all_records=lambda: [record, record]))
+    found = parts_of_training(archive)
+    assert found.to_dict("records") == [
+        {"dataset": "A", **parts, "metric": "neuron_strength", "rule": "greedy", "k": k, "trials": 2, "mean": mean}
+        for parts in [{"networks": 4, "rounds": 3}]
+        for k, mean in ((25, 0.5), (50, 0.75))
+    ]
