@@ -87,8 +87,8 @@ def parts(scores: pd.DataFrame, k: int) -> pd.DataFrame:
 
     Returns:
         A row per part that was tried: ``part`` (``rules=top``, or the variant), ``datasets`` on which it changes
-        anything, ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not change counts
-        as 0).
+        anything, ``difference`` with ``low`` and ``high`` (95%, Student's t over all datasets; one that it does not
+        change counts as 0).
     """
     here = scores[(scores["k"] == k) & (scores["dataset"] != NOISY) & (scores["method"] == NETWORK)]
     chosen = here[(here["variant"] == "") & (here["rules"] == ANY)]
