@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.tune import run as ray_run
-from cluster.tune import session as ray_session
+from cluster.tune.places import View, fitting
 from cluster.tune.run import run_jobs
 from studies import run
 from studies.run import run_study
@@ -50,20 +50,20 @@ def test_workers_are_as_many_as_the_usable_cores_unless_they_are_named(
     assert (asked["shown"], asked["cores"], asked["workers"]) == (shown, max(cores, cpus), workers)
 
 
-@pytest.mark.parametrize(("usable", "cpus", "fitting"), [(2, 4, 1), (1, 2, 1), (2, 2, 1), (4, 2, 2), (7, 3, 2)])
+@pytest.mark.parametrize(("usable", "cpus", "jobs"), [(2, 4, 1), (1, 2, 1), (2, 2, 1), (4, 2, 2), (7, 3, 2)])
 def test_a_trial_with_more_cores_than_may_be_used_runs_alone_and_that_is_said(
-    usable: int, cpus: int, fitting: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    usable: int, cpus: int, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """Such a study may have begun where there were more."""
     asked: dict[str, Any] = {}
 
     @contextmanager
     def session(address: str | None, *, cpus: int, **_: Any) -> Iterator[str]:
-        monkeypatch.setattr(ray_session.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": float(cpus)}}])
+        monkeypatch.setattr(ray_run, "current_view", lambda: View({"here": {"CPU": float(cpus)}}))
         yield str(tmp_path)
 
-    def tune(*_: Any, workers: int, **__: Any) -> None:
-        asked["fitting"] = workers
+    def tune(*_: Any, needs: dict[str, float], workers: int | None, **__: Any) -> None:
+        asked.update(workers=workers, jobs=fitting(needs, ray_run.current_view().machines.values()))
         raise AskedError
 
     monkeypatch.setattr(run, "usable_cores", lambda: usable)
@@ -72,7 +72,7 @@ def test_a_trial_with_more_cores_than_may_be_used_runs_alone_and_that_is_said(
     document = {"name": "s", "datasets": ["wine"], "methods": ["random"], "resources": {"cpus": cpus}}
     with pytest.raises(AskedError):
         run_study(parse_spec(document), out=tmp_path / "out")
-    assert asked["fitting"] == fitting
+    assert asked == {"workers": None, "jobs": jobs}
     said = [one.getMessage() for one in caplog.records if "resources.cpus" in one.getMessage()]
     assert len(said) == (cpus > usable)
 

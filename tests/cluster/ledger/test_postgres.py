@@ -165,7 +165,7 @@ def test_a_search_over_a_bad_line_is_the_undisturbed_search(
     expected = play(lambda: ledger_on(expected_storage, trials=15))
     assert play(lambda: ledger_on(storage, name="line", stream="wine", trials=15), workers=3, chaos=chaos) == expected
     assert {"unheard", "unanswered"} == set(relay.cuts)
-    assert len(relay.cuts) >= 8
+    assert len(relay.cuts) >= 5
 
 
 def test_a_trial_that_another_process_added_meanwhile_is_noticed(

@@ -197,7 +197,7 @@ def test_datasets_are_listed_and_checked(capsys, tables):
     assert out.splitlines()[0].split() == ["name", "samples", "features", "classes", "kind", "available", "sha256"]
     _, out, _ = call(capsys, "datasets", "check", tables / "good.csv", "--target", "y", "--json")
     document = json.loads(out)
-    assert set(document) == {"name", "samples", "features", "classes", "sha256", "known", "problems"}
+    assert set(document) == {"name", "samples", "features", "classes", "sha256", "known", "problems", "class_counts"}
     assert (document["samples"], document["features"], document["classes"]) == (40, 6, 2)
     _, out, _ = call(capsys, "datasets", "check", tables / "single.csv", "--target", "y")
     assert "problem: " in out
