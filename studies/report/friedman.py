@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, f, rankdata, studentized_range
 
 ALPHA = 0.05
 """The level of the critical difference."""
@@ -49,6 +48,8 @@ def friedman(scores: pd.DataFrame) -> FriedmanTest:
     n, k = scores.shape
     if n < 2 or k < 2 or scores.isna().any(axis=None):
         raise ValueError(f"two datasets and two entries with all scores are needed, but got {n} and {k}")
+    from scipy.stats import chi2, f, rankdata  # a second to load
+
     ranks = rankdata(-scores.round(12).to_numpy(), axis=1)
     means = ranks.mean(axis=0)
     statistic = float(max(0.0, 12 * n / (k * (k + 1)) * (np.sum(means**2) - k * (k + 1) ** 2 / 4)))
@@ -72,5 +73,7 @@ def critical_difference(entries: int, datasets: int, alpha: float = ALPHA) -> fl
         datasets: N.
         alpha: the level at which all pairs together are compared.
     """
+    from scipy.stats import studentized_range
+
     q = float(studentized_range.ppf(1 - alpha, entries, math.inf)) / math.sqrt(2)
     return q * math.sqrt(entries * (entries + 1) / (6 * datasets))

@@ -230,7 +230,7 @@ def test_names_for_a_table_without(table):
         selector.set_feature_names(["p0"])
 
 
-@pytest.mark.parametrize(("method", "rule"), [("set", "greedy"), ("extra_trees", "top")])
+@pytest.mark.parametrize(("method", "rule"), [("set", "greedy"), ("f_score", "top")])
 def test_networks_select_greedily_and_rivals_as_their_authors_do(table, method, rule):
     x, y = table
     fitted = [

@@ -15,6 +15,7 @@ PROGRAM = """
 import os, signal, sys, time
 from studies.cli.driver import explained_end
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore in the background
 for body in sys.argv[1:]:
     command = os.fork()
     if not command:

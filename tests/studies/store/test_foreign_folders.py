@@ -229,8 +229,8 @@ def test_damaged_arrays_are_named(
         {"space": [1]},
         {"space": {"l2": 5}},
         {"space": {"l2": {"when": {"method": 5}}}},
-        {"noticed": [1]},
-        {"noticed": {"a": 5}},
+        pytest.param({"noticed": [1]}, marks=pytest.mark.slow),  # the study goes on, and is sent
+        pytest.param({"noticed": {"a": 5}}, marks=pytest.mark.slow),
         {"datasets": {"a": {}, "b": {}}},
     ],
 )

@@ -109,6 +109,7 @@ def test_a_run_that_was_deleted_in_the_page_holds_up_no_other(
     server.deleted.clear()
 
 
+@pytest.mark.slow
 def test_one_look_brings_a_trial_that_has_ended(
     server: Server, copied: Callable[..., StudyFolder], tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_one_look_brings_a_trial_that_has_ended(
         assert follower.finish("interrupted").runs == 2 + 2 + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["upload", "stream"])
 def test_what_a_server_refuses_is_not_taken_for_sent(
     server: Server, sent: StudyFolder, copied: Callable[..., StudyFolder], tmp_path: Path, kind: str
