@@ -131,6 +131,7 @@ def test_more_seeds_and_more_configurations_as_if_from_the_start(data: Path, sma
     assert all(row["seeds"] == 3 for row in result.rows)
 
 
+@pytest.mark.slow
 def test_test_rows_are_opened_for_present_winners_only(data, small, whole, tmp_path, monkeypatch) -> None:
     out = tmp_path / "out"
     shutil.copytree(small, out)

@@ -170,6 +170,7 @@ def study(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_study_scores_several_k_by_the_named_scorer(study):
     records = [json.loads(path.read_text()) for path in sorted((study / "records" / "wine").glob("[0-9].json"))]
     for record in records:

@@ -70,6 +70,7 @@ def test_streams_that_are_there_stay_as_they_are() -> None:
         assert (sys.stdout, sys.stderr) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [lambda: None, closed])
 def test_a_study_runs_without_streams(gone: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", gone())

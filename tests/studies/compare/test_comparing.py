@@ -218,6 +218,7 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     assert "lack dataset, method" in said
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.25, 2.0, 3.0]), min_size=2, max_size=6))
 @example([1.0, 0.0])
 @example([1.0, 2.0, 3.0])

@@ -105,6 +105,7 @@ class Bomb:
         return (Path.touch, (self.mark,))
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_or_constructed(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mark = tmp_path / "mark"
     buffer = io.BytesIO()
@@ -242,6 +243,7 @@ def test_a_foreign_note_of_what_a_spec_was_resolved_to(mine: Path, resolved: dic
     assert call("run", mine / "study.yaml", "--out", mine) in (0, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["checkpoints", "records", "checkpoints/a", "records/a"])
 def test_a_run_writes_through_no_link(mine: Path, tmp_path: Path, link: str) -> None:
     spec = tmp_path / "mine.yaml"
@@ -486,6 +488,7 @@ def look_at_mutated(finished: Path, data: st.DataObject, commands: tuple[str, ..
     assert outside(folder) == before, what
 
 
+@pytest.mark.slow
 @settings(derandomize=SAME, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_folder_is_read_or_refused_in_one_line(finished: Path, data: st.DataObject, capsys: Any) -> None:

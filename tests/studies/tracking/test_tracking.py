@@ -96,6 +96,7 @@ def offline(copied: Callable[..., StudyFolder], tmp_path_factory: pytest.TempPat
     return folder
 
 
+@pytest.mark.slow
 def test_every_trial_dataset_and_study_becomes_a_run_once(offline: StudyFolder) -> None:
     content = content_of(offline)
     content.look()

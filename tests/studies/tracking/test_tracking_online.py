@@ -42,6 +42,7 @@ def sent(server: Server, copied: Callable[..., StudyFolder], tmp_path_factory: p
     return folder
 
 
+@pytest.mark.slow
 def test_all_of_a_study_arrives_whatever_else_the_environment_asks_for(server: Server, sent: StudyFolder) -> None:
     """A process that a sweep or a launch has started has variables that would give all runs one id."""
     assert len(server.runs) == 25
