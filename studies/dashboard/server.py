@@ -100,13 +100,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a browser."""
         if self.headers.get("Host") not in self.server.hosts:  # a page elsewhere, whose name leads to the loopback
-            self._error(HTTPStatus.FORBIDDEN)
+            self.send_error(HTTPStatus.FORBIDDEN)
             return
         parts = [unquote(part) for part in urlsplit(self.path).path.split("/")[1:]]
         if parts == [""]:
             self._send(index_page(self.server.views).encode(), "text/html")
         elif (view := self.server.views.get(parts[0])) is None or len(parts) < 2:
-            self._error(HTTPStatus.NOT_FOUND)
+            self.send_error(HTTPStatus.NOT_FOUND)
         else:
             self._of_study(parts[0], view, "/".join(parts[1:]))
 
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise FileNotFoundError
             content = path.read_bytes()
         except (OSError, ValueError):
-            self._error(HTTPStatus.NOT_FOUND)
+            self.send_error(HTTPStatus.NOT_FOUND)
             return
         self._send(content, kind)
 
@@ -143,12 +143,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        self._write(content)
-
-    def _error(self, status: HTTPStatus) -> None:
-        self.send_error(status)
-
-    def _write(self, content: bytes) -> None:
         try:
             self.wfile.write(content)
         except ConnectionError:  # the browser has gone

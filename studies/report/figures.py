@@ -16,6 +16,7 @@ from studies.choice.best import BestRow
 from studies.choice.trade_offs import TradeOff
 from studies.report.drawing import drawn, drawn_both
 from studies.report.enough_k import has_several_k
+from studies.report.friedman import FriedmanTest
 from studies.report.learning import loss_over_epochs
 from studies.report.method_figures import accuracy_by_method, critical_difference_diagram, mean_ranks, tested
 from studies.report.over_k import k_curves, score_over_k
@@ -60,10 +61,14 @@ class Found:
         return pd.DataFrame() if found is None else found
 
     @cached_property
+    def ranked(self) -> tuple[pd.DataFrame, FriedmanTest] | None:
+        """See :func:`studies.report.method_figures.mean_ranks`."""
+        return mean_ranks(self.best_by_method)
+
+    @property
     def ranks(self) -> pd.DataFrame | None:
-        """The mean ranks of :func:`studies.report.method_figures.mean_ranks`; None: too few methods or datasets."""
-        found = mean_ranks(self.best_by_method)
-        return None if found is None else found[0]
+        """The mean ranks; None: too few methods or datasets."""
+        return None if self.ranked is None else self.ranked[0]
 
     @cached_property
     def coordinates(self) -> pd.DataFrame:

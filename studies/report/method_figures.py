@@ -32,10 +32,7 @@ def accuracy_by_method(best: Sequence[BestRow], best_by_method: Sequence[BestRow
         best: the best configuration of each dataset, chosen on validation rows; its marker is filled.
         best_by_method: the same for each dataset and method; rows whose test rows were not opened are left out.
     """
-    rows = pd.DataFrame(
-        [{key: row[key] for key in ("dataset", "method", "test_mean", "test_std")} for row in best_by_method],
-        columns=["dataset", "method", "test_mean", "test_std"],
-    ).dropna(subset=["test_mean"])
+    rows = tested(best_by_method)
     rows["test_std"] = rows["test_std"].astype(float).fillna(0.0)
     datasets = datasets_of(rows)
     chosen = {(row["dataset"], row["method"]) for row in best}

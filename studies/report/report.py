@@ -31,7 +31,6 @@ from studies.report.html import (
 )
 from studies.report.learning import learning_curves
 from studies.report.markdown import markdown_report
-from studies.report.method_figures import mean_ranks
 from studies.report.notes import method_notes
 from studies.report.outer_splits import NOTE as OUTER_SPLITS_NOTE
 from studies.report.outer_splits import outer_splits_table
@@ -135,7 +134,7 @@ def write_report(
         "Best configuration per dataset": _best_part(archive, best, objective),
         **({"Selected columns": _columns_part(columns, best, shown["columns"])} if columns else {}),
         **({"How many columns": paragraph(_OVER_K_NOTE) + shown["over_k"] + _enough(best)} if shown["over_k"] else {}),
-        "Best of each method, on test rows": _methods_part(best, best_by_method, shown["methods"]),
+        "Best of each method, on test rows": _methods_part(found, shown["methods"]),
         **({"On other outer splits": paragraph(OUTER_SPLITS_NOTE) + table_of(elsewhere)} if elsewhere else {}),
         "One configuration for all datasets": _overall_part(found),
         "The search": shown["search"] if trials["val_score"].notna().any() else paragraph("No trial has a score yet."),
@@ -195,17 +194,16 @@ def _columns_part(columns: Sequence[Table], best: Sequence[BestRow], figures: st
     return paragraph(SELECTED_NOTE) + figures + selected_columns(columns) + left_out(best)
 
 
-def _methods_part(best: Sequence[BestRow], best_by_method: Sequence[BestRow], figures: str) -> str:
-    if not best_by_method:
+def _methods_part(found: Found, figures: str) -> str:
+    if not found.best_by_method:
         return paragraph("No configuration has been confirmed yet.")
-    part = paragraph(_METHODS_NOTE) + table_of(methods_table(best, best_by_method))
-    if all(choice["test_mean"] is None for choice in best_by_method):
+    part = paragraph(_METHODS_NOTE) + table_of(methods_table(found.best, found.best_by_method))
+    if all(choice["test_mean"] is None for choice in found.best_by_method):
         return part
-    ranked = mean_ranks(best_by_method)
-    if ranked is None:
+    if found.ranked is None:
         words = "Mean ranks need two methods and two datasets that both have, so there are none."
     else:
-        _, test = ranked
+        _, test = found.ranked
         words = (
             f"Friedman's test of whether the methods differ at all, over {test.datasets} datasets: p = {test.p:.2g} "
             "(Iman and Davenport's F)."

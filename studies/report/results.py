@@ -91,8 +91,9 @@ def collect(archive: StudyArchive, datasets: Sequence[str] | None = None) -> Res
             continue
         names = results.feature_names[dataset] = archive.columns(dataset)
         with _fitting_together(archive.folder, dataset):
-            rows = [_row(archive, configuration, names) for configuration in to_open(ranked)]
-            if found := split_rows(archive, to_open(ranked)):
+            opened = to_open(ranked)
+            rows = [_row(archive, configuration, names) for configuration in opened]
+            if found := split_rows(archive, opened):
                 results.outer_splits[dataset] = found
         results.best.append(rows[0])
         results.best_by_method.extend(rows)

@@ -133,10 +133,7 @@ def write_test(folder: StudyFolder, test: Mapping[str, Any]) -> None:
         RecordError: the document breaks the layout; nothing has been written.
         OSError: the file cannot be written.
     """
-    target = folder.test(*identity_of(test))
-    text = to_json(test, target)
-    check_identity(test, target)
-    write_text(target, text)
+    _write_beside(folder.test(*identity_of(test)), test)
 
 
 def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
@@ -151,10 +148,7 @@ def write_list(folder: StudyFolder, measured: Mapping[str, Any]) -> None:
         RecordError: the document breaks the layout; nothing has been written.
         OSError: the file cannot be written.
     """
-    target = folder.list_scores(*identity_of(measured), measured["seeds"])
-    text = to_json(measured, target)
-    check_identity(measured, target)
-    write_text(target, text)
+    _write_beside(folder.list_scores(*identity_of(measured), measured["seeds"]), measured)
 
 
 def write_split(folder: StudyFolder, tested: Mapping[str, Any]) -> None:
@@ -169,9 +163,12 @@ def write_split(folder: StudyFolder, tested: Mapping[str, Any]) -> None:
         RecordError: the document breaks the layout; nothing has been written.
         OSError: the file cannot be written.
     """
-    target = folder.outer_split(*identity_of(tested), tested["index"])
-    text = to_json(tested, target)
-    check_identity(tested, target)
+    _write_beside(folder.outer_split(*identity_of(tested), tested["index"]), tested)
+
+
+def _write_beside(target: Path, document: Mapping[str, Any]) -> None:
+    text = to_json(document, target)
+    check_identity(document, target)
     write_text(target, text)
 
 
