@@ -104,16 +104,14 @@ def rank_with_smaller_steps(
         n_features: columns of the table.
         attempts: how many there are at most, the first included.
     """
-    tried: list[tuple[FeatureScores, Any]] = []
+    tried: list[tuple[FeatureScores, Trained]] = []
     while True:
         ranking = rank_table(method, train, held_out, config, deepcopy(rng), on_epoch, n_features=n_features)
-        tried.append((ranking, config))
-        trained = Trained.of(config, ranking, len(train.y))
-        if not trained.at_once:
-            return ranking, trained
+        tried.append((ranking, Trained.of(config, ranking, len(train.y))))
+        if not tried[-1][1].at_once:
+            return tried[-1]
         if len(tried) >= attempts:
-            ranking, config = min(tried, key=lambda attempt: float(attempt[0].val_loss or 0.0))
-            return ranking, Trained.of(config, ranking, len(train.y))
+            return min(tried, key=lambda attempt: float(attempt[0].val_loss or 0.0))
         config = dataclasses.replace(config, lr=SMALLER * config.lr)
 
 
